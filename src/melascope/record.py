@@ -1,0 +1,300 @@
+"""The Analysis record: everything that is reported of one photograph, as one plain, versioned, typed object.
+
+The record is what `analysis.json` holds. The arrays that belong to it (photograph, masks, maps) travel beside it in
+[`Arrays`][melascope.record.Arrays] and are never part of the JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from melascope.photo.finding import Finding
+from melascope.vocabulary import Lesion, Severity, ToneBand, Verdict, View
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Analysis",
+    "Arrays",
+    "Files",
+    "Finding",
+    "LesionRecord",
+    "Masi",
+    "PhotoRecord",
+    "Quality",
+    "RegionScore",
+    "Regions",
+    "RegionTone",
+    "SkinTone",
+]
+
+SCHEMA_VERSION: Final = "1.0"
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Pixels = Annotated[int, Field(ge=0)]
+MasiRegion = Literal["forehead", "right_malar", "left_malar", "chin"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="null")
+
+
+class PhotoRecord(_Record):
+    """The file that was read."""
+
+    file: str
+    """File name without its folder."""
+    width: Pixels
+    """Pixels across the upright photograph; 0 if it could not be decoded."""
+    height: Pixels
+    """Pixels down the upright photograph; 0 if it could not be decoded."""
+    sha256: str | None
+    """SHA-256 of the file's bytes, hexadecimal; null if there are none."""
+
+
+class Quality(_Record):
+    """Whether the photograph can be measured."""
+
+    usable: bool
+    """False only where the verdict is `refused`."""
+    verdict: Verdict
+    """Usable, usable with reservations, or refused."""
+    findings: tuple[Finding, ...]
+    """All findings, the gravest first."""
+
+
+class RegionTone(_Record):
+    """Tone of the unaffected skin of one region."""
+
+    ita_deg: float
+    """Individual typology angle, degrees."""
+    l_star: float
+    """CIE L* (D65)."""
+    b_star: float
+    """CIE b* (D65)."""
+    skin_px: Pixels
+    """Pixels that it rests on, in the upright photograph."""
+
+
+class SkinTone(_Record):
+    """Skin tone of the unaffected, evenly lit facial skin. Uncertain under unknown light: read the interval."""
+
+    ita_deg: float
+    """Individual typology angle atan2(L* - 50, b*), degrees."""
+    ita_low: float
+    """Lower end of the 90 % interval, degrees."""
+    ita_high: float
+    """Upper end of the 90 % interval, degrees."""
+    l_star: float
+    """CIE L* (D65)."""
+    b_star: float
+    """CIE b* (D65)."""
+    band: ToneBand
+    """Band of `ita_deg`."""
+    band_range: tuple[ToneBand, ToneBand]
+    """Bands of `ita_high` and `ita_low`: the lightest and the darkest that the interval allows."""
+    monk: Annotated[int, Field(ge=1, le=10)]
+    """Nearest tone of the Monk Skin Tone scale, 1 (lightest) to 10."""
+    monk_range: tuple[int, int]
+    """Lightest and darkest Monk tone that the interval allows."""
+    fitzpatrick_range: tuple[int, int]
+    """Lightest and darkest Fitzpatrick phototype that usually go with the interval; never a substitute for asking."""
+    by_region: dict[str, RegionTone]
+    """The same per region."""
+
+
+class RegionScore(_Record):
+    """What was measured in one MASI region. Values are null where the region is not visible or not scored."""
+
+    visible: bool
+    """Enough bare, certain skin to be scored as a region of a whole face."""
+    skin_px: Pixels
+    """Bare skin, in pixels of the upright photograph."""
+    involved_fraction: Share | None
+    """Share of the region's skin that is involved."""
+    involved_low: Share | None = None
+    """Lower end of its 90 % interval."""
+    involved_high: Share | None = None
+    """Upper end of its 90 % interval."""
+    area: Annotated[float, Field(ge=0, le=6)] | None
+    """MASI A, 0 to 6, continuous; the totals are made of the continuous values."""
+    darkness: Annotated[float, Field(ge=0, le=4)] | None
+    """MASI D, 0 to 4, continuous."""
+    homogeneity: Annotated[float, Field(ge=0, le=4)] | None
+    """MASI H, 0 to 4, continuous."""
+    area_step: Annotated[int, Field(ge=0, le=6)] | None = None
+    """A as a rater writes it."""
+    darkness_step: Annotated[int, Field(ge=0, le=4)] | None = None
+    """D as a rater writes it."""
+    homogeneity_step: Annotated[int, Field(ge=0, le=4)] | None = None
+    """H as a rater writes it."""
+    melanin_excess: float | None = None
+    """Mean melanin density of the involved skin above the patient's own normal skin (optical density units)."""
+    confidence: Share | None = None
+    """Mean probability that the region's pixels belong to it, by the region network."""
+    covered_fraction: Share | None = None
+    """Share of the region's place that hair, glasses, a bar or another covering hides (estimated); null if unknown."""
+
+
+class Regions(_Record):
+    """The four MASI regions. Right and left are the patient's."""
+
+    forehead: RegionScore
+    """From the brows to the hairline."""
+    right_malar: RegionScore
+    """Right cheek, from the lower lid to the jaw."""
+    left_malar: RegionScore
+    """Left cheek, from the lower lid to the jaw."""
+    chin: RegionScore
+    """Below the lower lip."""
+
+
+class Masi(_Record):
+    """Melasma Area and Severity Index. Totals are null unless all four regions were scored."""
+
+    masi: Annotated[float, Field(ge=0, le=48)] | None
+    """MASI, 0 to 48, from the continuous A, D and H."""
+    masi_low: Annotated[float, Field(ge=0, le=48)] | None = None
+    """Lower end of its 90 % interval."""
+    masi_high: Annotated[float, Field(ge=0, le=48)] | None = None
+    """Upper end of its 90 % interval."""
+    mmasi: Annotated[float, Field(ge=0, le=24)] | None
+    """Modified MASI (without homogeneity), 0 to 24."""
+    mmasi_low: Annotated[float, Field(ge=0, le=24)] | None = None
+    """Lower end of its 90 % interval."""
+    mmasi_high: Annotated[float, Field(ge=0, le=24)] | None = None
+    """Upper end of its 90 % interval."""
+    masi_from_steps: Annotated[float, Field(ge=0, le=48)] | None = None
+    """MASI from the step values, as a rater would add it up."""
+    mmasi_from_steps: Annotated[float, Field(ge=0, le=24)] | None = None
+    """Modified MASI from the step values."""
+    severity: Severity | None
+    """Band of `masi` (Zhang et al. 2025)."""
+    complete: bool
+    """True if all four regions were scored."""
+    missing: tuple[MasiRegion, ...]
+    """Regions that were not."""
+
+
+class LesionRecord(_Record):
+    """One outlined patch of excess pigment."""
+
+    kind: Lesion | None
+    """Which of the six lesions it is; null where no name is given."""
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1 in pixels of the upright photograph; x1 and y1 are exclusive."""
+    score: Share
+    """How far it stands out of the normal variation of this skin; not a probability of disease."""
+    area_px: Pixels
+    """Pixels of the upright photograph."""
+    contrast: float
+    """Mean melanin density above the patient's own normal skin (optical density units)."""
+    edge_sharpness: Share
+    """0: fades into the skin; 1: a step."""
+    blueness: float
+    """Sign of depth: mean bluish shift of the excess absorption; < 0 brown (epidermal), > 0 blue-grey (dermal)."""
+    region: str
+    """Region that holds most of it."""
+
+
+class Files(_Record):
+    """Files written for this photograph, relative to its folder; null where not written."""
+
+    overlay: str | None = None
+    """Photograph with regions and lesions drawn on it."""
+    maps: str | None = None
+    """Melanin, haemoglobin and pigment maps."""
+    report: str | None = None
+    """HTML report."""
+    report_pdf: str | None = None
+    """PDF report."""
+    region_mask: str | None = None
+    """PNG of the upright size: region codes."""
+    lesion_mask: str | None = None
+    """PNG of the upright size: 0 or 255."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Images behind a record.
+
+    `pixels`, `region_codes` and `lesion_mask` have the size (H, W) of the upright photograph. The three maps have
+    the working resolution of the measurement: they cover `frame`, and are NaN off the skin.
+    """
+
+    pixels: NDArray[np.uint8]
+    """(H, W, 3) sRGB."""
+    region_codes: NDArray[np.uint8]
+    """(H, W), values of `Region`."""
+    lesion_mask: NDArray[np.bool_]
+    """(H, W)."""
+    melanin: NDArray[np.float32]
+    """(h, w) melanin density, optical density units, 0 = this patient's normal skin."""
+    haemoglobin: NDArray[np.float32]
+    """(h, w) haemoglobin density, same units."""
+    pigment: NDArray[np.float32]
+    """(h, w) melanin density above what is normal for this skin at that place."""
+    frame: tuple[int, int, int, int]
+    """x0, y0, x1, y1 of the maps in the upright photograph."""
+
+
+class Analysis(_Record):
+    """The result of `analyze`: what one photograph shows, how sure that is, and what it rests on."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    """Version of this layout."""
+    photo: PhotoRecord
+    """The file that was read."""
+    view: View
+    """`face`, `close-up` or `none`."""
+    quality: Quality
+    """Whether the photograph can be measured, and why not."""
+    skin_tone: SkinTone | None
+    """Null where no skin could be measured, or the photograph is grey-scale."""
+    regions: Regions | None
+    """Null if the photograph was refused."""
+    masi: Masi | None
+    """Null if the photograph was refused."""
+    lesions: tuple[LesionRecord, ...]
+    """Outlined patches of excess pigment, the largest first."""
+    files: Files = Files()
+    """Files written beside the record."""
+    versions: dict[str, str]
+    """Versions of what made it: melascope, networks (by hash), libraries."""
+    disclaimer: str
+    """What this record may not be used for."""
+
+    _arrays: Arrays | None = PrivateAttr(default=None)
+
+    @property
+    def arrays(self) -> Arrays:
+        """Masks and maps.
+
+        Raises:
+            LookupError: The photograph was refused before it was measured, or the record was read from a file.
+        """
+        if self._arrays is None:
+            raise LookupError(
+                f"the record of {self.photo.file!r} carries no arrays: it was refused or read from JSON; "
+                "call analyze() on a usable photograph"
+            )
+        return self._arrays
+
+    def with_arrays(self, arrays: Arrays) -> Analysis:
+        """The same record with its arrays."""
+        other = self.model_copy()
+        other._arrays = arrays
+        return other
+
+    def to_json(self) -> str:
+        """The record as indented JSON, as in `analysis.json`."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:  # type: ignore[override]
+        """JSON Schema (2020-12) of `analysis.json`."""
+        return cls.model_json_schema(mode="serialization")
