@@ -1,0 +1,155 @@
+"""``melascope analyze``: photographs in, folders with results and a table out."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from melascope.batch import Analyse, Result
+
+__all__ = ["command", "run_batch"]
+
+DEFAULT_OUT: Final = Path("melascope-out")
+_INTERRUPTED: Final = 130
+
+
+def command(
+    context: typer.Context,
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTO",
+            help="Files, folders (searched to the bottom) or patterns such as 'visit1/*.jpg'.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Folder for the results. Default: {DEFAULT_OUT} (with --json: nothing is written).",
+            show_default=False,
+        ),
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record of the one photograph on standard output.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.", show_default=False)
+    ] = None,
+) -> None:
+    """Analyse photographs of faces: quality, skin tone, pigment, MASI.
+
+    For each photograph, OUT/NAME holds analysis.json, report.html, overlay.png, maps.png and two masks; OUT/summary.csv
+    has one row a photograph of this run. NAME is the file name without its ending; where two photographs share it, the
+    second gets NAME-2. A second run replaces the results of the same photograph and never those of another one.
+
+    Exit code: 0 all were analysed, 1 at least one was refused (also: does not exist, failed), 2 wrong usage.
+    """
+    from melascope import batch
+
+    if pdf:
+        _need_typst()
+    if out is not None and out.exists() and not out.is_dir():
+        _usage(f"--out {out}: is a file; name a folder")
+    try:
+        found = batch.find_photos(photos, out=out or DEFAULT_OUT)
+    except LookupError as error:
+        _usage(str(error))
+    if as_json:
+        if len(found) != 1:
+            _usage(f"--json prints the record of one photograph, and {len(found)} were named: name one, or use --out")
+        _print_json(found[0], out, pdf, context.obj)
+    _end(run_batch(found, out or DEFAULT_OUT, pdf=pdf, jobs=jobs, analyse=context.obj))
+
+
+def run_batch(
+    photos: Sequence[Path], out: Path, *, pdf: bool = False, jobs: int | None = None, analyse: Analyse | None = None
+) -> list[Result]:
+    """Analyse photographs with a progress bar, write ``summary.csv`` and print a table.
+
+    Returns:
+        Results in the order of `photos`.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from melascope import batch
+    from melascope.cli.table import print_table
+    from melascope.report.summary import row, write_summary
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
+    folders = batch.give_folders(photos, out)
+    results: list[Result] = []
+    progress = Progress(
+        TextColumn("Analysing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=len(photos) == 1 or not sys.stderr.isatty(),
+        transient=True,
+    )
+    interrupted = False
+    work = batch.analyze_all(photos, folders, pdf=pdf, jobs=jobs, analyse=analyse)
+    try:
+        with contextlib.closing(work), progress:
+            bar = progress.add_task("", total=len(photos))
+            for result in work:
+                results.append(result)
+                progress.advance(bar)
+    except KeyboardInterrupt:
+        interrupted = True
+    order = {path: index for index, path in enumerate(photos)}
+    results.sort(key=lambda result: order[result.photo])
+    summary = out / batch.SUMMARY
+    try:
+        write_summary((row(result.analysis, result.folder.name) for result in results), summary)
+    except OSError as error:
+        typer.echo(f"{summary} could not be written: {error.strerror}. Free the disk or name another --out.", err=True)
+        raise typer.Exit(1) from None
+    print_table(results, summary)
+    if interrupted:
+        typer.echo(f"Interrupted: {len(results)} of {len(photos)} photographs are done and in {summary}.", err=True)
+        raise typer.Exit(_INTERRUPTED)
+    return results
+
+
+def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | None) -> NoReturn:
+    from melascope import batch
+
+    try:
+        folder = None if out is None else batch.give_folders([photo], out)[0]
+        analysis = batch.analyze_one(photo, folder, pdf=pdf, analyse=analyse)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: nothing was printed.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+    sys.stdout.write(analysis.to_json())
+    sys.stdout.flush()
+    raise typer.Exit(0 if analysis.quality.usable else 1)
+
+
+def _end(results: Sequence[Result]) -> NoReturn:
+    raise typer.Exit(0 if all(result.analysis.quality.usable for result in results) else 1)
+
+
+def _need_typst() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("typst") is None:
+        _usage("--pdf needs the package typst: pip install typst, or leave --pdf out")
+
+
+def _usage(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}.", err=True)
+    raise typer.Exit(2)

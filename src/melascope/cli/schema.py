@@ -1,0 +1,16 @@
+"""``melascope schema``: the JSON Schema of analysis.json, made from the record itself."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+__all__ = ["command"]
+
+
+def command() -> None:
+    """Print the JSON Schema of analysis.json."""
+    from melascope.record import Analysis
+
+    typer.echo(json.dumps(Analysis.schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,115 @@
+"""The maps behind the numbers: photograph, melanin, haemoglobin and excess pigment side by side, with scales."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from melascope.record import Analysis
+from melascope.report import palette
+
+__all__ = ["maps"]
+
+Image8 = NDArray[np.uint8]
+
+_LONGEST: Final = 520
+_SHORTEST: Final = 300
+_GAP: Final = 28
+_HEAD: Final = 50
+_BAR: Final = 62
+_LIMITS: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+_PANELS: Final = (
+    ("melanin", "Melanin", "brown pigment; 0 = own normal skin"),
+    ("haemoglobin", "Haemoglobin", "blood; 0 = own normal skin"),
+    ("pigment", "Excess pigment", "melanin above normal at that place"),
+)
+
+
+def maps(analysis: Analysis) -> Image8:
+    """Four panels: the photograph, melanin, haemoglobin and excess pigment, each with its scale in optical density.
+
+    Off the skin the photograph is shown dimmed and grey. The scale of a panel reaches to the first round number that
+    holds 99 % of the skin; what lies beyond is drawn in the end colour.
+
+    Args:
+        analysis: A record with arrays.
+
+    Returns:
+        (H, W, 3) uint8 sRGB, about 1250 pixels across at most.
+
+    Raises:
+        LookupError: The record carries no arrays.
+    """
+    arrays = analysis.arrays
+    x0, y0, x1, y1 = arrays.frame
+    scale = _LONGEST / max(x1 - x0, y1 - y0)
+    size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
+    photo: Image8 = cv2.resize(
+        arrays.pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    ).astype(np.uint8)
+    panels: list[tuple[str, str, Image8, tuple[str, tuple[float, float]] | None]] = [
+        ("Photograph", "the part that was measured", photo, None)
+    ]
+    for name, title, note in _PANELS:
+        values = _resized(getattr(arrays, name), size)
+        limits = _limits(values, diverging=name != "pigment")
+        panels.append((title, note, _coloured(values, photo, name, limits), (name, limits)))
+    wide = max(size[0], _SHORTEST)
+    tall = _HEAD + size[1] + _BAR
+    sheet = Image.new("RGB", (2 * wide + 3 * _GAP, 2 * tall + 2 * _GAP), palette.PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for index, (title, note, pixels, scale_of) in enumerate(panels):
+        x = _GAP + (index % 2) * (wide + _GAP)
+        y = _GAP // 2 + (index // 2) * (tall + _GAP // 2)
+        draw.text((x, y), title, palette.INK, palette.font(22))
+        draw.text((x, y + 26), note, palette.SOFT, palette.font(15))
+        sheet.paste(Image.fromarray(pixels), (x, y + _HEAD))
+        if scale_of is not None:
+            _bar(sheet, draw, x, y + _HEAD + size[1] + 10, min(wide, 340), *scale_of)
+    return np.asarray(sheet, np.uint8)
+
+
+def _resized(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize a map whose NaN mark what is not skin, without letting them spread."""
+    skin = np.isfinite(values)
+    filled = np.where(skin, values, np.float32(0))
+    smaller = values.shape[1] > size[0]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    weight = cv2.resize(skin.astype(np.float32), size, interpolation=how)
+    total = cv2.resize(filled, size, interpolation=how)
+    return np.where(weight > 0.5, total / np.maximum(weight, 1e-6), np.float32(np.nan)).astype(np.float32)
+
+
+def _limits(values: NDArray[np.float32], *, diverging: bool) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    reach = float(np.quantile(np.abs(known), 0.99)) if known.size else 0.0
+    top = next((limit for limit in _LIMITS if limit >= reach), _LIMITS[-1])
+    return (-top if diverging else 0.0), top
+
+
+def _coloured(values: NDArray[np.float32], photo: Image8, name: str, limits: tuple[float, float]) -> Image8:
+    low, high = limits
+    skin = np.isfinite(values)
+    index = np.clip((np.where(skin, values, 0) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    dimmed = (70 + 0.30 * grey).astype(np.uint8)
+    return np.where(skin[..., None], palette.colour_map(name)[index], dimmed[..., None]).astype(np.uint8)
+
+
+def _bar(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, wide: int, name: str, limits: tuple[float, float]
+) -> None:
+    type_ = palette.font(15)
+    table = palette.colour_map(name)[np.linspace(0, 255, wide).astype(np.uint8)]
+    sheet.paste(Image.fromarray(np.repeat(table[None], 14, axis=0)), (x, y))
+    draw.rectangle((x, y, x + wide - 1, y + 13), None, palette.SOFT)
+    low, high = limits
+    for share, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
+        value = low + share * (high - low)
+        sign = "+" if low < 0 < value else ""
+        text = "0" if value == 0 else f"{sign}{value:.3g}"
+        draw.text((x + share * (wide - 1), y + 17), text + (" OD" if share == 1 else ""), palette.SOFT, type_, anchor)

@@ -1,0 +1,105 @@
+"""One row a photograph: the table that goes beside the folders of a batch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from melascope.record import Analysis, RegionScore
+from melascope.vocabulary import MASI_REGIONS
+
+__all__ = ["COLUMNS", "row", "write_summary"]
+
+_PER_REGION: Final = ("involved_fraction", "area", "darkness", "homogeneity")
+COLUMNS: Final = (
+    "file",
+    "folder",
+    "verdict",
+    "view",
+    "findings",
+    "ita_deg",
+    "ita_low",
+    "ita_high",
+    "tone_band",
+    "monk",
+    "masi",
+    "masi_low",
+    "masi_high",
+    "mmasi",
+    "severity",
+    "complete",
+    "missing",
+    "lesions",
+    *(f"{region.key}_{value}" for region in MASI_REGIONS for value in _PER_REGION),
+)
+"""Columns of ``summary.csv``; an empty cell means: not given."""
+
+
+def row(analysis: Analysis, folder: str) -> dict[str, str]:
+    """A record as cells. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    tone, totals = analysis.skin_tone, analysis.masi
+    cells: dict[str, object] = {
+        "file": _harmless(analysis.photo.file),
+        "folder": _harmless(folder),
+        "verdict": analysis.quality.verdict.value,
+        "view": analysis.view.value,
+        "findings": _harmless(" ".join(finding.code for finding in analysis.quality.findings)),
+        "lesions": "" if analysis.regions is None else len(analysis.lesions),
+    }
+    if tone is not None:
+        cells |= {
+            "ita_deg": tone.ita_deg,
+            "ita_low": tone.ita_low,
+            "ita_high": tone.ita_high,
+            "tone_band": tone.band.value,
+            "monk": tone.monk,
+        }
+    if totals is not None:
+        cells |= {
+            "masi": totals.masi,
+            "masi_low": totals.masi_low,
+            "masi_high": totals.masi_high,
+            "mmasi": totals.mmasi,
+            "severity": totals.severity.value if totals.severity else "",
+            "complete": "yes" if totals.complete else "no",
+            "missing": " ".join(totals.missing),
+        }
+    if analysis.regions is not None:
+        for region in MASI_REGIONS:
+            score: RegionScore = getattr(analysis.regions, region.key)
+            cells |= {f"{region.key}_{name}": getattr(score, name) for name in _PER_REGION}
+    return {name: _cell(cells.get(name)) for name in COLUMNS}
+
+
+def write_summary(rows: Iterable[dict[str, str]], path: Path) -> None:
+    """Write rows as UTF-8 CSV, whole or not at all."""
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text.getvalue(), encoding="utf-8", newline="")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _harmless(text: str) -> str:
+    """Spreadsheets run cells that begin with one of these signs (OWASP, CSV injection)."""
+    return (
+        f"'{text}"
+        if text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
+        else text
+    )

@@ -1,0 +1,106 @@
+"""Write what belongs to one analysed photograph into its folder.
+
+Every file is written beside its place and then moved there, and `analysis.json` comes last: a folder that holds it is
+whole. Nothing of the photograph's metadata can get into a file, since all are made from pixels and from the record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope.record import Analysis, Files
+from melascope.report.html import jpeg, render
+from melascope.report.maps import maps
+from melascope.report.overlay import figure, with_strip
+from melascope.report.page import arrays_of
+
+__all__ = ["PART", "RECORD", "write"]
+
+RECORD: Final = "analysis.json"
+PART: Final = ".part"
+"""Ending of a file that is being written; one that is left over may be deleted."""
+_QUICK: Final = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
+_NAMES: Final = Files(
+    overlay="overlay.png",
+    maps="maps.png",
+    report="report.html",
+    report_pdf="report.pdf",
+    region_mask="region_mask.png",
+    lesion_mask="lesion_mask.png",
+)
+
+
+def write(analysis: Analysis, folder: str | Path, *, pdf: bool = False) -> Analysis:
+    """Write record, pictures, masks and report of one photograph.
+
+    Args:
+        analysis: Any record. Without arrays (refused, or read from JSON) only `analysis.json`, `report.html` and, if
+            asked for, `report.pdf` are written.
+        folder: Made if it does not exist. Files of an earlier writing are replaced, or removed if
+            they are not written this time.
+        pdf: Also write `report.pdf`.
+
+    Returns:
+        The record with `files` filled in, as it stands in `analysis.json`.
+
+    Raises:
+        OSError: The folder cannot be written to.
+        ModuleNotFoundError: `pdf` was asked for and the package ``typst`` is not installed.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)
+    names: dict[str, str] = {}
+
+    def put(kind: str, data: bytes) -> None:
+        name = str(getattr(_NAMES, kind))
+        _replace(folder / name, data)
+        names[kind] = name
+
+    arrays = arrays_of(analysis)
+    overlay_jpeg = maps_jpeg = None
+    if arrays is not None:
+        drawn, panels = figure(analysis), maps(analysis)
+        put("overlay", _png(with_strip(drawn, analysis)))
+        put("maps", _png(panels))
+        put("region_mask", _png(arrays.region_codes))
+        put("lesion_mask", _png(arrays.lesion_mask.astype(np.uint8) * np.uint8(255)))
+        overlay_jpeg, maps_jpeg = jpeg(drawn), jpeg(panels)
+    put("report", render(analysis, overlay_jpeg, maps_jpeg).encode("utf-8"))
+    if pdf:
+        from melascope.report.pdf import typeset
+
+        put("report_pdf", typeset(analysis, overlay_jpeg, maps_jpeg))
+    written = analysis.model_copy(update={"files": Files(**names)})
+    for kind, name in _NAMES:
+        if kind not in names:
+            (folder / str(name)).unlink(missing_ok=True)
+    _replace(folder / RECORD, written.to_json().encode("utf-8"))
+    return written
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}{PART}")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode (H, W, 3) sRGB or (H, W), without metadata; quick rather than small."""
+    stored = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    done, data = cv2.imencode(".png", stored, _QUICK)
+    if not done:
+        raise RuntimeError(f"a picture of {pixels.shape} could not be encoded as PNG")
+    return bytes(data)

@@ -1,0 +1,170 @@
+"""The command line: exit codes, standard output, files, interruption."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import melascope
+from melascope.cli.app import app
+from melascope.record import Analysis
+from tests.report.synthetic import analyse_drawn
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+from tests.report.synthetic import analyse_drawn
+from melascope.cli.app import app
+if __name__ == "__main__":
+    app(obj=analyse_drawn)
+"""
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], obj=analyse_drawn)
+
+
+def put(path: Path, text: str = "ok") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src")))}
+
+
+def test_all_analysed_ends_with_0(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.jpg")
+    put(tmp_path / "in" / "b.jpg", "ok b")
+    result = call("analyze", tmp_path / "in", "--out", tmp_path / "out", "--jobs", 2)
+    assert result.exit_code == 0, result.output
+    assert "2 photographs: 2 usable" in result.stdout
+    assert "10.8 (9.1 to 12.9)" in result.stdout
+    with (tmp_path / "out" / "summary.csv").open(encoding="utf-8") as stream:
+        assert [cells["file"] for cells in csv.DictReader(stream)] == ["a.jpg", "b.jpg"]
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a", "b", "summary.csv"}
+
+
+@pytest.mark.parametrize("word", ["refuse", "raise", None])
+def test_refused_failed_or_missing_ends_with_1(tmp_path: Path, word: str | None) -> None:
+    photo = tmp_path / "p.jpg" if word is None else put(tmp_path / "p.jpg", word)
+    result = call("analyze", photo, "--out", tmp_path / "out")
+    assert result.exit_code == 1, result.output
+    assert "refused" in result.stdout
+    assert "Traceback" not in result.output
+    assert (tmp_path / "out" / "p" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["analyze"], "Missing argument"),
+        (["analyze", "EMPTY"], "holds no photograph"),
+        (["analyze", "EMPTY/*.jpg"], "holds no photograph"),
+        (["analyze", "A", "B", "--json"], "one photograph"),
+        (["analyze", "A", "--jobs", "0"], "--jobs"),
+        (["analyze", "A", "--bogus"], "No such option"),
+        (["analyze", "A", "--out", "A"], "is a file"),
+        (["analyze", "A", "--out", "A/b"], "cannot be made"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    (tmp_path / "EMPTY").mkdir()
+    for name in "AB":
+        put(tmp_path / name)
+    places = {"A": tmp_path / "A", "B": tmp_path / "B", "A/b": tmp_path / "A" / "b"}
+    real = [str(tmp_path / a) if a.startswith("EMPTY") else str(places.get(a, a)) for a in arguments]
+    result = call(*real)
+    assert result.exit_code == 2, result.output
+    assert sentence in result.stderr
+    assert result.stdout == ""
+
+
+def test_json_prints_the_record_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo = put(tmp_path / "a.jpg")
+    result = call("analyze", photo, "--json")
+    assert result.exit_code == 0
+    record = Analysis.model_validate_json(result.stdout)
+    assert record.photo.file == "a.jpg"
+    assert record.files.report is None
+    assert [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
+    assert call("analyze", put(tmp_path / "b.jpg", "refuse"), "--json").exit_code == 1
+
+
+def test_json_with_out_writes_too(tmp_path: Path) -> None:
+    result = call("analyze", put(tmp_path / "a.jpg"), "--json", "--out", tmp_path / "out")
+    record = Analysis.model_validate_json(result.stdout)
+    assert record.files.report == "report.html"
+    assert (tmp_path / "out" / "a" / "analysis.json").read_text(encoding="utf-8") == result.stdout
+
+
+def test_pdf_is_written_on_demand(tmp_path: Path) -> None:
+    pytest.importorskip("typst")
+    call("analyze", put(tmp_path / "a.jpg"), "--out", tmp_path / "out", "--pdf")
+    assert (tmp_path / "out" / "a" / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_names_cannot_steer_the_terminal_nor_the_table(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "[red]x\x1b[31m.jpg")
+    result = call("analyze", tmp_path / "in", "--out", tmp_path / "out")
+    assert "[red]x\ufffd[31m.jpg" in result.stdout
+    assert "\x1b[31m" not in result.stdout
+
+
+def test_version_and_schema() -> None:
+    assert call("--version").stdout == f"melascope {melascope.__version__}\n"
+    assert json.loads(call("schema").stdout) == Analysis.schema()
+
+
+def test_help_starts_quickly_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['melascope', 'analyze', '--help']\n"
+        "from melascope.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'PIL', 'jinja2', 'rich.progress'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Exit code: 0" in done.stdout
+
+
+def test_module_can_be_run() -> None:
+    command = [sys.executable, "-m", "melascope", "--version"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("melascope ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
+def test_interruption_leaves_no_half_file_and_says_so(tmp_path: Path) -> None:
+    program = put(tmp_path / "program.py", PROGRAM)
+    put(tmp_path / "in" / "a.jpg", "ok a")
+    put(tmp_path / "in" / "b.jpg", "slow")
+    out = tmp_path / "out"
+    command = [sys.executable, str(program), "analyze", str(tmp_path / "in"), "--out", str(out), "--jobs", "2"]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 60
+    while not (out / "a" / "analysis.json").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == f"Interrupted: 1 of 2 photographs are done and in {out / 'summary.csv'}.\n"
+    assert not list(out.rglob("*.part"))
+    with (out / "summary.csv").open(encoding="utf-8") as stream:
+        assert [cells["file"] for cells in csv.DictReader(stream)] == ["a.jpg"]

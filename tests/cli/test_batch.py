@@ -1,0 +1,135 @@
+"""Finding photographs, giving folders, and outliving what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from melascope.batch import EXTENSIONS, Result, analyze_all, find_photos, give_folders
+from melascope.photo.formats import format_named
+from melascope.record import Analysis
+from tests.report.synthetic import analyse_drawn
+
+
+def put(path: Path, text: str = "ok") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def run(photos: list[Path], out: Path, **options: object) -> dict[str, Result]:
+    folders = give_folders(photos, out)
+    results = list(analyze_all(photos, folders, analyse=analyse_drawn, **options))  # type: ignore[arg-type]
+    assert sorted(result.photo for result in results) == sorted(photos)
+    return {result.photo.name: result for result in results}
+
+
+def codes(analysis: Analysis) -> list[str]:
+    return [finding.code for finding in analysis.quality.findings]
+
+
+def test_every_ending_is_one_of_a_format_that_is_read() -> None:
+    assert all(format_named(f"photo{ending}") for ending in EXTENSIONS)
+
+
+def test_folders_are_searched_to_the_bottom_by_ending(tmp_path: Path) -> None:
+    wanted = [put(tmp_path / name) for name in ("a.JPG", "b.heic", "deep/er/c.tiff", "deep/d.webp")]
+    for name in ("note.txt", ".hidden.jpg", ".cache/e.jpg", "out/x/overlay.png", "old/analysis.json", "old/maps.png"):
+        put(tmp_path / name)
+    assert set(find_photos([tmp_path], out=tmp_path / "out")) == set(wanted)
+
+
+def test_patterns_are_expanded_and_nothing_comes_twice(tmp_path: Path) -> None:
+    first, second = put(tmp_path / "v1" / "a.jpg"), put(tmp_path / "v2" / "a.jpg")
+    put(tmp_path / "v1" / "note.txt")
+    assert find_photos([str(tmp_path / "v?" / "*"), first, tmp_path / "v2"]) == [first, second]
+    assert find_photos([str(tmp_path / "**" / "*.jpg")]) == [first, second]
+
+
+def test_named_file_is_always_tried(tmp_path: Path) -> None:
+    odd, bracket = put(tmp_path / "photo.dat"), put(tmp_path / "a[1].jpg")
+    missing = tmp_path / "missing.jpg"
+    assert find_photos([odd, bracket, missing]) == [odd, bracket, missing]
+
+
+@pytest.mark.parametrize("argument", ["", "*.jpg"])
+def test_empty_folder_and_empty_pattern_are_wrong_usage(tmp_path: Path, argument: str) -> None:
+    with pytest.raises(LookupError, match="holds no photograph"):
+        find_photos([str(tmp_path / argument)])
+
+
+def test_same_stem_gets_a_number_whatever_letter_case(tmp_path: Path) -> None:
+    photos = [tmp_path / name for name in ("x/a.jpg", "y/a.jpg", "y/A.png", "a-2.jpg", "summary.csv.jpg")]
+    folders = [folder.name for folder in give_folders(photos, tmp_path / "out")]
+    assert folders == ["a", "a-2", "A-3", "a-2-2", "summary.csv-2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("é ü.jpg", "é ü"),
+        ("写真.jpg", "写真"),
+        ("a:b?.jpg", "a_b_"),
+        ("con.jpg", "photo_con"),
+        ("..jpg", "photo"),
+        ("dots...jpg", "dots"),
+        ("tab\there.jpg", "tab_here"),
+        ("x" * 250 + ".jpg", "x" * 120),
+    ],
+)
+def test_folder_name_is_one_that_every_system_takes(tmp_path: Path, name: str, folder: str) -> None:
+    assert give_folders([Path(name)], tmp_path)[0] == tmp_path / folder
+
+
+def test_name_that_is_not_unicode(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("names are Unicode on this system")
+    photo = put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.jpg")))
+    (result,) = run([photo], tmp_path / "out").values()
+    assert result.analysis.photo.file == "\ufffd\ufffd.jpg"
+    assert (result.folder / "analysis.json").is_file()
+
+
+def test_second_run_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first, second = put(tmp_path / "a.jpg", "ok 1"), put(tmp_path / "b" / "a.jpg", "ok 2")
+    run([first], out)
+    assert give_folders([first], out) == [out / "a"]
+    assert give_folders([second], out) == [out / "a-2"]
+    put(out / "c" / "diary.txt", "mine")
+    assert give_folders([put(tmp_path / "c.jpg")], out) == [out / "c-2"]
+    put(first, "ok 3")
+    assert give_folders([first], out) == [out / "a-2"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path, jobs: int) -> None:
+    words = {"a": "ok", "b": "raise", "c": "die", "d": "refuse", "e": "ok"}
+    photos = [put(tmp_path / f"{name}.jpg", f"{word} {name}") for name, word in words.items()]
+    photos.append(tmp_path / "gone.jpg")
+    results = run(photos, tmp_path / "out", jobs=jobs)
+    assert [results[f"{name}.jpg"].analysis.quality.usable for name in "abcde"] == [True, False, False, False, True]
+    assert codes(results["b.jpg"].analysis) == ["failed"]
+    assert "drawn failure" in results["b.jpg"].analysis.quality.findings[0].advice
+    assert "ended with code 9" in results["c.jpg"].analysis.quality.findings[0].advice
+    assert codes(results["d.jpg"].analysis) == ["blurred"]
+    assert codes(results["gone.jpg"].analysis) == ["no_such_file"]
+    for result in results.values():
+        stored = Analysis.model_validate_json((result.folder / "analysis.json").read_text(encoding="utf-8"))
+        assert stored == result.analysis
+        assert (result.folder / "report.html").is_file()
+
+
+def test_photograph_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    photos = [put(tmp_path / "slow.jpg", "slow"), put(tmp_path / "ok.jpg")]
+    results = run(photos, tmp_path / "out", jobs=2, limit_s=4.0)
+    assert "more than 4 s" in results["slow.jpg"].analysis.quality.findings[0].advice
+    assert results["ok.jpg"].analysis.quality.usable
+
+
+def test_single_photograph_that_fails_is_refused(tmp_path: Path) -> None:
+    (result,) = run([put(tmp_path / "b.jpg", "raise")], tmp_path / "out").values()
+    assert codes(result.analysis) == ["failed"]

@@ -1,0 +1,151 @@
+"""The HTML report: what stands in it for each kind of photograph, and that it is safe and self-contained."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from melascope.report.html import html
+from melascope.vocabulary import DISCLAIMER
+from tests.report.synthetic import CASES, measured, refused
+
+SECTIONS = {
+    "complete": {"overlay", "regions", "tone", "patches", "remarks", "maps", "method", "glossary", "versions"},
+    "refused": {"remarks", "versions"},
+}
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Reader(HTMLParser):
+    """Checks that tags match and collects text, sections and attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in {"style", "title"}:
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.text))
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return {name: html(analysis) for name, analysis in CASES.items()}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_page_is_whole_accessible_and_asks_nobody(pages: dict[str, str], case: str) -> None:
+    page = pages[case]
+    reader = read(page)
+    assert len(page) < 3_000_000
+    assert ("html", {"lang": "en"}) in reader.tags
+    sections = {attributes["id"] for tag, attributes in reader.tags if tag == "section"}
+    assert sections == SECTIONS.get(case, SECTIONS["complete"])
+    for tag, attributes in reader.tags:
+        assert tag not in {"script", "link", "iframe", "object"}
+        if tag == "img":
+            assert attributes["alt"]
+            assert str(attributes["src"]).startswith("data:image/jpeg;base64,")
+        if tag == "th":
+            assert attributes["scope"] in {"col", "row"}
+    assert not re.search(r"https?://|url\(|@import", page)
+    assert sum(tag == "h1" for tag, _ in reader.tags) == 1
+    assert reader.words.count(DISCLAIMER) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "said", "unsaid"),
+    [
+        (
+            "complete",
+            [
+                "Whole face, usable",
+                "MASI 10.8 (90 % interval 9.1 to 12.9): mild.",
+                "mMASI 4.7",
+                "Monk tone 3",
+                "Points",
+            ],
+            ["No MASI", "Not scored"],
+        ),
+        (
+            "incomplete",
+            ["usable with reservations", "No MASI: left malar could not be scored.", "Strong shading, left malar"],
+            ["mMASI 4", "Points"],
+        ),
+        ("close_up", ["Close-up, usable", "No MASI: a close-up shows only part of a face.", "Right malar"], ["Chin 0"]),
+        (
+            "refused",
+            ["Nothing was measured: blurred.", "Hold the camera still", "measured 0.021, limit 0.06"],
+            ["Regions", "Monk", "How it was measured"],
+        ),
+        ("grey", ["No skin tone was measured", "Grey scale"], ["Monk tone 3"]),
+        ("clear", ["MASI 0.0", "No patch stands out"], ["Contrast OD"]),
+        ("named", ["Kind", "melasma"], ["does not name"]),
+    ],
+)
+def test_each_kind_of_photograph_says_its_own(
+    pages: dict[str, str], case: str, said: list[str], unsaid: list[str]
+) -> None:
+    words = read(pages[case]).words
+    for text in said:
+        assert text in words
+    for text in unsaid:
+        assert text not in words
+
+
+def test_lesion_table_stops_at_twelve_and_counts_the_rest(pages: dict[str, str]) -> None:
+    page = pages["complete"]
+    assert len(re.findall(r'<th scope="row">\d+</th>', page)) == 12
+    assert "3 smaller patches not listed." in page
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>.jpg", '"><img src=x onerror=alert(1)>.jpg', "a&b<i>.jpg"])
+def test_file_name_is_text(name: str) -> None:
+    for analysis in (refused(name), measured(name, width=60, height=80)):
+        page = html(analysis)
+        reader = read(page)
+        assert name in reader.words
+        assert all("onerror" not in attributes for _, attributes in reader.tags)
+        assert all(tag not in {"script", "i"} or tag == "i" for tag, _ in reader.tags)
+
+
+def test_glossary_explains_every_abbreviation_that_is_used(pages: dict[str, str]) -> None:
+    for case in ("complete", "incomplete", "close_up", "grey"):
+        page = pages[case]
+        before, glossary = page.split('id="glossary"')
+        terms = " ".join(re.findall(r"<dt>(.*?)</dt>", glossary))
+        text = read(before[: before.rindex("<section")].replace("<main>", "").replace("<body>", "") + "</html>").words
+        for word in ("MASI", "mMASI", "ITA", "OD", "Monk", "Fitzpatrick", "90 % interval"):
+            if re.search(rf"\b{re.escape(word)}", text):
+                assert word in terms, (case, word)
+
+
+def test_record_without_arrays_gives_a_page_without_pictures() -> None:
+    stored = type(CASES["complete"]).model_validate_json(CASES["complete"].to_json())
+    reader = read(html(stored))
+    assert all(tag != "img" for tag, _ in reader.tags)
+    assert "MASI 10.8" in reader.words

@@ -1,0 +1,45 @@
+"""The PDF report: pages, text taken literally."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("typst")
+
+from melascope.report.pdf import pdf
+from tests.report.synthetic import CASES, SIDE_LIGHT, measured
+
+ODD = 'a#b$c*d_e`f@g<h>i[x]{y}\\"//~=+-.jpg'
+
+
+def pages_of(data: bytes) -> int:
+    counts = [int(found) for found in re.findall(rb"/Count (\d+)", data)]
+    return max(counts)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_or_two_pages(case: str) -> None:
+    data = pdf(CASES[case])
+    assert data.startswith(b"%PDF-")
+    assert data.rstrip().endswith(b"%%EOF")
+    assert pages_of(data) == (1 if case == "refused" else 2)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_markup_signs_come_out_literally(tmp_path: Path) -> None:
+    finding = SIDE_LIGHT.model_copy(update={"advice": "#panic() $x$ *no* @ref <label>"})
+    path = tmp_path / "odd.pdf"
+    path.write_bytes(pdf(measured(ODD, width=60, height=80, findings=(finding,))))
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, check=True).stdout.decode()
+    assert ODD in text
+    assert "#panic() $x$ *no* @ref <label>" in text
+    assert "usable with reservations" in text
+
+
+def test_other_scripts_are_set(tmp_path: Path) -> None:
+    assert pdf(measured("写真 صورة фото.jpg", width=60, height=80)).startswith(b"%PDF-")

@@ -1,0 +1,73 @@
+"""How numbers and names are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from melascope.report import words
+from melascope.report.page import page
+from melascope.report.palette import MONK
+from melascope.skin.tone import MONK_TONES
+from melascope.vocabulary import Lesion
+from tests.report.synthetic import CASES
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(None, ""), (0.0, "0 %"), (0.003, "< 1 %"), (0.234, "23 %"), (0.996, "100 %"), (1.0, "100 %")]
+)
+def test_percent(share: float | None, text: str) -> None:
+    assert words.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decimals", "text"),
+    [
+        (1.04, 2.06, 1, "1.0 to 2.1"),
+        (None, 2.0, 1, "not given"),
+        (-12.4, -0.2, 0, "-12 to 0"),
+        (-0.04, 0.3, 1, "0.0 to 0.3"),
+        (-0.6, 3.0, 1, "-0.6 to 3.0"),
+    ],
+)
+def test_span(low: float | None, high: float, decimals: int, text: str) -> None:
+    assert words.span(low, high, decimals) == text
+
+
+def test_whole_span() -> None:
+    assert words.whole_span(2, 4) == "2 to 4"
+    assert words.whole_span(3, 3) == "3"
+    assert words.whole_span(1, 6, roman=True) == "I to VI"
+
+
+@pytest.mark.parametrize(
+    ("total", "low", "high", "part"),
+    [
+        (10.0, 8.0, 12.0, "whole interval lies in this band"),
+        (15.0, 12.0, 17.0, "reaches into moderate"),
+        (20.0, 12.0, 33.0, "reaches into mild and severe"),
+        (20.0, None, None, "0 to 48"),
+    ],
+)
+def test_band_sentence(total: float, low: float | None, high: float | None, part: str) -> None:
+    assert part in words.band_sentence(total, low, high)
+
+
+def test_names() -> None:
+    assert words.title("too_small") == "Too small"
+    assert words.region_name("right_malar") == "Right malar"
+    assert words.region_name("somewhere_else") == "Somewhere else"
+    assert {words.kind_name(kind) for kind in Lesion} >= {"melasma", "freckle"}
+    assert [words.listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert [words.edge(x) for x in (0.0, 0.5, 1.0)] == ["fading", "fairly sharp", "sharp"]
+    assert [words.hue(x) for x in (-0.2, 0.0, 0.2)] == ["brown", "between", "blue-grey"]
+
+
+def test_monk_tones_are_those_that_are_measured_with() -> None:
+    assert tuple(tone.lstrip("#") for tone in MONK) == MONK_TONES
+
+
+def test_points_of_the_regions_add_up_to_the_masi() -> None:
+    points = sum(float(row.points) for row in page(CASES["complete"]).rows)
+    totals = CASES["complete"].masi
+    assert totals is not None
+    assert points == pytest.approx(totals.masi, abs=0.2)

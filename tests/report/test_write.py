@@ -1,0 +1,83 @@
+"""Files of one photograph: all there, whole, upright, without metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import melascope.report.write as writing
+from melascope.record import Analysis
+from melascope.report.write import write
+from tests.report.synthetic import CASES, measured, refused
+
+MEASURED = {"analysis.json", "overlay.png", "maps.png", "report.html", "region_mask.png", "lesion_mask.png"}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_all_files_of_a_measured_photograph(tmp_path: Path) -> None:
+    analysis = CASES["complete"]
+    written = write(analysis, tmp_path / "a" / "b")
+    folder = tmp_path / "a" / "b"
+    assert names(folder) == MEASURED
+    text = (folder / "analysis.json").read_text(encoding="utf-8")
+    assert text == written.to_json() == Analysis.model_validate_json(text).to_json()
+    for kind, name in written.files:
+        assert (name is None) == (kind == "report_pdf")
+        assert name is None or (folder / name).is_file()
+    assert written.arrays is analysis.arrays
+    assert analysis.files.report is None
+
+
+def test_masks_are_those_of_the_photograph(tmp_path: Path) -> None:
+    analysis = measured(width=130, height=90)
+    write(analysis, tmp_path)
+    codes = np.asarray(Image.open(tmp_path / "region_mask.png"))
+    lesions = np.asarray(Image.open(tmp_path / "lesion_mask.png"))
+    np.testing.assert_array_equal(codes, analysis.arrays.region_codes)
+    np.testing.assert_array_equal(lesions, analysis.arrays.lesion_mask * 255)
+
+
+def test_pictures_carry_no_metadata_and_show_rgb(tmp_path: Path) -> None:
+    analysis = measured(skin=(230, 150, 110))
+    write(analysis, tmp_path)
+    for name in MEASURED - {"analysis.json", "report.html"}:
+        with Image.open(tmp_path / name) as picture:
+            assert not picture.info
+            assert not picture.getexif()
+    red, _, blue = np.asarray(Image.open(tmp_path / "overlay.png").convert("RGB")).reshape(-1, 3).mean(axis=0)
+    assert red > blue
+
+
+@pytest.mark.parametrize("pdf", [False, True])
+def test_refusal_has_record_and_report(tmp_path: Path, pdf: bool) -> None:
+    written = write(refused(), tmp_path, pdf=pdf)
+    assert names(tmp_path) == {"analysis.json", "report.html"} | ({"report.pdf"} if pdf else set())
+    assert written.files.overlay is None
+    assert json.loads((tmp_path / "analysis.json").read_text())["files"]["report"] == "report.html"
+
+
+def test_second_writing_removes_what_no_longer_belongs(tmp_path: Path) -> None:
+    write(measured(), tmp_path, pdf=True)
+    (tmp_path / "note.txt").write_text("mine")
+    write(refused(), tmp_path)
+    assert names(tmp_path) == {"analysis.json", "report.html", "note.txt"}
+
+
+def test_failure_leaves_no_half_file_and_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(measured(), tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writing.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write(measured(), tmp_path)
+    assert "analysis.json" not in names(tmp_path)
+    assert not list(tmp_path.glob(".*"))
