@@ -1,0 +1,270 @@
+"""The way of a photo: `analyze(photo) -> Analysis`, the one function that everything else calls."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope import masi as index
+from melascope import networks
+from melascope.lesions.outline import Outline, outline_lesions
+from melascope.lesions.pigment import PigmentMap, map_pigment
+from melascope.scoring import RegionMeasure, measure_region
+from melascope.photo import Finding, Photo, PhotoRefused, read_photo
+from melascope.photo.quality import assess, covered_fraction, tone_penalty, verdict, widening
+from melascope.record import (
+    SCHEMA_VERSION,
+    Analysis,
+    Arrays,
+    LesionRecord,
+    Masi,
+    PhotoRecord,
+    Quality,
+    Regions,
+    RegionScore,
+    SkinTone,
+)
+from melascope.skin.regions import RegionMap, find_regions
+from melascope.skin.tone import measure_tone
+from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Region, Verdict, View
+
+__all__ = ["analyze"]
+
+_GRAVEST_FIRST = ("refused", "reservation", "note")
+
+
+def analyze(photo: str | Path | bytes | NDArray[Any] | Photo, *, name: str | None = None) -> Analysis:
+    """Measures the pigment of one photograph.
+
+    Args:
+        photo: A file's path, a file's bytes, an sRGB array (H, W, 3) uint8 or float 0 to 1, or a decoded `Photo`.
+        name: Name to report; the file's own if None.
+
+    Returns:
+        The record, with its masks and maps in `.arrays`. A photograph that cannot be measured gives a record whose
+        `quality.verdict` is "refused" and whose findings say why; it never raises for what is in a file.
+
+    Raises:
+        ValueError: An array has another shape, type or range.
+
+    Example:
+        >>> analyze(b"not a photograph", name="notes.txt").quality.verdict.value
+        'refused'
+    """
+    try:
+        taken = _take(photo, name)
+    except PhotoRefused as refusal:
+        return _refused(refusal.name, refusal.sha256, refusal.width, refusal.height, View.NONE, (refusal.finding,))
+    regions = find_regions(taken.pixels)
+    findings = taken.notes + assess(  # of the grey scale, reading the file has told already
+        regions.pixels,
+        regions.codes,
+        view=regions.view,
+        visible=regions.visible,
+        faces=regions.faces,
+        grey=False,
+        scale=regions.scale,
+    )
+    if verdict(findings) is Verdict.REFUSED:
+        return _refused(taken.name, taken.sha256, taken.width, taken.height, regions.view, findings)
+    pigment = map_pigment(regions)
+    factor = widening(findings)
+    return _assemble(taken, regions, pigment, findings, factor)
+
+
+def _take(photo: str | Path | bytes | NDArray[Any] | Photo, name: str | None) -> Photo:
+    if isinstance(photo, Photo):
+        return photo
+    if isinstance(photo, np.ndarray):
+        return Photo.from_array(photo, name or "array")
+    return read_photo(photo, name)
+
+
+def _assemble(
+    photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: tuple[Finding, ...], factor: float
+) -> Analysis:
+    face = regions.view is View.FACE
+    measured = {
+        region: measure_region(pigment, regions.codes, region, factor)
+        for region in MASI_REGIONS
+        if region in regions.visible and not photo.grey
+    }
+    penalty = tone_penalty(findings)
+    tone = None
+    if not photo.grey:
+        tone = measure_tone(
+            regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale
+        )
+    lesions = [] if photo.grey else outline_lesions(regions, pigment)
+    involved = pigment.involved if not photo.grey else np.zeros_like(pigment.involved)
+    record = Analysis(
+        photo=PhotoRecord(file=photo.name, width=photo.width, height=photo.height, sha256=photo.sha256),
+        view=regions.view,
+        quality=_quality(findings),
+        skin_tone=SkinTone(**asdict(tone)) if tone else None,
+        regions=Regions(**{r.key: _region_score(r, regions, measured.get(r), face) for r in MASI_REGIONS}),
+        masi=_masi(measured, face),
+        lesions=tuple(_lesion(outline, regions) for outline in lesions),
+        versions=_versions(),
+        disclaimer=DISCLAIMER,
+    )
+    return record.with_arrays(_arrays(photo, regions, pigment, involved))
+
+
+def _region_score(region: Region, regions: RegionMap, measure: RegionMeasure | None, face: bool) -> RegionScore:
+    per_pixel = 1.0 / regions.scale**2
+    if measure is None:
+        pixels = round(float((regions.codes == region).sum()) * per_pixel)
+        return RegionScore(
+            visible=region in regions.visible,
+            skin_px=pixels,
+            involved_fraction=None,
+            area=None,
+            darkness=None,
+            homogeneity=None,
+            confidence=regions.confidence.get(region),
+        )
+    score = measure.score
+    return RegionScore(
+        visible=True,
+        skin_px=round(measure.skin_px * per_pixel),
+        involved_fraction=measure.share,
+        involved_low=measure.low,
+        involved_high=measure.high,
+        area=score.area,
+        darkness=score.darkness,
+        # Sizes in millimetres need a whole face as their scale.
+        homogeneity=score.homogeneity if face else None,
+        area_step=index.area_step(measure.share),
+        darkness_step=index.step(score.darkness),
+        homogeneity_step=index.step(score.homogeneity) if face else None,
+        melanin_excess=measure.excess,
+        confidence=regions.confidence.get(region),
+        covered_fraction=covered_fraction(regions.codes, region),
+    )
+
+
+def _masi(measured: Mapping[Region, RegionMeasure], face: bool) -> Masi:
+    missing = tuple(region.key for region in MASI_REGIONS if region not in measured)
+    total = index.masi({r: m.score for r, m in measured.items()}) if face else None
+    modified = index.mmasi({r: m.score for r, m in measured.items()}) if face else None
+    if total is None or modified is None:
+        return Masi(masi=None, mmasi=None, severity=None, complete=False, missing=missing)  # type: ignore[arg-type]
+    steps = {
+        r: index.RegionalScore(
+            index.area_step(m.share), index.step(m.score.darkness), index.step(m.score.homogeneity)
+        )
+        for r, m in measured.items()
+    }
+    masi_low, masi_high = _interval(measured, total, modified=False)
+    mmasi_low, mmasi_high = _interval(measured, modified, modified=True)
+    return Masi(
+        masi=total,
+        masi_low=masi_low,
+        masi_high=masi_high,
+        mmasi=modified,
+        mmasi_low=mmasi_low,
+        mmasi_high=mmasi_high,
+        masi_from_steps=index.masi(steps),
+        mmasi_from_steps=index.mmasi(steps),
+        severity=index.severity(total),
+        complete=True,
+        missing=missing,  # type: ignore[arg-type]
+    )
+
+
+def _interval(measured: Mapping[Region, RegionMeasure], total: float, *, modified: bool) -> tuple[float, float]:
+    """90 % interval of a total. The regions share light and camera, so their errors are added, half of them squared."""
+    down, up = [], []
+    for region, m in measured.items():
+        parts = [_product(score, modified) for score in (m.least, m.score, m.most)]
+        down.append(index.WEIGHTS[region] * (parts[1] - parts[0]))
+        up.append(index.WEIGHTS[region] * (parts[2] - parts[1]))
+    top = 24.0 if modified else 48.0
+    return max(0.0, total - _together(down)), min(top, total + _together(up))
+
+
+def _product(score: index.RegionalScore, modified: bool) -> float:
+    return score.area * (score.darkness + (0.0 if modified else score.homogeneity))
+
+
+def _together(errors: list[float]) -> float:
+    """Mean of the sum (errors of one cause) and of the root of the sum of squares (errors of their own)."""
+    return (sum(errors) + float(np.sqrt(sum(e * e for e in errors)))) / 2
+
+
+def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
+    x0, y0, x1, y1 = (value / regions.scale for value in outline.box)
+    left, top, right, bottom = regions.frame
+    return LesionRecord(
+        kind=None,
+        box=(
+            left + int(x0),
+            top + int(y0),
+            min(right, left + int(np.ceil(x1))),
+            min(bottom, top + int(np.ceil(y1))),
+        ),
+        score=outline.probability,
+        area_px=round(outline.area / regions.scale**2),
+        contrast=outline.contrast,
+        edge_sharpness=outline.edge_sharpness,
+        blueness=outline.blueness,
+        region=outline.region.key,
+    )
+
+
+def _arrays(photo: Photo, regions: RegionMap, pigment: PigmentMap, involved: NDArray[np.bool_]) -> Arrays:
+    x0, y0, x1, y1 = regions.frame
+    mask = np.zeros((photo.height, photo.width), bool)
+    size = (x1 - x0, y1 - y0)
+    mask[y0:y1, x0:x1] = cv2.resize(involved.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    return Arrays(
+        pixels=photo.pixels,
+        region_codes=regions.full_size(photo.width, photo.height),
+        lesion_mask=mask,
+        melanin=pigment.melanin,
+        haemoglobin=pigment.haemoglobin,
+        pigment=pigment.excess,
+        frame=regions.frame,
+    )
+
+
+def _quality(findings: tuple[Finding, ...]) -> Quality:
+    ordered = tuple(sorted(findings, key=lambda finding: _GRAVEST_FIRST.index(finding.effect)))
+    judged = verdict(findings)
+    return Quality(usable=judged is not Verdict.REFUSED, verdict=judged, findings=ordered)
+
+
+def _refused(
+    name: str, sha256: str | None, width: int, height: int, view: View, findings: tuple[Finding, ...]
+) -> Analysis:
+    return Analysis(
+        photo=PhotoRecord(file=name, width=width, height=height, sha256=sha256),
+        view=view,
+        quality=_quality(findings),
+        skin_tone=None,
+        regions=None,
+        masi=None,
+        lesions=(),
+        versions=_versions(),
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"schema": SCHEMA_VERSION, "python": platform.python_version()}
+    for package in ("melascope", "numpy", "onnxruntime", "opencv-python-headless", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree
+            found[package] = "unknown"
+    found["skin network"] = networks.load("skin").sha256[:16]
+    return found

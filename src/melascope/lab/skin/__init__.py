@@ -1,0 +1,1 @@
+"""Training of the facial-region network: teacher labels, augmented views, training, evaluation, ONNX export."""

@@ -1,0 +1,89 @@
+"""`python -m melascope.lab.skin`: label, train, evaluate and export the facial-region network."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+Folder = Annotated[Path, typer.Option(help="Folder of the run: labels, checkpoint, history.")]
+
+
+@app.command()
+def label(
+    photos: Annotated[list[Path], typer.Argument(help="Folders of faces on which pigment may be painted.")],
+    landmarker: Annotated[Path, typer.Option(help="MediaPipe Face Landmarker model, face_landmarker.task.")],
+    unpainted: Annotated[list[Path] | None, typer.Option(help="Folders of faces of real people: never painted.")] = None,
+    skin: Annotated[list[Path] | None, typer.Option(help="Folders of skin close-ups without a whole face.")] = None,
+    out: Folder = Path("runs/skin"),
+) -> None:
+    """Label photographs with the teacher: OUT/faces and OUT/skin."""
+    from melascope.lab.skin.faces import label_photos, label_skin, write_labelled
+
+    faces = [path for folder in photos for path in _images(folder)]
+    people = [path for folder in unpainted or [] for path in _images(folder)]
+    labelled = chain(
+        label_photos(faces, landmarker, paintable=True), label_photos(people, landmarker, paintable=False)
+    )
+    print(f"{write_labelled(labelled, out / 'faces')} of {len(faces) + len(people)} faces labelled")
+    close_ups = [path for folder in skin or [] for path in _images(folder)]
+    if close_ups:
+        print(f"{write_labelled(label_skin(close_ups), out / 'skin')} close-ups labelled")
+
+
+@app.command()
+def train(
+    weights: Annotated[Path | None, typer.Option(help="ImageNet MobileNetV2, torchvision state dict.")] = None,
+    samples: Annotated[int, typer.Option(help="Views to train on.")] = 60_000,
+    workers: Annotated[int, typer.Option(help="Processes that render views.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of the network.")] = 2,
+    out: Folder = Path("runs/skin"),
+    also: Annotated[list[Path] | None, typer.Option(help="Further labelled folders.")] = None,
+) -> None:
+    """Train on OUT/faces and OUT/skin, or go on where a stopped run ended."""
+    from melascope.lab.skin.train import Recipe
+    from melascope.lab.skin.train import train as run
+
+    skin = out / "skin"
+    folders = [out / "faces", *(also or [])]
+    recipe = Recipe(samples=samples)
+    run(
+        folders,
+        skin if skin.exists() else None,
+        out,
+        weights=weights,
+        recipe=recipe,
+        workers=workers,
+        threads=threads,
+    )
+
+
+@app.command()
+def export(out: Folder = Path("runs/skin"), to: Annotated[Path | None, typer.Option()] = None) -> None:
+    """Write the ONNX file with its card (figures are added by `evaluate`)."""
+    from melascope.lab.skin.export import export as run
+
+    print(run(out, to))
+
+
+@app.command()
+def evaluate(
+    out: Folder = Path("runs/skin"),
+    card: Annotated[bool, typer.Option(help="Write the figures into the shipped card.")] = False,
+) -> None:
+    """Measure the shipped network on the held-out third of OUT/faces: whole faces and crops, by tone band."""
+    from melascope.lab.skin.evaluate import evaluate as run
+
+    print(run(out / "faces", write_card=card))
+
+
+def _images(folder: Path) -> list[Path]:
+    suffixes = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+
+
+if __name__ == "__main__":
+    app()

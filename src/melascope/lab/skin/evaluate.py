@@ -1,0 +1,134 @@
+"""Figures of the shipped network on people it has never seen: regions, crops, painted pigment, by tone band."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope.lab.skin.faces import LabelledFace, read_labelled
+from melascope.lab.skin.teacher import IGNORE
+from melascope.lab.skin.trials import DENSITIES, SHARES, Trial, try_face
+from melascope.skin.regions import find_regions
+from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
+
+__all__ = ["Overlap", "crops", "evaluate", "evaluate_pigment", "evaluate_regions"]
+
+CROPS_PER_FACE: Final = 4
+
+
+@dataclass
+class Overlap:
+    """Pixels of intersection and union per MASI region, pooled over photographs; and swaps of left and right."""
+
+    both: dict[Region, int] = field(default_factory=lambda: dict.fromkeys(MASI_REGIONS, 0))
+    either: dict[Region, int] = field(default_factory=lambda: dict.fromkeys(MASI_REGIONS, 0))
+    photos: int = 0
+    swapped: int = 0
+
+    def add(self, truth: NDArray[np.uint8], found: NDArray[np.uint8]) -> None:
+        """Adds a photograph; pixels that the teacher left open do not count."""
+        known = truth != IGNORE
+        for region in MASI_REGIONS:
+            t, f = (truth == region) & known, (found == region) & known
+            self.both[region] += int((t & f).sum())
+            self.either[region] += int((t | f).sum())
+        self.photos += 1
+        for side, other in ((Region.RIGHT_MALAR, Region.LEFT_MALAR), (Region.LEFT_MALAR, Region.RIGHT_MALAR)):
+            place = truth == side
+            self.swapped += bool(place.sum() > 200 and (found[place] == other).mean() > 0.5)
+
+    def figures(self) -> dict[str, float | int]:
+        """IoU per region and their mean."""
+        iou = {r.key: round(self.both[r] / self.either[r], 3) for r in MASI_REGIONS if self.either[r]}
+        mean = round(float(np.mean(list(iou.values()))), 3) if iou else float("nan")
+        return {**iou, "mean": mean, "photos": self.photos, "left/right swaps": self.swapped}
+
+
+def crops(face: LabelledFace, rng: np.random.Generator, count: int = CROPS_PER_FACE) -> list[tuple[slice, slice]]:
+    """Random square crops that hold 15 to 60 % of the face's skin and features."""
+    features = (Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
+    on_face = np.isin(face.labels, (*FACIAL_SKIN, *features))
+    ys, xs = np.nonzero(on_face)
+    extent = float(np.sqrt(on_face.sum()))
+    found: list[tuple[slice, slice]] = []
+    for _ in range(400):
+        side = round(extent * float(rng.uniform(0.35, 1.0)))
+        pick = int(rng.integers(len(xs)))
+        x0, y0 = int(xs[pick]) - side // 2, int(ys[pick]) - side // 2
+        if x0 < 0 or y0 < 0 or x0 + side > on_face.shape[1] or y0 + side > on_face.shape[0]:
+            continue
+        window = (slice(y0, y0 + side), slice(x0, x0 + side))
+        if 0.15 <= on_face[window].sum() / len(xs) <= 0.60:
+            found.append(window)
+        if len(found) == count:
+            break
+    return found
+
+
+def evaluate_regions(faces: Iterable[LabelledFace]) -> dict[str, Any]:
+    """IoU of the four MASI regions on whole photographs and on crops, over all and by tone band."""
+    whole: dict[str, Overlap] = {}
+    cropped: dict[str, Overlap] = {}
+    rng = np.random.default_rng(11)
+    for face in faces:
+        found = find_regions(face.pixels).full_size(face.labels.shape[1], face.labels.shape[0])
+        for key in ("all", str(face.band)):
+            whole.setdefault(key, Overlap()).add(face.labels, found)
+        for window in crops(face, rng):
+            part = np.ascontiguousarray(face.pixels[window])
+            codes = find_regions(part).full_size(part.shape[1], part.shape[0])
+            for key in ("all", str(face.band)):
+                cropped.setdefault(key, Overlap()).add(face.labels[window], codes)
+    return {
+        "whole faces": {key: overlap.figures() for key, overlap in sorted(whole.items())},
+        "crops": {key: overlap.figures() for key, overlap in sorted(cropped.items())},
+    }
+
+
+def evaluate_pigment(faces: Iterable[LabelledFace]) -> tuple[dict[str, Any], list[Trial]]:
+    """Painted trials: error of the involved share and cover of its interval, over all, by tone band and density."""
+    trials: list[Trial] = []
+    for number, face in enumerate(face for face in faces if face.paintable):
+        rng = np.random.default_rng(number)
+        pairs = [(share, float(rng.choice(DENSITIES))) for share in SHARES]
+        trials += try_face(face.name, face.pixels, face.band, number, pairs)
+    groups: dict[str, list[Trial]] = {"all": trials}
+    for trial in trials:
+        groups.setdefault(f"tone {trial.band}", []).append(trial)
+        painted = f"density {trial.density:.2f}" if trial.true_share > 0 else "healthy"
+        groups.setdefault(painted, []).append(trial)
+    return {key: _summary(group) for key, group in sorted(groups.items())}, trials
+
+
+def _summary(trials: list[Trial]) -> dict[str, float | int]:
+    error = np.array([t.share - t.true_share for t in trials])
+    inside = np.array([t.low <= t.true_share <= t.high for t in trials])
+    painted = [t for t in trials if t.true_share > 0.05 and t.share > 0.01]
+    ratio = np.median([t.excess / t.density for t in painted]) if painted else float("nan")
+    return {
+        "mean absolute error": round(float(np.abs(error).mean()), 3),
+        "bias": round(float(error.mean()), 3),
+        "inside the 90 % interval": round(float(inside.mean()), 3),
+        "measured / true density (median)": round(float(ratio), 2),
+        "regions": len(trials),
+    }
+
+
+def evaluate(labelled: Path, *, write_card: bool = False) -> str:
+    """All figures as JSON; with `write_card`, also into the shipped card."""
+    faces = read_labelled(labelled, held_out=True)
+    figures = {"held_out_faces": len(faces), **evaluate_regions(faces), "painted pigment": evaluate_pigment(faces)[0]}
+    if write_card:
+        path = Path(str(files("melascope.networks"))) / "skin.json"
+        card = json.loads(path.read_text(encoding="utf-8"))
+        card["figures"] = figures
+        path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return json.dumps(figures, indent=2, ensure_ascii=False)
+

@@ -1,0 +1,161 @@
+"""The skin network: a MobileNetV2 encoder (Sandler et al. 2018) and a light top-down decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import mobilenet_v2
+
+from melascope.vocabulary import Region
+
+__all__ = ["CLASSES", "SkinNetwork", "load_imagenet", "renormalise"]
+
+CLASSES: Final = len(Region)
+FROZEN: Final = 3
+"""Encoder blocks that keep their ImageNet weights: edges and colours, and three quarters of the cost of training."""
+
+
+def _separable(channels: int, dilation: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU6(inplace=True),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU6(inplace=True),
+    )
+
+
+def _lateral(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
+class SkinNetwork(nn.Module):
+    """Pixels to regions and pigment.
+
+    Input (N, 3, S, S) float, RGB scaled to -1 ... 1, S a multiple of 32. Output (N, CLASSES + 2, S/2, S/2): region
+    logits, the logit of pigment disease, and pigment density (optical density in red, any sign).
+    The encoder ends at stride 32 with 160 channels (block 16): the last block and the 1280-channel head are left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = mobilenet_v2(weights=None).features[:17]
+        for module in self.encoder.modules():
+            if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+                module.padding = (0, 0)  # the padding is done in front: below and to the right only
+        width = 96
+        self.deepest = _lateral(160, width)
+        self.context = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(160, width, 1), nn.ReLU6(inplace=True))
+        self.wide = _separable(width, dilation=2)
+        self.lateral16 = _lateral(96, width)
+        self.refine16 = _separable(width)
+        self.lateral8 = _lateral(32, width)
+        self.refine8 = _separable(width)
+        self.narrow = _lateral(width, 48)
+        self.lateral4 = _lateral(24, 48)
+        self.refine4 = _separable(48)
+        self.head = nn.Conv2d(48, CLASSES, 1)
+        self.pigment8 = _separable(width)
+        self.pigment_narrow = _lateral(width, 48)
+        self.pigment4 = _lateral(24, 48)
+        self.pigment2 = _lateral(16 + 3, 24)
+        self.pigment_up = _lateral(48, 24)
+        self.pigment_refine4 = _separable(48)
+        self.pigment_refine2 = _separable(24)
+        self.pigment = nn.Conv2d(24, 2, 1)
+
+    def train(self, mode: bool = True) -> SkinNetwork:
+        """Training mode for all but the frozen blocks."""
+        super().train(mode)
+        for block in self.encoder[:FROZEN]:
+            block.eval()
+        return self
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits at half the input's resolution."""
+        stages: list[Tensor] = []
+        x = pixels
+        colour = functional.avg_pool2d(pixels, 2)
+        for index, block in enumerate(self.encoder):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and index >= FROZEN):
+                x = _run(block, x)
+            if index in (1, 3, 6, 13, 16):
+                stages.append(x)
+        at2, at4, at8, at16, at32 = stages
+        y = self.deepest(at32) + self.context(at32)
+        y = self.wide(functional.relu6(y))
+        y = self.refine16(functional.relu6(self.lateral16(at16) + _double(y)))
+        at_8 = functional.relu6(self.lateral8(at8) + _double(y))
+        y = self.refine8(at_8)
+        y = self.refine4(functional.relu6(self.lateral4(at4) + _double(self.narrow(y))))
+        p = self.pigment8(at_8)
+        p = self.pigment_refine4(functional.relu6(self.pigment4(at4) + _double(self.pigment_narrow(p))))
+        p = self.pigment_refine2(functional.relu6(self.pigment2(torch.cat([at2, colour], dim=1)) + _double(self.pigment_up(p))))
+        return torch.cat([_double(self.head(y)), self.pigment(p)], dim=1)
+
+
+def _run(block: nn.Module, x: Tensor) -> Tensor:
+    """Runs an encoder block with the zero padding (0, 1, 0, 1) that the ImageNet weights were trained with."""
+    if isinstance(block, nn.Sequential) or type(block).__name__ == "Conv2dNormActivation":
+        for module in block.children():
+            x = _run_leaf(module, x)
+        return x
+    inner = block.conv
+    y = x
+    for module in inner.children():  # type: ignore[union-attr,operator]
+        y = _run(module, y) if isinstance(module, nn.Sequential) else _run_leaf(module, y)
+    return x + y if block.use_res_connect else y
+
+
+def _run_leaf(module: nn.Module, x: Tensor) -> Tensor:
+    if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+        x = functional.pad(x, (0, 1, 0, 1))
+    return module(x)  # type: ignore[no-any-return]
+
+
+def _double(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def load_imagenet(network: SkinNetwork, path: Path) -> None:
+    """Loads a torchvision MobileNetV2 state dict into the encoder.
+
+    Raises:
+        RuntimeError: The file holds other tensors.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    prefix = "features."
+    encoder = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    network.encoder.load_state_dict({k: v for k, v in encoder.items() if int(k.split(".")[0]) < 17})
+
+
+@torch.no_grad()
+def renormalise(network: SkinNetwork, pixels: Tensor) -> None:
+    """Gives folded batch norms real statistics without changing what the encoder computes.
+
+    Weights whose batch norm was folded into the convolution have mean 0 and variance 1 there; training would
+    normalise them to something else. Each norm gets the mean and variance of `pixels`, and a scale and shift that undo it.
+    """
+    network.eval()
+    norms = [m for m in network.encoder.modules() if isinstance(m, nn.BatchNorm2d)]
+
+    def adopt(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+        x = inputs[0].float()
+        mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3)).clamp_min(1e-4)
+        old = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        shift = norm.bias - old * norm.running_mean
+        norm.weight.copy_(old * torch.sqrt(var + norm.eps))
+        norm.bias.copy_(shift + old * mean)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(var)
+
+    hooks = [norm.register_forward_pre_hook(adopt) for norm in norms]
+    network(pixels)
+    for hook in hooks:
+        hook.remove()

@@ -1,0 +1,211 @@
+"""Training of the skin network: one resumable run, on a CPU in about an hour or on a GPU in minutes."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from melascope.lab.skin.faces import LabelledFace, read_labelled
+from melascope.lab.skin.network import CLASSES, SkinNetwork, load_imagenet, renormalise
+from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
+from melascope.lab.skin.views import SIZE, render, sample
+from melascope.vocabulary import SKIN, Region
+
+__all__ = ["Recipe", "Views", "loss_of", "train"]
+
+_WEIGHTS: Final = {Region.BACKGROUND: 0.6, Region.HAIR: 0.6, Region.OTHER_SKIN: 0.7, Region.NECK: 0.7}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a run; saved with it."""
+
+    samples: int = 60_000
+    batch: int = 32
+    rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warm_up: int = 100
+    average: float = 0.998
+    """Decay of the moving average of the weights, which is what is kept."""
+    skin_share: float = 0.08
+    """Share of samples from close-ups of unknown place."""
+    painted_share: float = 0.65
+    """Share of the faces on which pigment may be painted."""
+    seed: int = 7
+
+
+class _Bands:
+    """Faces by tone band: each band is drawn equally often, but none more than four times as often as it is present."""
+
+    def __init__(self, faces: list[LabelledFace]) -> None:
+        self.bands = [[f for f in faces if f.band == band] for band in sorted({str(f.band) for f in faces})]
+        shares = np.array([min(1 / len(self.bands), 4 * len(band) / len(faces)) for band in self.bands])
+        self.shares = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator) -> LabelledFace:
+        band = self.bands[int(rng.choice(len(self.bands), p=self.shares))]
+        return band[int(rng.integers(len(band)))]
+
+
+class Views(IterableDataset[tuple[Tensor, ...]]):
+    """An endless, seeded stream of views; faces of each tone band are drawn equally often."""
+
+    def __init__(self, faces: list[LabelledFace], skin: list[LabelledFace], recipe: Recipe, start: int = 0) -> None:
+        super().__init__()
+        self.skin, self.recipe, self.start = skin, recipe, start
+        self.groups = [_Bands([face for face in faces if face.paintable == flag]) for flag in (True, False)]
+        self.groups = [group for group in self.groups if group.bands]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng((self.recipe.seed, self.start, info.id if info else 0))
+        while True:
+            if self.skin and rng.random() < self.recipe.skin_share:
+                face = self.skin[int(rng.integers(len(self.skin)))]
+            else:
+                painted = rng.random() < self.recipe.painted_share
+                face = self.groups[0 if painted else -1].draw(rng)
+            view = render(face, sample(face, rng))
+            # Half resolution is the output's. Close-ups of unknown place hold lesions nobody outlined: no pigment loss.
+            # Unpainted people have spots of their own: half the loss.
+            told = 1.0 if face.paintable else 0.5 if face.eyes else 0.0
+            pigment = np.stack([_halved(view.cover), _halved(view.density), np.full((SIZE // 2, SIZE // 2), told)])
+            yield (
+                torch.from_numpy(view.pixels).permute(2, 0, 1),
+                torch.from_numpy(view.labels[::2, ::2].copy()),
+                torch.from_numpy(pigment.astype(np.float32)),
+            )
+
+
+def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    h, w = values.shape
+    return np.asarray(values.reshape(h // 2, 2, w // 2, 2).mean(axis=(1, 3)), np.float32)
+
+
+def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
+    """Region loss + pigment loss.
+
+    Regions: weighted cross-entropy; IGNORE is left out, SOME_SKIN asks for skin of any place. Pigment: cross-entropy
+    of the cover (soft at a lesion's edge) and absolute error of the density, on bare skin, and a tenth of it elsewhere.
+
+    Args:
+        outputs: (N, CLASSES + 2, h, w).
+        labels: (N, h, w) uint8.
+        pigment: (N, 3, h, w): cover, density, and 1 where both are known.
+    """
+    labels = labels.long()
+    logits, disease, amount = outputs[:, :CLASSES].float(), outputs[:, CLASSES].float(), outputs[:, CLASSES + 1].float()
+    weights = torch.ones(CLASSES, device=outputs.device)
+    for region, weight in _WEIGHTS.items():
+        weights[region] = weight
+    logp = functional.log_softmax(logits, dim=1)
+    known = labels < CLASSES
+    place = functional.nll_loss(logp, torch.where(known, labels, IGNORE), weights, ignore_index=IGNORE, reduction="sum")
+    some = torch.logsumexp(logp[:, list(SKIN)], dim=1)
+    skin = -(some * (labels == SOME_SKIN)).sum()
+    regions = (place + 0.7 * skin) / (labels != IGNORE).sum().clamp_min(1)
+    cover, density, told = pigment.unbind(dim=1)
+    bare = sum((labels == region).float() for region in SKIN)
+    weight = told * (bare + 0.1 * (1 - bare)) * (labels != IGNORE)
+    # Where a lesion is too faint to be seen its edge is not learnt as strictly.
+    target = (cover - 0.25).mul(2).clamp(0, 1)
+    found = functional.binary_cross_entropy_with_logits(disease, target, reduction="none")
+    error = (amount - density).abs()
+    return regions + ((found + 6.0 * error) * weight).sum() / weight.sum().clamp_min(1)
+
+
+def train(
+    labelled: list[Path],
+    skin: Path | None,
+    out: Path,
+    *,
+    weights: Path | None,
+    recipe: Recipe | None = None,
+    workers: int = 1,
+    threads: int = 2,
+) -> Path:
+    """Trains, or goes on with, the run in `out`; returns its checkpoint.
+
+    Args:
+        labelled: Labelled folders of faces; persons of the held-out third are left out.
+        skin: Labelled folder of skin close-ups, or None.
+        out: Folder of the run: `recipe.json`, `history.csv`, `checkpoint.pt`.
+        weights: ImageNet MobileNetV2 (torchvision state dict); None starts from random weights.
+        recipe: Settings; the defaults if None.
+        workers: Processes that render views.
+        threads: CPU threads of the network.
+    """
+    recipe = recipe or Recipe()
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    faces = [face for folder in labelled for face in read_labelled(folder, held_out=False)]
+    close_ups = read_labelled(skin, held_out=False) if skin else []
+    network = SkinNetwork().to(device)
+    checkpoint = out / "checkpoint.pt"
+    steps, done = recipe.samples // recipe.batch, 0
+    saved = torch.load(checkpoint, map_location=device, weights_only=True) if checkpoint.exists() else None
+    if saved:
+        done = int(saved["step"])
+        network.load_state_dict(saved["network"])
+    elif weights:
+        load_imagenet(network, weights)
+        views = iter(Views(faces, close_ups, recipe, start=10**6))
+        renormalise(network, torch.stack([_scaled(next(views)[0]) for _ in range(64)]).to(device))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = {k: v.detach().clone() for k, v in (saved["average"] if saved else network.state_dict()).items()}
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    if saved:
+        optimiser.load_state_dict(saved["optimiser"])
+    (out / "recipe.json").write_text(json.dumps({**asdict(recipe), "faces": len(faces), "skin": len(close_ups)}))
+    stream = Views(faces, close_ups, recipe, start=done)
+    loader = iter(DataLoader(stream, batch_size=recipe.batch, num_workers=workers, prefetch_factor=4))
+    network.train()
+    began, running = time.monotonic(), 0.0
+    for step in range(done, steps):
+        rate = recipe.rate * min(1.0, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        pixels, labels, pigment = next(loader)
+        batch = _scaled(pixels.to(device)).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            outputs = network(batch)
+        loss = loss_of(outputs, labels.to(device), pigment.to(device))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimiser.step()
+        decay = min(recipe.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for key, value in network.state_dict().items():
+                if value.dtype.is_floating_point:
+                    average[key].lerp_(value, 1 - decay)
+        running = 0.95 * running + 0.05 * float(loss.detach()) if step > done else float(loss.detach())
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            speed = (step + 1 - done) * recipe.batch / (time.monotonic() - began)
+            line = f"{step + 1},{running:.4f},{speed:.1f}"
+            print(f"step {step + 1}/{steps}  loss {running:.4f}  {speed:.1f} views/s", flush=True)
+            with (out / "history.csv").open("a") as file:
+                file.write(line + "\n")
+            state = {"step": step + 1, "network": network.state_dict(), "average": average}
+            partial = out / "checkpoint.part"
+            torch.save({**state, "optimiser": optimiser.state_dict()}, partial)
+            partial.replace(checkpoint)
+    return checkpoint
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    return pixels.float() / 127.5 - 1.0

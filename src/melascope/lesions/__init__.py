@@ -1,0 +1,1 @@
+"""Pigmented lesions: where excess pigment is, how much of it, its outlines."""

@@ -1,0 +1,114 @@
+"""The pigment map: where a patient's skin holds more pigment than its own normal skin, and how much.
+
+Two instruments, each for what it can do. Where: the skin network, trained on pigment painted with exact truth. On one
+photograph, pigment and the absence of shine change colour in nearly the same way (both darken and saturate), so that no
+threshold on a chromophore map can tell a large patch from soft light; shape and place can. How much: the melanin map,
+compared between a lesion and the unaffected skin around it, in physical units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope.skin.chromophores import chromophores, optical_density
+from melascope.skin.regions import RegionMap
+from melascope.vocabulary import MASI_REGIONS, SKIN, Region
+
+__all__ = ["INVOLVED", "PigmentMap", "map_pigment"]
+
+INVOLVED: Final = 0.5
+"""Probability from which a pixel counts as involved."""
+_CLOSE_UP_FACE: Final = 1.5
+"""Width of a face relative to the shorter side of a close-up, for want of a better scale."""
+_MEASURED: Final = (*MASI_REGIONS, Region.NOSE, Region.UPPER_LIP, Region.TEMPLE, Region.PERIORBITAL, Region.OTHER_SKIN)
+"""Skin on which lesions are sought: all but the neck of a whole face, whose shade is not pigment."""
+
+
+@dataclass(frozen=True)
+class PigmentMap:
+    """Pigment in the working frame, all (h, w). Densities are decadic optical density, NaN off the skin."""
+
+    involved: NDArray[np.bool_]
+    """Skin with excess pigment."""
+    probability: NDArray[np.float32]
+    """Probability of that."""
+    excess: NDArray[np.float32]
+    """Melanin above the unaffected skin around; noise on normal skin, the lesion's density on involved skin."""
+    melanin: NDArray[np.float32]
+    """Melanin, 0 = median of the unaffected facial skin."""
+    haemoglobin: NDArray[np.float32]
+    """Haemoglobin, likewise."""
+    absorption: NDArray[np.float32]
+    """(h, w, 3) optical density above the unaffected skin around, in R, G, B."""
+    face_px: float
+    """Width of the face in working pixels; guessed in a close-up."""
+
+
+def map_pigment(regions: RegionMap) -> PigmentMap:
+    """Maps the pigment of a photograph whose regions are known."""
+    height, width = regions.codes.shape
+    face = regions.face_px or _CLOSE_UP_FACE * min(height, width)
+    places = _MEASURED if regions.face_px else SKIN
+    skin = np.isin(regions.codes, places)
+    probability = np.where(skin, regions.disease, np.float32(0))
+    involved = _tidy(probability >= INVOLVED, skin, face)
+    density = cv2.GaussianBlur(optical_density(regions.pixels), (0, 0), max(0.5, 0.004 * face))
+    # Edges of hair, eyes and brows bleed into the skin next to them.
+    core = cv2.erode(skin.astype(np.uint8), _disc(max(1, round(0.012 * face)))).astype(bool)
+    reach = cv2.dilate(involved.astype(np.uint8), _disc(max(1, round(0.01 * face)))).astype(bool)
+    normal = core & ~reach & (probability < 0.3)
+    if normal.sum() < 0.02 * max(1, skin.sum()):  # hardly any skin is free of it: the lightest skin stands for normal
+        normal = core & (probability <= np.quantile(probability[core], 0.1) if core.any() else core)
+    absorption = density - _surroundings(density, normal, face)
+    maps = chromophores(density)
+    where = np.where(skin, np.float32(0), np.float32(np.nan))
+    return PigmentMap(
+        involved=involved,
+        probability=probability,
+        excess=chromophores(absorption).melanin + where,
+        melanin=maps.melanin - _middle(maps.melanin, normal) + where,
+        haemoglobin=maps.haemoglobin - _middle(maps.haemoglobin, normal) + where,
+        absorption=absorption,
+        face_px=face,
+    )
+
+
+def _tidy(mask: NDArray[np.bool_], skin: NDArray[np.bool_], face: float) -> NDArray[np.bool_]:
+    """Fills pores and drops specks below half a millimetre or so."""
+    kernel = _disc(max(1, round(0.002 * face)))
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    return np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, kernel).astype(bool) & skin)
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
+
+
+def _middle(values: NDArray[np.float32], where: NDArray[np.bool_]) -> np.float32:
+    return np.float32(np.median(values[where])) if where.any() else np.float32(np.median(values))
+
+
+def _surroundings(density: NDArray[np.float32], normal: NDArray[np.bool_], face: float) -> NDArray[np.float32]:
+    """What normal skin would show at each place: the weighted mean of the normal skin near it (h, w, 3).
+
+    Near is 6 % of the face's width; where there is too little normal skin that near, ever wider.
+    """
+    scale = min(1.0, 128 / max(density.shape[:2]))
+    size = (max(1, round(density.shape[1] * scale)), max(1, round(density.shape[0] * scale)))
+    weight = normal.astype(np.float32)
+    values = cv2.resize(density * weight[..., None], size, interpolation=cv2.INTER_AREA)
+    weights = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+    overall = values.sum(axis=(0, 1)) / max(float(weights.sum()), 1e-6)
+    result = np.broadcast_to(overall, values.shape).astype(np.float32)
+    for reach in (0.5, 0.24, 0.12, 0.06):
+        sigma = max(0.5, reach * face * scale)
+        mass = cv2.GaussianBlur(weights, (0, 0), sigma)
+        local = cv2.GaussianBlur(values, (0, 0), sigma) / np.maximum(mass, 1e-6)[..., None]
+        trust = np.clip(mass / 0.15, 0, 1)[..., None]
+        result = trust * local + (1 - trust) * result
+    return np.asarray(cv2.resize(result, density.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)

@@ -1,0 +1,71 @@
+"""Shipped networks: ONNX files with their JSON cards, and the one class that runs them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["THREADS_VARIABLE", "Network", "NetworkError", "load"]
+
+THREADS_VARIABLE: Final = "MELASCOPE_THREADS"
+"""Environment variable with the threads that one network may use; 0 or unset: one per core."""
+
+
+class NetworkError(RuntimeError):
+    """A shipped network is missing, damaged or not the one that its card describes."""
+
+
+class Network:
+    """An ONNX network on the CPU.
+
+    Args:
+        name: File name without suffix in `melascope/networks`.
+
+    Raises:
+        NetworkError: The file or its card is missing, or the file's SHA-256 is not the card's.
+    """
+
+    def __init__(self, name: str) -> None:
+        import onnxruntime
+
+        folder = files("melascope.networks")
+        try:
+            model = folder.joinpath(f"{name}.onnx").read_bytes()
+            self.card: dict[str, Any] = json.loads(folder.joinpath(f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise NetworkError(f"network {name!r}: {error}; install melascope again") from error
+        self.sha256 = hashlib.sha256(model).hexdigest()
+        if self.sha256 != self.card["sha256"]:
+            raise NetworkError(
+                f"network {name!r}: the file's SHA-256 is {self.sha256[:12]}..., its card says "
+                f"{self.card['sha256'][:12]}...; install melascope again"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = _threads()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Runs the network on a batch; shapes are those of the card."""
+        return np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+
+
+def _threads() -> int:
+    text = os.environ.get(THREADS_VARIABLE, "0")
+    if not text.isdigit():
+        raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it or set it to 1, 2, ...")
+    return int(text)
+
+
+@cache
+def load(name: str) -> Network:
+    """The network of that name, loaded once per process."""
+    return Network(name)

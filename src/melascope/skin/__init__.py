@@ -1,0 +1,1 @@
+"""Skin: facial regions, skin tone and chromophore maps of a photograph."""

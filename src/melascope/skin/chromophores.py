@@ -1,0 +1,111 @@
+"""Melanin and haemoglobin per pixel, from colour.
+
+Beer-Lambert in three channels: the optical density of skin, -log10 of linear light, is modelled as
+
+    OD(R, G, B) = melanin * (1, 1.55, 2.4) + haemoglobin * (0.12, 1, 0.75) + shading * (1, 1, 1) + constant
+
+and solved for its three unknowns (the family of Tsumura et al. 1999 and 2003, with fixed absorption vectors instead of
+independent components, so that units are the same for every photograph). Whatever darkens the three channels alike is
+shading and leaves melanin and haemoglobin as they are, however it varies over the face. Shine is not: it adds light, and
+lowers both where it lies (see `shine`).
+
+Units are decadic optical density: 0.1 of melanin takes 21 % of the red light, 30 % of the green and 42 % of the blue.
+The constants are unknown (illuminant, exposure, camera), so that only differences within a photograph have a meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "HAEMOGLOBIN",
+    "MELANIN",
+    "Chromophores",
+    "chromophores",
+    "optical_density",
+    "shine",
+    "to_linear",
+    "to_srgb",
+]
+
+MELANIN: Final = (1.0, 1.55, 2.4)
+"""Absorption of epidermal melanin in R, G, B relative to R: wavelength^-3.33 (Jacques 1998) at 605, 545 and 465 nm."""
+HAEMOGLOBIN: Final = (0.12, 1.0, 0.75)
+"""Absorption of blood relative to G: oxygenated haemoglobin (Prahl 1999), averaged over the three primaries."""
+_UNMIX: Final = np.linalg.inv(np.array([MELANIN, HAEMOGLOBIN, (1.0, 1.0, 1.0)]).T).astype(np.float32)
+_FLOOR: Final = 1.0 / 1000.0
+"""Linear light below this is noise: the density is capped at 3."""
+
+
+def _decoding() -> NDArray[np.float32]:
+    encoded = np.arange(256) / 255.0
+    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return light.astype(np.float32)
+
+
+_TO_LINEAR: Final = _decoding()
+_TO_DENSITY: Final = -np.log10(np.maximum(_TO_LINEAR, _FLOOR)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Chromophores:
+    """Maps (h, w) float32, optical density units, each up to an unknown constant per photograph."""
+
+    melanin: NDArray[np.float32]
+    haemoglobin: NDArray[np.float32]
+    shading: NDArray[np.float32]
+
+
+def to_linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Linear light, 0 to 1, of sRGB pixels (IEC 61966-2-1).
+
+    Example:
+        >>> to_linear(np.array([0, 255], np.uint8)).tolist()
+        [0.0, 1.0]
+    """
+    return _TO_LINEAR[pixels]
+
+
+def to_srgb(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """sRGB pixels of linear light, rounded; the inverse of `to_linear`."""
+    light = np.clip(light, 0.0, 1.0)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
+    return np.asarray(encoded * 255.0 + 0.5, np.uint8)
+
+
+def optical_density(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """-log10 of linear light: (h, w, 3) uint8 to (h, w, 3) float32, 0 (white) to 3 (capped)."""
+    return _TO_DENSITY[pixels]
+
+
+def chromophores(density: NDArray[np.float32]) -> Chromophores:
+    """Unmixes optical density.
+
+    Args:
+        density: (h, w, 3), from `optical_density`; averaging it first lowers the noise, and is allowed because the
+            unmixing is linear.
+
+    Example:
+        >>> brown = np.array(MELANIN, np.float32).reshape(1, 1, 3) * 0.2
+        >>> maps = chromophores(brown)
+        >>> round(float(maps.melanin[0, 0]), 3), round(float(maps.haemoglobin[0, 0]), 3)
+        (0.2, 0.0)
+    """
+    melanin, haemoglobin, shading = cv2.split(cv2.transform(density, _UNMIX))
+    return Chromophores(
+        np.asarray(melanin, np.float32), np.asarray(haemoglobin, np.float32), np.asarray(shading, np.float32)
+    )
+
+
+def shine(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where specular reflection hides the skin's own colour: (h, w) bool.
+
+    A pixel is shiny if its brightest channel is almost clipped, or if it is bright and much less saturated than skin is.
+    """
+    brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
+    return np.asarray((brightest >= 252) | ((darkest > 200) & (brightest - darkest < 30)))

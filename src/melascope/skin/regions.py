@@ -1,0 +1,248 @@
+"""Facial regions of a photograph: one small network, looked at twice.
+
+The first look takes in the whole photograph and finds the face, if there is one; the second takes in that face alone.
+A close-up has no second look. Each look is the mean of the picture and its mirror image with right and left exchanged,
+so that a mirrored photograph gives the mirrored regions by construction. Skin whose place the network cannot tell is
+OTHER_SKIN; nothing weaker stands in when the network is unsure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope import networks
+from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, FACIAL_SKIN, MASI_REGIONS, SKIN, Region, View
+
+__all__ = ["RegionMap", "find_regions"]
+
+SIDE: Final = 256
+WORKING_SIDE: Final = 1024
+"""Longest side of the frame in which everything is measured, in pixels; photographs are never enlarged to it."""
+SURE: Final = 0.5
+"""Probability that a place must have among the places of skin."""
+_FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
+_TYPICAL: Final = {Region.FOREHEAD: 0.55, Region.RIGHT_MALAR: 1.0, Region.LEFT_MALAR: 1.0, Region.CHIN: 0.40}
+"""Area of a region relative to the larger malar region on a frontal face (median of the training labels)."""
+LEAST_SHARE: Final = 0.25
+"""Share of its typical area that a region must show to be scored."""
+LEAST_PIXELS: Final = 150
+"""Pixels of the working frame that a region must show to be scored."""
+
+
+@dataclass(frozen=True)
+class RegionMap:
+    """Regions in the working frame of a photograph.
+
+    `codes` and `skin` have the frame's size (h, w); the frame covers x0, y0, x1, y1 of the upright photograph.
+    """
+
+    codes: NDArray[np.uint8]
+    """(h, w) values of `Region`."""
+    skin: NDArray[np.float32]
+    """(h, w) probability of bare skin of any place."""
+    pixels: NDArray[np.uint8]
+    """(h, w, 3) the photograph in the frame."""
+    frame: tuple[int, int, int, int]
+    view: View
+    confidence: dict[Region, float]
+    """Mean probability of a region among the places of skin, over its pixels; regions present only."""
+    visible: frozenset[Region]
+    """MASI regions that show enough to be scored."""
+    faces: int
+    """Faces that the first look found."""
+    disease: NDArray[np.float32]
+    """(h, w) probability that the skin there holds pigment disease."""
+    density: NDArray[np.float32]
+    """(h, w) density of that pigment as the network estimates it (optical density in red)."""
+    outline: NDArray[np.uint8]
+    """(h0, w0) codes of the whole photograph, small: for what lies outside the frame."""
+
+    @property
+    def scale(self) -> float:
+        """Working pixels per pixel of the upright photograph."""
+        return self.codes.shape[1] / max(1, self.frame[2] - self.frame[0])
+
+    @property
+    def face_px(self) -> float | None:
+        """Width of the face in working pixels, about 140 mm; None in a view without a whole face."""
+        if self.view is not View.FACE:
+            return None
+        return 1.25 * float(np.sqrt(np.isin(self.codes, FACIAL_SKIN).sum()))
+
+    def full_size(self, width: int, height: int) -> NDArray[np.uint8]:
+        """(height, width) codes of the upright photograph."""
+        full = cv2.resize(self.outline, (width, height), interpolation=cv2.INTER_NEAREST)
+        x0, y0, x1, y1 = self.frame
+        full[y0:y1, x0:x1] = cv2.resize(self.codes, (x1 - x0, y1 - y0), interpolation=cv2.INTER_NEAREST)
+        return np.asarray(full, np.uint8)
+
+
+def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
+    """Finds the regions of a photograph.
+
+    Args:
+        pixels: (H, W, 3) uint8, sRGB, upright.
+
+    Returns:
+        The regions in a working frame: the face and a margin around it, or the whole photograph.
+    """
+    height, width = pixels.shape[:2]
+    whole = (0.0, 0.0, float(width), float(height))
+    small = _shrink(pixels, whole, 2 * SIDE)
+    coarse = _look(small)
+    faces, box = _find_faces(coarse)
+    frame = whole
+    for _ in range(2):
+        if box is None:
+            break
+        target = _around(_in_photo(box, frame), width, height)
+        if max(target[2] - target[0], target[3] - target[1]) > 0.9 * max(frame[2] - frame[0], frame[3] - frame[1]):
+            break
+        frame = target
+        found = _find_faces(_look(_shrink(pixels, frame, 2 * SIDE)))[1]
+        if found is None:  # the second look denies the face: the first one stands, and its view is decided below
+            frame = whole
+            break
+        box = found
+    bounds = (round(frame[0]), round(frame[1]), round(frame[2]), round(frame[3]))
+    working = _shrink(pixels, frame, WORKING_SIDE)
+    probabilities = coarse if frame == whole else _look(working)
+    probabilities = _resized(probabilities, working.shape[1], working.shape[0])
+    codes, skin, confidence = _decide(probabilities[: len(Region)])
+    disease, density = probabilities[len(Region) :]
+    visible = _visible(codes)
+    return RegionMap(
+        codes=codes,
+        skin=skin,
+        pixels=working,
+        frame=bounds,
+        view=_view(codes, visible),
+        confidence=confidence,
+        visible=visible,
+        faces=faces,
+        disease=disease,
+        density=density,
+        outline=_outline(coarse, small.shape[1], small.shape[0]),
+    )
+
+
+def _shrink(pixels: NDArray[np.uint8], frame: tuple[float, float, float, float], side: int) -> NDArray[np.uint8]:
+    x0, y0, x1, y1 = (round(v) for v in frame)
+    part = pixels[y0:y1, x0:x1]
+    scale = min(1.0, side / max(part.shape[:2]))
+    if scale < 1:
+        size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(part)
+
+
+def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The network's maps (regions + 2, h, w) of a picture, at its own resolution, without the padding."""
+    height, width = pixels.shape[:2]
+    scale = SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
+    # Even margins on both sides, so that the mirrored view is the mirror image to the pixel.
+    left, top = left - left % 2, top - top % 2
+    canvas = np.zeros((SIDE, SIDE, 3), np.float32)
+    canvas[top : top + size[1], left : left + size[0]] = cv2.resize(pixels, size, interpolation=flags)
+    batch = np.stack([canvas, canvas[:, ::-1]]).transpose(0, 3, 1, 2) / 127.5 - 1.0
+    one, other = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
+    other = other[:, :, ::-1]
+    right, left_code = EXCHANGED_WHEN_MIRRORED
+    order = np.arange(len(one))  # regions, then disease and density
+    order[[right, left_code]] = left_code, right
+    mean = (one + other[order]) / 2
+    half = (top // 2, left // 2)
+    return np.asarray(mean[:, half[0] : half[0] + max(1, size[1] // 2), half[1] : half[1] + max(1, size[0] // 2)])
+
+
+def _find_faces(probabilities: NDArray[np.float32]) -> tuple[int, tuple[float, float, float, float] | None]:
+    """Number of faces, and the box of the largest as shares x0, y0, x1, y1 of the view."""
+    face = probabilities[list(_FACE)].sum(axis=0) > 0.5
+    features = probabilities[[Region.NOSE, Region.NOSTRIL, Region.LIPS, Region.EYE]].sum(axis=0) > 0.5
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(face.astype(np.uint8), connectivity=8)
+    best, faces = None, 0
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    for index in range(1, count):
+        area = int(stats[index, cv2.CC_STAT_AREA])
+        if area < 20 or not features[labels == index].any():
+            continue
+        faces += area >= 0.2 * areas.max()
+        if best is None or area > stats[best, cv2.CC_STAT_AREA]:
+            best = index
+    if best is None:
+        return 0, None
+    h, w = face.shape
+    x, y, dx, dy = (int(v) for v in stats[best, :4])
+    return faces, (x / w, y / h, (x + dx) / w, (y + dy) / h)
+
+
+def _in_photo(
+    box: tuple[float, float, float, float], frame: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
+    w, h = frame[2] - frame[0], frame[3] - frame[1]
+    return frame[0] + box[0] * w, frame[1] + box[1] * h, frame[0] + box[2] * w, frame[1] + box[3] * h
+
+
+def _around(box: tuple[float, float, float, float], width: int, height: int) -> tuple[float, float, float, float]:
+    """A square frame around a face with room for hair and neck, cut at the photograph's borders."""
+    side = 1.6 * max(box[2] - box[0], box[3] - box[1])
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return (
+        max(0.0, x - side / 2),
+        max(0.0, y - side / 2),
+        min(float(width), x + side / 2),
+        min(float(height), y + side / 2),
+    )
+
+
+def _resized(probabilities: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    return np.stack([cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in probabilities])
+
+
+def _decide(
+    probabilities: NDArray[np.float32],
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], dict[Region, float]]:
+    skin = probabilities[list(SKIN)].sum(axis=0)
+    codes = probabilities.argmax(axis=0).astype(np.uint8)
+    places = np.array(SKIN, np.uint8)[probabilities[list(SKIN)].argmax(axis=0)]
+    place = probabilities[list(SKIN)].max(axis=0) / np.maximum(skin, 1e-6)
+    is_skin = skin > 0.5
+    codes[is_skin] = np.where(place >= SURE, places, np.uint8(Region.OTHER_SKIN))[is_skin]
+    codes[~is_skin & np.isin(codes, SKIN)] = Region.BACKGROUND
+    confidence = {}
+    for region in Region:
+        where = codes == region
+        if where.any():
+            confidence[region] = float((place if region in SKIN else probabilities[region])[where].mean())
+    return codes, np.asarray(skin, np.float32), confidence
+
+
+def _visible(codes: NDArray[np.uint8]) -> frozenset[Region]:
+    areas = {region: int((codes == region).sum()) for region in MASI_REGIONS}
+    malar = max(areas[Region.RIGHT_MALAR], areas[Region.LEFT_MALAR])
+    return frozenset(
+        region for region, area in areas.items() if area >= max(LEAST_PIXELS, LEAST_SHARE * _TYPICAL[region] * malar)
+    )
+
+
+def _view(codes: NDArray[np.uint8], visible: frozenset[Region]) -> View:
+    present = {region for region in Region if (codes == region).sum() >= 20}
+    whole = len(visible) >= 3 and Region.NOSE in present and Region.LIPS in present
+    if whole and present & {Region.EYE, Region.BROW, Region.COVERING}:
+        return View.FACE
+    share = float(np.isin(codes, SKIN).mean())
+    return View.CLOSE_UP if share >= 0.10 else View.NONE
+
+
+def _outline(probabilities: NDArray[np.float32], width: int, height: int) -> NDArray[np.uint8]:
+    codes, _, _ = _decide(_resized(probabilities[: len(Region)], width, height))
+    codes[np.isin(codes, FACIAL_SKIN)] = Region.OTHER_SKIN  # a second face is skin, not a second set of regions
+    return codes
