@@ -44,6 +44,12 @@ def test_the_run_time_never_loads_torch(module: str) -> None:
     assert names.isdisjoint({"torch", "torchvision", "mediapipe"})
 
 
+@pytest.mark.parametrize("module", ["faces", "views", "paint", "teacher", "trials", "evaluate", "__main__"])
+def test_what_labels_and_measures_in_the_laboratory_needs_no_torch(module: str) -> None:
+    names, _ = loaded(f"import melascope.lab.skin.{module}")
+    assert names.isdisjoint({"torch", "torchvision", "mediapipe"})
+
+
 def test_the_two_public_names_are_those_of_their_modules() -> None:
     names, _ = loaded(
         "import melascope, melascope.analysis, melascope.record\n"

@@ -58,7 +58,19 @@ def test_a_missing_region_gives_no_total(missing: Region) -> None:
 
 @pytest.mark.parametrize(
     ("share", "expected"),
-    [(0, 0), (0.02, 1), (0.0999, 1), (0.10, 2), (0.2999, 2), (0.30, 3), (0.50, 4), (0.6999, 4), (0.70, 5), (0.90, 6), (1, 6)],
+    [
+        (0, 0),
+        (0.02, 1),
+        (0.0999, 1),
+        (0.10, 2),
+        (0.2999, 2),
+        (0.30, 3),
+        (0.50, 4),
+        (0.6999, 4),
+        (0.70, 5),
+        (0.90, 6),
+        (1, 6),
+    ],
 )
 def test_area_steps(share: float, expected: int) -> None:
     assert area_step(share) == expected
@@ -85,7 +97,14 @@ def test_below_the_detection_floor_nothing_is_involved() -> None:
 
 @pytest.mark.parametrize(
     ("total", "band"),
-    [(0, Severity.MILD), (15.99, Severity.MILD), (16, Severity.MODERATE), (31.99, Severity.MODERATE), (32, Severity.SEVERE), (48, Severity.SEVERE)],
+    [
+        (0, Severity.MILD),
+        (15.99, Severity.MILD),
+        (16, Severity.MODERATE),
+        (31.99, Severity.MODERATE),
+        (32, Severity.SEVERE),
+        (48, Severity.SEVERE),
+    ],
 )
 def test_severity_is_half_open(total: float, band: Severity) -> None:
     assert severity(total) is band
@@ -98,7 +117,13 @@ def test_steps_round_halves_upward(value: float, whole: int) -> None:
 
 @pytest.mark.parametrize(
     ("area", "darkness", "homogeneity", "name"),
-    [(7, 1, 1, "area"), (1, 4.1, 1, "darkness"), (1, 1, -1, "homogeneity"), (math.nan, 1, 1, "area"), (1, math.inf, 1, "darkness")],
+    [
+        (7, 1, 1, "area"),
+        (1, 4.1, 1, "darkness"),
+        (1, 1, -1, "homogeneity"),
+        (math.nan, 1, 1, "area"),
+        (1, math.inf, 1, "darkness"),
+    ],
 )
 def test_impossible_scores_are_refused_by_name(area: float, darkness: float, homogeneity: float, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} = .*must lie between 0 and"):

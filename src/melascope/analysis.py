@@ -17,7 +17,6 @@ from melascope import masi as index
 from melascope import networks
 from melascope.lesions.outline import Outline, outline_lesions
 from melascope.lesions.pigment import PigmentMap, map_pigment
-from melascope.scoring import RegionMeasure, measure_region
 from melascope.photo import Finding, Photo, PhotoRefused, read_photo
 from melascope.photo.quality import assess, covered_fraction, tone_penalty, verdict, widening
 from melascope.record import (
@@ -32,6 +31,7 @@ from melascope.record import (
     RegionScore,
     SkinTone,
 )
+from melascope.scoring import RegionMeasure, measure_region
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Region, Verdict, View
@@ -64,13 +64,13 @@ def analyze(photo: str | Path | bytes | NDArray[Any] | Photo, *, name: str | Non
     except PhotoRefused as refusal:
         return _refused(refusal.name, refusal.sha256, refusal.width, refusal.height, View.NONE, (refusal.finding,))
     regions = find_regions(taken.pixels)
-    findings = taken.notes + assess(  # of the grey scale, reading the file has told already
+    findings = taken.notes + assess(
         regions.pixels,
         regions.codes,
         view=regions.view,
         visible=regions.visible,
         faces=regions.faces,
-        grey=False,
+        grey=taken.grey,
         scale=regions.scale,
     )
     if verdict(findings) is Verdict.REFUSED:
@@ -92,19 +92,14 @@ def _assemble(
     photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: tuple[Finding, ...], factor: float
 ) -> Analysis:
     face = regions.view is View.FACE
-    measured = {
+    measured: dict[Region, RegionMeasure] = {
         region: measure_region(pigment, regions.codes, region, factor)
         for region in MASI_REGIONS
-        if region in regions.visible and not photo.grey
+        if region in regions.visible
     }
     penalty = tone_penalty(findings)
-    tone = None
-    if not photo.grey:
-        tone = measure_tone(
-            regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale
-        )
-    lesions = [] if photo.grey else outline_lesions(regions, pigment)
-    involved = pigment.involved if not photo.grey else np.zeros_like(pigment.involved)
+    tone = measure_tone(regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale)
+    lesions = outline_lesions(regions, pigment)
     record = Analysis(
         photo=PhotoRecord(file=photo.name, width=photo.width, height=photo.height, sha256=photo.sha256),
         view=regions.view,
@@ -116,7 +111,7 @@ def _assemble(
         versions=_versions(),
         disclaimer=DISCLAIMER,
     )
-    return record.with_arrays(_arrays(photo, regions, pigment, involved))
+    return record.with_arrays(_arrays(photo, regions, pigment))
 
 
 def _region_score(region: Region, regions: RegionMap, measure: RegionMeasure | None, face: bool) -> RegionScore:
@@ -159,9 +154,7 @@ def _masi(measured: Mapping[Region, RegionMeasure], face: bool) -> Masi:
     if total is None or modified is None:
         return Masi(masi=None, mmasi=None, severity=None, complete=False, missing=missing)  # type: ignore[arg-type]
     steps = {
-        r: index.RegionalScore(
-            index.area_step(m.share), index.step(m.score.darkness), index.step(m.score.homogeneity)
-        )
+        r: index.RegionalScore(index.area_step(m.share), index.step(m.score.darkness), index.step(m.score.homogeneity))
         for r, m in measured.items()
     }
     masi_low, masi_high = _interval(measured, total, modified=False)
@@ -221,11 +214,13 @@ def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
     )
 
 
-def _arrays(photo: Photo, regions: RegionMap, pigment: PigmentMap, involved: NDArray[np.bool_]) -> Arrays:
+def _arrays(photo: Photo, regions: RegionMap, pigment: PigmentMap) -> Arrays:
     x0, y0, x1, y1 = regions.frame
     mask = np.zeros((photo.height, photo.width), bool)
     size = (x1 - x0, y1 - y0)
-    mask[y0:y1, x0:x1] = cv2.resize(involved.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+    mask[y0:y1, x0:x1] = cv2.resize(pigment.involved.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(
+        bool
+    )
     return Arrays(
         pixels=photo.pixels,
         region_codes=regions.full_size(photo.width, photo.height),

@@ -27,8 +27,8 @@ __all__ = [
     "PhotoRecord",
     "Quality",
     "RegionScore",
-    "Regions",
     "RegionTone",
+    "Regions",
     "SkinTone",
 ]
 
@@ -188,7 +188,7 @@ class LesionRecord(_Record):
     box: tuple[int, int, int, int]
     """x0, y0, x1, y1 in pixels of the upright photograph; x1 and y1 are exclusive."""
     score: Share
-    """How far it stands out of the normal variation of this skin; not a probability of disease."""
+    """Mean probability over its pixels that the skin there holds excess pigment; not a diagnosis."""
     area_px: Pixels
     """Pixels of the upright photograph."""
     contrast: float

@@ -1,7 +1,7 @@
 """Area, darkness and homogeneity of a region, as numbers behind the MASI steps.
 
-Area is the involved share of the region's bare skin. Darkness is the mean melanin density of the involved skin above the
-unaffected skin around it. Homogeneity follows the wording of Kimbrough-Green et al. 1994 (0 normal, 1 specks, 2 patches
+Area is the involved share of the region's bare skin. Darkness is the mean melanin density of the involved skin above
+the unaffected skin around it. Homogeneity follows the wording of Kimbrough-Green et al. 1994 (0 normal, 1 specks, 2 patches
 under 1.5 cm, 3 patches over 2 cm, 4 uniform without clear areas). The tables that turn them into 0 to 4 are ours; no
 published calibration against dermatologists exists for optical density, and the report says so.
 """
@@ -83,7 +83,7 @@ def measure_region(pigment: PigmentMap, codes: NDArray[np.uint8], region: Region
 
 
 def _interval(probability: NDArray[np.float32], share: float, widening: float) -> tuple[float, float]:
-    """90 % interval of a share: from the sure pixels to the possible ones, and never narrower than the detection floor."""
+    """90 % interval of a share: from the sure pixels to the possible ones, never narrower than the detection floor."""
     sure = float((probability >= 0.5 + 0.35).mean())
     possible = float((probability >= INVOLVED - 0.35).mean())
     margin = DETECTION_FLOOR + 0.05 * np.sqrt(share * (1 - share))

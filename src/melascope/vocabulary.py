@@ -15,6 +15,7 @@ __all__ = [
     "FACIAL_SKIN",
     "ITA_BANDS",
     "MASI_REGIONS",
+    "MONK_TONES",
     "SKIN",
     "Lesion",
     "Region",
@@ -127,3 +128,17 @@ ITA_BANDS: Final = (
     (float("-inf"), ToneBand.DARK),
 )
 """(lower limit in degrees, exclusive; band): the band of an angle is the first whose limit lies below it."""
+
+MONK_TONES: Final = (
+    "#f6ede4",
+    "#f3e7db",
+    "#f7ead0",
+    "#eadaba",
+    "#d7bd96",
+    "#a07e56",
+    "#825c43",
+    "#604134",
+    "#3a312a",
+    "#292420",
+)
+"""sRGB of the Monk Skin Tone scale, 1 (lightest) to 10 (Monk 2019; published by Google 2022, CC BY 4.0)."""

@@ -6,8 +6,6 @@ import pytest
 
 from melascope.report import words
 from melascope.report.page import page
-from melascope.report.palette import MONK
-from melascope.skin.tone import MONK_TONES
 from melascope.vocabulary import Lesion
 from tests.report.synthetic import CASES
 
@@ -60,10 +58,6 @@ def test_names() -> None:
     assert [words.listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert [words.edge(x) for x in (0.0, 0.5, 1.0)] == ["fading", "fairly sharp", "sharp"]
     assert [words.hue(x) for x in (-0.2, 0.0, 0.2)] == ["brown", "between", "blue-grey"]
-
-
-def test_monk_tones_are_those_that_are_measured_with() -> None:
-    assert tuple(tone.lstrip("#") for tone in MONK) == MONK_TONES
 
 
 def test_points_of_the_regions_add_up_to_the_masi() -> None:

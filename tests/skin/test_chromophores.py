@@ -7,35 +7,18 @@ import math
 import numpy as np
 import pytest
 
-from melascope.skin.chromophores import (
-    HAEMOGLOBIN,
-    MELANIN,
-    chromophores,
-    optical_density,
-    shine,
-    to_linear,
-    to_srgb,
-)
-
-
-def slow_linear(value: int) -> float:
-    """IEC 61966-2-1, one value at a time."""
-    x = value / 255
-    return x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4
-
-
-def test_linear_light_is_the_standard_s() -> None:
-    values = np.arange(256, dtype=np.uint8)
-    assert to_linear(values) == pytest.approx([slow_linear(int(v)) for v in values], abs=1e-6)
-    assert (to_srgb(to_linear(values)) == values).all()
+from melascope.skin.chromophores import HAEMOGLOBIN, MELANIN, chromophores, optical_density, shine
+from tests.photo.literal import literal_linear
 
 
 def test_optical_density_is_minus_log10_and_capped() -> None:
     pixels = np.array([[[255, 128, 0]]], np.uint8)
-    assert optical_density(pixels)[0, 0] == pytest.approx([0.0, -math.log10(slow_linear(128)), 3.0], abs=1e-5)
+    assert optical_density(pixels)[0, 0] == pytest.approx([0.0, -math.log10(literal_linear(128)), 3.0], abs=1e-5)
 
 
-@pytest.mark.parametrize(("melanin", "blood", "shade"), [(0.2, 0.0, 0.0), (0.0, 0.15, 0.0), (0.0, 0.0, 0.3), (0.1, 0.05, 0.2)])
+@pytest.mark.parametrize(
+    ("melanin", "blood", "shade"), [(0.2, 0.0, 0.0), (0.0, 0.15, 0.0), (0.0, 0.0, 0.3), (0.1, 0.05, 0.2)]
+)
 def test_unmixing_undoes_mixing(melanin: float, blood: float, shade: float) -> None:
     density = [melanin * m + blood * h + shade for m, h in zip(MELANIN, HAEMOGLOBIN, strict=True)]
     maps = chromophores(np.array(density, np.float32).reshape(1, 1, 3))

@@ -12,30 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from melascope.photo.light import to_lab
 from melascope.record import SkinTone
-from melascope.skin.tone import MONK_TONES, Tone, band_of, ita_of, lab_of, measure_tone
-from melascope.vocabulary import Region, ToneBand
+from melascope.skin.tone import Tone, band_of, ita_of, measure_tone
+from melascope.vocabulary import MONK_TONES, Region, ToneBand
+from tests.photo.literal import literal_lab, literal_linear
 
 Image = NDArray[np.uint8]
 LIGHT, TAN, DARK = (226, 186, 160), (178, 130, 98), (82, 54, 44)
-
-
-def literal_linear(code: int) -> float:
-    c = code / 255
-    return c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-
-
-def literal_lab(colour: tuple[int, int, int]) -> tuple[float, float, float]:
-    """CIELAB after CIE 15:2004 with the constants of IEC 61966-2-1, one colour at a time."""
-    r, g, b = (literal_linear(c) for c in colour)
-    x = (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505
-    y = 0.2126 * r + 0.7152 * g + 0.0722 * b
-    z = (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.0890
-
-    def f(t: float) -> float:
-        return t ** (1 / 3) if t > 216 / 24389 else (24389 / 27 * t + 16) / 116
-
-    return 116 * f(y) - 16, 500 * (f(x) - f(y)), 200 * (f(y) - f(z))
 
 
 def face(colour: tuple[int, int, int], size: int = 400) -> tuple[Image, Image]:
@@ -70,12 +54,6 @@ def mirrored(codes: Image) -> Image:
     return other
 
 
-@pytest.mark.parametrize("colour", [LIGHT, TAN, DARK, (255, 255, 255), (1, 2, 3), (20, 90, 200), (0, 0, 0)])
-def test_lab_is_the_published_formula(colour: tuple[int, int, int]) -> None:
-    linear = np.array([literal_linear(c) for c in colour])
-    assert lab_of(linear) == pytest.approx(literal_lab(colour), abs=0.05)
-
-
 @pytest.mark.parametrize(
     ("ita", "band"),
     [
@@ -106,7 +84,7 @@ def test_flat_skin_has_its_own_colour(colour: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("number", range(1, 11))
 def test_a_monk_swatch_is_its_own_tone(number: int) -> None:
-    colour = tuple(bytes.fromhex(MONK_TONES[number - 1]))
+    colour = tuple(bytes.fromhex(MONK_TONES[number - 1][1:]))
     pixels = np.full((120, 120, 3), colour, np.uint8)
     codes = np.full((120, 120), Region.OTHER_SKIN, np.uint8)
     tone = measured(pixels, codes)
@@ -126,7 +104,7 @@ def test_the_interval_holds_an_error_of_a_third_of_a_stop(colour: tuple[int, int
     tone = measured(pixels, codes)
     for stops in (-1 / 3, 1 / 3):
         linear = np.array([literal_linear(c) for c in colour]) * 2**stops
-        l_star, _, b_star = lab_of(linear)
+        l_star, _, b_star = to_lab(linear)
         assert tone.ita_low < ita_of(l_star, b_star) < tone.ita_high
     order = list(ToneBand)
     assert order.index(tone.band_range[0]) <= order.index(tone.band) <= order.index(tone.band_range[1])

@@ -48,7 +48,7 @@ class Outline:
 def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
     """Lists the lesions, the largest first."""
     mask = pigment.involved.astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     least = max(4.0, np.pi / 4 * (LEAST_MM / FACE_MM * pigment.face_px) ** 2)
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST] + 1
     millimetre = max(1, round(pigment.face_px / FACE_MM))

@@ -57,7 +57,8 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     skin = np.isin(regions.codes, places)
     probability = np.where(skin, regions.disease, np.float32(0))
     involved = _tidy(probability >= INVOLVED, skin, face)
-    density = cv2.GaussianBlur(optical_density(regions.pixels), (0, 0), max(0.5, 0.004 * face))
+    density = optical_density(regions.pixels)
+    density = np.asarray(cv2.GaussianBlur(density, (0, 0), max(0.5, 0.004 * face)), np.float32)
     # Edges of hair, eyes and brows bleed into the skin next to them.
     core = cv2.erode(skin.astype(np.uint8), _disc(max(1, round(0.012 * face)))).astype(bool)
     reach = cv2.dilate(involved.astype(np.uint8), _disc(max(1, round(0.01 * face)))).astype(bool)

@@ -39,13 +39,14 @@ class Network:
         try:
             model = folder.joinpath(f"{name}.onnx").read_bytes()
             self.card: dict[str, Any] = json.loads(folder.joinpath(f"{name}.json").read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+            promised = str(self.card["sha256"])
+        except (FileNotFoundError, ValueError, KeyError) as error:
             raise NetworkError(f"network {name!r}: {error}; install melascope again") from error
         self.sha256 = hashlib.sha256(model).hexdigest()
-        if self.sha256 != self.card["sha256"]:
+        if self.sha256 != promised:
             raise NetworkError(
                 f"network {name!r}: the file's SHA-256 is {self.sha256[:12]}..., its card says "
-                f"{self.card['sha256'][:12]}...; install melascope again"
+                f"{promised[:12]}...; install melascope again"
             )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
@@ -60,7 +61,7 @@ class Network:
 
 def _threads() -> int:
     text = os.environ.get(THREADS_VARIABLE, "0")
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it or set it to 1, 2, ...")
     return int(text)
 

@@ -18,10 +18,6 @@ ADVICE: Final = {
             "forehead, both cheeks and chin from the front in one frame."
         ),
     ),
-    "grey_scale": (
-        "grey_scale",
-        "The photograph has no colour, so skin tone and the kind of pigment cannot be told: send a colour photograph.",
-    ),
     "several_faces": (
         "several_faces",
         "{value:.0f} faces are in the photograph and the largest was measured: photograph one person alone.",
@@ -144,7 +140,6 @@ WIDENS: Final = {
     "blurred": 1.5,
     "over_exposed": 1.5,
     "under_exposed": 1.5,
-    "grey_scale": 2.0,
     "colour_cast": 1.5,
     "strong_shading": 1.5,
     "face_turned": 1.3,

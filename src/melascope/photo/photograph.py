@@ -155,9 +155,9 @@ def grey_scale() -> Finding:
         code="grey_scale",
         value=None,
         limit=None,
-        advice="The photograph has no colour, so skin tone and the kind of pigment cannot be told: "
-        "send a colour photograph.",
-        effect="reservation",
+        advice="The photograph has no colour, so that pigment cannot be told from blood or shadow: send a colour "
+        "photograph.",
+        effect="refused",
     )
 
 

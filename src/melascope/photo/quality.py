@@ -31,6 +31,7 @@ from melascope.photo.geometry import (
     face_geometry,
     reduced,
 )
+from melascope.photo.light import LUMINANCE, to_linear
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, SKIN, Region, Verdict, View
 
 __all__ = [
@@ -183,14 +184,10 @@ def cast_stops(skin: Pixels) -> float:
     """
     if len(skin) == 0:
         return 0.0
-    colour = np.log2(np.maximum(_LINEAR[skin], 1e-4))
+    colour = np.log2(np.maximum(to_linear(skin), 1e-4))
     red, blue = np.median(colour[:, 0] - colour[:, 1]), np.median(colour[:, 2] - colour[:, 1])
     ranges = (red, _RED_GREEN), (blue, _BLUE_GREEN), (red + blue, _SUM)
     return max(0.0, *(float(max(low - x, x - high)) for x, (low, high) in ranges))
-
-
-_CODE = np.arange(256) / 255
-_LINEAR: Final = np.where(_CODE <= 0.04045, _CODE / 12.92, ((_CODE + 0.055) / 1.055) ** 2.4)
 
 
 def shading_stops(pixels: Pixels, codes: Codes) -> float:
@@ -205,7 +202,7 @@ def shading_stops(pixels: Pixels, codes: Codes) -> float:
     if np.count_nonzero(skin) < 50:
         return 0.0
     image = pixels if ratio == 1 else cv2.resize(pixels, small.shape[::-1], interpolation=cv2.INTER_AREA)
-    light = _LINEAR[image] @ np.array([0.2126, 0.7152, 0.0722])
+    light = to_linear(np.asarray(image, np.uint8)) @ LUMINANCE
     light = np.log2(np.clip(light, 1e-3, 4 * np.median(light[skin])))
     spread = max(1.0, float(np.sqrt(np.count_nonzero(skin))) / 16)
     weight = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), spread)
@@ -232,7 +229,7 @@ def assess(
         view: What the photograph takes in.
         visible: MASI regions that show enough to be scored.
         faces: Number of faces found.
-        grey: The photograph has no colour.
+        grey: The photograph has no colour (which reading it has found already): it has no cast either.
         scale: Working pixels per pixel of the upright photograph.
 
     Raises:
@@ -253,7 +250,7 @@ def assess(
     found += [
         graded("over_exposed", clipped_share(skin), CLIPPED, CLIPPED_REFUSED),
         _under_exposed(pixels, skin),
-        finding("grey_scale", "reservation") if grey else graded("colour_cast", cast_stops(skin), CAST, CAST_REFUSED),
+        None if grey else graded("colour_cast", cast_stops(skin), CAST, CAST_REFUSED),
         graded("strong_shading", shading_stops(pixels, codes), SHADING),
     ]
     if face is None:

@@ -10,8 +10,8 @@ import numpy as np
 from melascope.masi import WEIGHTS
 from melascope.record import Analysis, Arrays, Finding, LesionRecord, Masi, RegionScore
 from melascope.report import words
-from melascope.report.palette import MONK, REGIONS, Colour, to_hex
-from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, SKIN, Region, Verdict, View
+from melascope.report.palette import REGIONS, Colour, to_hex
+from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, MONK_TONES, SKIN, Region, Verdict, View
 
 __all__ = ["LISTED_LESIONS", "Page", "Row", "arrays_of", "page", "tone_colour"]
 
@@ -292,7 +292,7 @@ def _tone(analysis: Analysis) -> Tone | None:
         lab=f"L* {tone.l_star:.1f}, b* {tone.b_star:.1f}",
         monk=tone.monk,
         monk_range=words.whole_span(*tone.monk_range),
-        monk_colours=MONK,
+        monk_colours=MONK_TONES,
         monk_from=min(tone.monk_range),
         monk_to=max(tone.monk_range),
         fitzpatrick=words.whole_span(*tone.fitzpatrick_range, roman=True),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
 
+from melascope.photo.light import from_lab, to_srgb
 from melascope.vocabulary import Region
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "FAINT",
     "INK",
     "LESION",
-    "MONK",
     "PAPER",
     "REGIONS",
     "RULE",
@@ -48,20 +48,6 @@ REGIONS: Final[dict[Region, Colour]] = {
 }
 LESION: Final[Colour] = (214, 0, 122)
 """No skin has this hue; with its white casing it also differs in lightness from dark skin."""
-
-MONK: Final = (
-    "#f6ede4",
-    "#f3e7db",
-    "#f7ead0",
-    "#eadaba",
-    "#d7bd96",
-    "#a07e56",
-    "#825c43",
-    "#604134",
-    "#3a312a",
-    "#292420",
-)
-"""The ten tones of the Monk Skin Tone scale (Monk 2019, CC BY 4.0), lightest first."""
 
 _STOPS: Final = {
     # name: (L*, a*, b*) at even distances; the middle of the first two is the patient's normal skin
@@ -96,17 +82,4 @@ def colour_map(name: str) -> NDArray[np.uint8]:
     stops = np.asarray(_STOPS[name])
     position = np.linspace(0, len(stops) - 1, 256)
     lab = np.stack([np.interp(position, np.arange(len(stops)), channel) for channel in stops.T], axis=1)
-    return _srgb_of_lab(lab)
-
-
-def _srgb_of_lab(lab: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """CIELAB (D65, 2 degrees) to sRGB of 0 to 255, clipped to the gamut (IEC 61966-2-1)."""
-    fy = (lab[..., 0] + 16) / 116
-    f = np.stack([fy + lab[..., 1] / 500, fy, fy - lab[..., 2] / 200], axis=-1)
-    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * (0.95047, 1.0, 1.08883)
-    matrix = np.array(
-        [[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]]
-    )
-    linear = np.clip(xyz @ matrix.T, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.asarray(np.round(encoded * 255), np.uint8)
+    return to_srgb(from_lab(lab).astype(np.float32))

@@ -34,16 +34,17 @@ METHOD: Final = (
     ),
     "A segmentation network named the region of every pixel; right and left are the patient's.",
     (
-        "The colours were turned into linear light and separated into melanin and haemoglobin density after the "
-        "Beer–Lambert law, with smooth shading and shine taken out."
+        "The colours were turned into linear light and separated into melanin, haemoglobin and shading after the "
+        "Beer–Lambert law; shine is not separated and lowers both where it lies."
     ),
     (
-        "Excess pigment is melanin above what is normal for this patient's own unaffected skin; where it stands out of "
-        "the skin's normal variation, it was outlined."
+        "The same network outlined excess pigment; it learnt from pigment painted on generated portraits and has not "
+        "seen a patient. How dark a patch is was measured against the unaffected skin around it."
     ),
     (
-        "In each region the area step A follows from the involved share, darkness D from the mean excess and "
-        "homogeneity H from its evenness; MASI and mMASI are added up from the continuous values behind the steps."
+        "In each region the area step A follows from the involved share, darkness D from the mean excess of melanin "
+        "and homogeneity H from the size of the patches; MASI and mMASI are added up from the continuous values "
+        "behind the steps."
     ),
     (
         "Intervals hold 90 % and widen with every reservation about the photograph; the score measures pigment and "
@@ -69,7 +70,7 @@ _REGION_TERMS: Final = (
         "0 none, 1 below 10 %, 2 from 10 %, 3 from 30 %, 4 from 50 %, 5 from 70 %, 6 from 90 % of the region involved.",
     ),
     ("D, darkness", "0 absent, 1 slight, 2 mild, 3 marked, 4 maximum."),
-    ("H, homogeneity", "0 absent, 1 slight, 2 mild, 3 marked, 4 maximum: how evenly the involved skin is filled."),
+    ("H, homogeneity", "0 none, 1 specks, 2 patches under 1.5 cm, 3 patches over 2 cm, 4 uniform without clear areas."),
     ("Step and value", "A rater writes whole steps; the small figure is the continuous value behind the step."),
     ("90 % interval", "The range that is expected to hold the true value nine times out of ten."),
 )

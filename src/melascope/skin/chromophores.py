@@ -6,8 +6,8 @@ Beer-Lambert in three channels: the optical density of skin, -log10 of linear li
 
 and solved for its three unknowns (the family of Tsumura et al. 1999 and 2003, with fixed absorption vectors instead of
 independent components, so that units are the same for every photograph). Whatever darkens the three channels alike is
-shading and leaves melanin and haemoglobin as they are, however it varies over the face. Shine is not: it adds light, and
-lowers both where it lies (see `shine`).
+shading and leaves melanin and haemoglobin as they are, however it varies over the face. Shine is not: it adds light,
+and lowers both where it lies (see `shine`).
 
 Units are decadic optical density: 0.1 of melanin takes 21 % of the red light, 30 % of the green and 42 % of the blue.
 The constants are unknown (illuminant, exposure, camera), so that only differences within a photograph have a meaning.
@@ -22,6 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.photo.light import to_linear
+
 __all__ = [
     "HAEMOGLOBIN",
     "MELANIN",
@@ -29,8 +31,6 @@ __all__ = [
     "chromophores",
     "optical_density",
     "shine",
-    "to_linear",
-    "to_srgb",
 ]
 
 MELANIN: Final = (1.0, 1.55, 2.4)
@@ -42,14 +42,7 @@ _FLOOR: Final = 1.0 / 1000.0
 """Linear light below this is noise: the density is capped at 3."""
 
 
-def _decoding() -> NDArray[np.float32]:
-    encoded = np.arange(256) / 255.0
-    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return light.astype(np.float32)
-
-
-_TO_LINEAR: Final = _decoding()
-_TO_DENSITY: Final = -np.log10(np.maximum(_TO_LINEAR, _FLOOR)).astype(np.float32)
+_TO_DENSITY: Final = -np.log10(np.maximum(to_linear(np.arange(256, dtype=np.uint8)), _FLOOR)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -59,23 +52,6 @@ class Chromophores:
     melanin: NDArray[np.float32]
     haemoglobin: NDArray[np.float32]
     shading: NDArray[np.float32]
-
-
-def to_linear(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Linear light, 0 to 1, of sRGB pixels (IEC 61966-2-1).
-
-    Example:
-        >>> to_linear(np.array([0, 255], np.uint8)).tolist()
-        [0.0, 1.0]
-    """
-    return _TO_LINEAR[pixels]
-
-
-def to_srgb(light: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """sRGB pixels of linear light, rounded; the inverse of `to_linear`."""
-    light = np.clip(light, 0.0, 1.0)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(light, 1 / 2.4) - 0.055)
-    return np.asarray(encoded * 255.0 + 0.5, np.uint8)
 
 
 def optical_density(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -91,10 +67,10 @@ def chromophores(density: NDArray[np.float32]) -> Chromophores:
             unmixing is linear.
 
     Example:
-        >>> brown = np.array(MELANIN, np.float32).reshape(1, 1, 3) * 0.2
-        >>> maps = chromophores(brown)
+        >>> skin = (0.2 * np.array(MELANIN) + 0.1 * np.array(HAEMOGLOBIN)).astype(np.float32)
+        >>> maps = chromophores(skin.reshape(1, 1, 3))
         >>> round(float(maps.melanin[0, 0]), 3), round(float(maps.haemoglobin[0, 0]), 3)
-        (0.2, 0.0)
+        (0.2, 0.1)
     """
     melanin, haemoglobin, shading = cv2.split(cv2.transform(density, _UNMIX))
     return Chromophores(
@@ -105,7 +81,7 @@ def chromophores(density: NDArray[np.float32]) -> Chromophores:
 def shine(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Where specular reflection hides the skin's own colour: (h, w) bool.
 
-    A pixel is shiny if its brightest channel is almost clipped, or if it is bright and much less saturated than skin is.
+    A pixel is shiny if its brightest channel is almost clipped, or if it is bright and much less saturated than skin.
     """
     brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
     return np.asarray((brightest >= 252) | ((darkest > 200) & (brightest - darkest < 30)))

@@ -1,4 +1,4 @@
-"""Facial regions of a photograph: one small network, looked at twice.
+"""Facial regions of a photograph: one small network that looks twice.
 
 The first look takes in the whole photograph and finds the face, if there is one; the second takes in that face alone.
 A close-up has no second look. Each look is the mean of the picture and its mirror image with right and left exchanged,
@@ -23,6 +23,8 @@ __all__ = ["RegionMap", "find_regions"]
 SIDE: Final = 256
 WORKING_SIDE: Final = 1024
 """Longest side of the frame in which everything is measured, in pixels; photographs are never enlarged to it."""
+LOOKS: Final = 3
+"""Looks at most: the whole photograph, the face, and a small face once more."""
 SURE: Final = 0.5
 """Probability that a place must have among the places of skin."""
 _FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
@@ -65,7 +67,7 @@ class RegionMap:
     @property
     def scale(self) -> float:
         """Working pixels per pixel of the upright photograph."""
-        return self.codes.shape[1] / max(1, self.frame[2] - self.frame[0])
+        return float(self.codes.shape[1] / max(1, self.frame[2] - self.frame[0]))
 
     @property
     def face_px(self) -> float | None:
@@ -96,23 +98,22 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
     small = _shrink(pixels, whole, 2 * SIDE)
     coarse = _look(small)
     faces, box = _find_faces(coarse)
-    frame = whole
-    for _ in range(2):
+    frame, maps = whole, coarse
+    for _ in range(LOOKS - 1):
         if box is None:
             break
         target = _around(_in_photo(box, frame), width, height)
         if max(target[2] - target[0], target[3] - target[1]) > 0.9 * max(frame[2] - frame[0], frame[3] - frame[1]):
             break
-        frame = target
-        found = _find_faces(_look(_shrink(pixels, frame, 2 * SIDE)))[1]
-        if found is None:  # the second look denies the face: the first one stands, and its view is decided below
-            frame = whole
+        closer = _look(_shrink(pixels, target, 2 * SIDE))
+        box = _find_faces(closer)[1]
+        if box is None:  # a closer look denies the face: the first one stands, and its view is decided below
+            frame, maps = whole, coarse
             break
-        box = found
+        frame, maps = target, closer
     bounds = (round(frame[0]), round(frame[1]), round(frame[2]), round(frame[3]))
     working = _shrink(pixels, frame, WORKING_SIDE)
-    probabilities = coarse if frame == whole else _look(working)
-    probabilities = _resized(probabilities, working.shape[1], working.shape[0])
+    probabilities = _resized(maps, working.shape[1], working.shape[0])
     codes, skin, confidence = _decide(probabilities[: len(Region)])
     disease, density = probabilities[len(Region) :]
     visible = _visible(codes)
@@ -137,7 +138,7 @@ def _shrink(pixels: NDArray[np.uint8], frame: tuple[float, float, float, float],
     scale = min(1.0, side / max(part.shape[:2]))
     if scale < 1:
         size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
-        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
     return np.ascontiguousarray(part)
 
 
@@ -236,7 +237,8 @@ def _visible(codes: NDArray[np.uint8]) -> frozenset[Region]:
 def _view(codes: NDArray[np.uint8], visible: frozenset[Region]) -> View:
     present = {region for region in Region if (codes == region).sum() >= 20}
     whole = len(visible) >= 3 and Region.NOSE in present and Region.LIPS in present
-    if whole and present & {Region.EYE, Region.BROW, Region.COVERING}:
+    upper = Region.FOREHEAD in visible or present & {Region.BROW, Region.COVERING}
+    if whole and upper:
         return View.FACE
     share = float(np.isin(codes, SKIN).mean())
     return View.CLOSE_UP if share >= 0.10 else View.NONE

@@ -24,12 +24,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from melascope.vocabulary import ITA_BANDS, MASI_REGIONS, SKIN, Region, ToneBand
+from melascope.photo.light import LUMINANCE, from_lab, to_lab, to_linear
+from melascope.vocabulary import ITA_BANDS, MASI_REGIONS, MONK_TONES, SKIN, Region, ToneBand
 
-__all__ = ["MONK_TONES", "RegionalTone", "Tone", "band_of", "ita_of", "lab_of", "measure_tone"]
-
-MONK_TONES: Final = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
-"""sRGB of the Monk Skin Tone scale, 1 (lightest) to 10 (Monk 2019; published by Google 2022)."""
+__all__ = ["RegionalTone", "Tone", "band_of", "ita_of", "measure_tone"]
 
 EXPOSURE_STOPS: Final = 0.25
 """Standard deviation of the exposure of skin, in stops. A camera meters the scene and not the skin, and automatic
@@ -202,27 +200,7 @@ def band_of(ita_deg: float) -> ToneBand:
     return next(band for limit, band in ITA_BANDS if ita_deg > limit)
 
 
-def lab_of(linear: Float64) -> Float64:
-    """CIELAB (D65, 2 degrees) of linear sRGB (IEC 61966-2-1), both (..., 3); linear values from 0 to 1."""
-    xyz = linear @ _XYZ.T / _WHITE
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
-
-
-_XYZ: Final = np.array(
-    [[0.4123908, 0.3575843, 0.1804808], [0.2126390, 0.7151687, 0.0721923], [0.0193308, 0.1191948, 0.9505322]]
-)
-_WHITE: Final = _XYZ.sum(axis=1)
-_CODE = np.arange(256) / 255
-_LINEAR: Final = np.where(_CODE <= 0.04045, _CODE / 12.92, ((_CODE + 0.055) / 1.055) ** 2.4)
-_MONK_LAB: Final = lab_of(_LINEAR[np.array([list(bytes.fromhex(tone)) for tone in MONK_TONES])])
-
-
-def _linear_of(lab: Float64) -> Float64:
-    y = (lab[..., 0] + 16) / 116
-    f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
-    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * _WHITE
-    return np.asarray(xyz @ np.linalg.inv(_XYZ).T)
+_MONK_LAB: Final = to_lab(to_linear(np.array([list(bytes.fromhex(tone[1:])) for tone in MONK_TONES], np.uint8)))
 
 
 def _regional(lab: Float64, skin_px: int) -> RegionalTone:
@@ -268,20 +246,20 @@ def _samples(
     colours, where = {}, {}
     for region in used:
         ys, xs = np.nonzero(usable & (places == region))
-        colours[region], where[region] = _LINEAR[pixels[ys, xs]], (ys, xs)
+        colours[region], where[region] = to_linear(pixels[ys, xs]), (ys, xs)
     if not colours:
         return {}, {}
-    well_lit = float(np.percentile(np.concatenate([c @ _XYZ[1] for c in colours.values()]), 80))
+    well_lit = float(np.percentile(np.concatenate([c @ LUMINANCE for c in colours.values()]), 80))
     tile = max(2.0, width / _TILE)
     samples, tiles = {}, {}
     for region, linear in colours.items():
-        luminance, ratio = linear @ _XYZ[1], linear[:, 2] / linear[:, 0]
+        luminance, ratio = linear @ LUMINANCE, linear[:, 2] / linear[:, 0]
         shine = (luminance > _SHINE * np.median(luminance)) & (ratio > _SHINE * np.median(ratio))
         keep = (luminance > _SHADE * well_lit) & ~shine
         if np.count_nonzero(keep) < _LEAST:
             continue
         ys, xs = (part[keep] for part in where[region])
-        samples[region] = lab_of(linear[keep])
+        samples[region] = to_lab(linear[keep])
         tiles[region] = (ys // tile).astype(np.intp) * 10_000 + (xs // tile).astype(np.intp)
     return samples, tiles
 
@@ -299,13 +277,13 @@ def _light_error(centre: Float64) -> tuple[float, float]:
     Each is changed by 1.645 standard deviations to either side on the linear colour of the skin; the two errors are
     independent and add as squares.
     """
-    linear = np.clip(_linear_of(centre), 0, None)
+    linear = np.clip(from_lab(centre), 0, None)
     ita = ita_of(float(centre[0]), float(centre[2]))
     sides = np.zeros((2, 2))
     for cause, direction in enumerate(((1.0, 1.0, 1.0), (0.5, 0.0, -0.5))):
         spread = EXPOSURE_STOPS if cause == 0 else BALANCE_LOG2
         for sign in (-1, 1):
-            lab = lab_of(linear * np.exp2(sign * NINETY * spread * np.array(direction)))
+            lab = to_lab(linear * np.exp2(sign * NINETY * spread * np.array(direction)))
             change = float(_turn(np.asarray(ita_of(float(lab[0]), float(lab[2])) - ita)))
             sides[cause, int(change > 0)] = max(sides[cause, int(change > 0)], abs(change))
     low, high = np.hypot(sides[0], sides[1])
@@ -356,7 +334,7 @@ def _monk_range(centre: Float64, low: float, high: float, monk: int) -> tuple[in
     than light skin in most photographs, so that the nearest tone tends to the darker side. Read the range.
     """
     exposures = np.exp2(np.linspace(-2, 2, 81))
-    labs = lab_of(np.clip(_linear_of(centre) * exposures[:, None], 0, 1))
+    labs = to_lab(np.clip(from_lab(centre) * exposures[:, None], 0, 1))
     itas = np.degrees(np.arctan2(labs[:, 0] - 50, labs[:, 2]))
     tones = [monk, *_nearest_monk(labs[(itas >= low) & (itas <= high)])]
     return min(tones), max(tones)

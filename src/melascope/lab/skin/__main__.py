@@ -16,7 +16,9 @@ Folder = Annotated[Path, typer.Option(help="Folder of the run: labels, checkpoin
 def label(
     photos: Annotated[list[Path], typer.Argument(help="Folders of faces on which pigment may be painted.")],
     landmarker: Annotated[Path, typer.Option(help="MediaPipe Face Landmarker model, face_landmarker.task.")],
-    unpainted: Annotated[list[Path] | None, typer.Option(help="Folders of faces of real people: never painted.")] = None,
+    unpainted: Annotated[
+        list[Path] | None, typer.Option(help="Folders of faces of real people: never painted.")
+    ] = None,
     skin: Annotated[list[Path] | None, typer.Option(help="Folders of skin close-ups without a whole face.")] = None,
     out: Folder = Path("runs/skin"),
 ) -> None:
@@ -25,9 +27,7 @@ def label(
 
     faces = [path for folder in photos for path in _images(folder)]
     people = [path for folder in unpainted or [] for path in _images(folder)]
-    labelled = chain(
-        label_photos(faces, landmarker, paintable=True), label_photos(people, landmarker, paintable=False)
-    )
+    labelled = chain(label_photos(faces, landmarker, paintable=True), label_photos(people, landmarker, paintable=False))
     print(f"{write_labelled(labelled, out / 'faces')} of {len(faces) + len(people)} faces labelled")
     close_ups = [path for folder in skin or [] for path in _images(folder)]
     if close_ups:
@@ -73,11 +73,12 @@ def export(out: Folder = Path("runs/skin"), to: Annotated[Path | None, typer.Opt
 def evaluate(
     out: Folder = Path("runs/skin"),
     card: Annotated[bool, typer.Option(help="Write the figures into the shipped card.")] = False,
+    page: Annotated[Path | None, typer.Option(help="Also write them as a page.")] = None,
 ) -> None:
     """Measure the shipped network on the held-out third of OUT/faces: whole faces and crops, by tone band."""
     from melascope.lab.skin.evaluate import evaluate as run
 
-    print(run(out / "faces", write_card=card))
+    print(run(out / "faces", write_card=card, page=page))
 
 
 def _images(folder: Path) -> list[Path]:

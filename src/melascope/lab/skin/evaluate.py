@@ -18,7 +18,7 @@ from melascope.lab.skin.trials import DENSITIES, SHARES, Trial, try_face
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
 
-__all__ = ["Overlap", "crops", "evaluate", "evaluate_pigment", "evaluate_regions"]
+__all__ = ["Overlap", "as_markdown", "crops", "evaluate", "evaluate_pigment", "evaluate_regions"]
 
 CROPS_PER_FACE: Final = 4
 
@@ -121,14 +121,40 @@ def _summary(trials: list[Trial]) -> dict[str, float | int]:
     }
 
 
-def evaluate(labelled: Path, *, write_card: bool = False) -> str:
-    """All figures as JSON; with `write_card`, also into the shipped card."""
+def evaluate(labelled: Path, *, write_card: bool = False, page: Path | None = None) -> str:
+    """All figures as JSON; with `write_card`, also into the shipped card; with `page`, also as a page of the docs."""
     faces = read_labelled(labelled, held_out=True)
     figures = {"held_out_faces": len(faces), **evaluate_regions(faces), "painted pigment": evaluate_pigment(faces)[0]}
+    path = Path(str(files("melascope.networks"))) / "skin.json"
+    card = {**json.loads(path.read_text(encoding="utf-8")), "figures": figures}
     if write_card:
-        path = Path(str(files("melascope.networks"))) / "skin.json"
-        card = json.loads(path.read_text(encoding="utf-8"))
-        card["figures"] = figures
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    if page:
+        page.write_text(as_markdown(card), encoding="utf-8")
     return json.dumps(figures, indent=2, ensure_ascii=False)
 
+
+def as_markdown(card: dict[str, Any]) -> str:
+    """The figures of a card as the page `docs/figures.md`."""
+    figures = card["figures"]
+    lines = [
+        "# Figures of the shipped network",
+        "",
+        f"Network of {card['date']}, SHA-256 {card['sha256'][:16]}, {card['steps']} steps. "
+        f"{figures['held_out_faces']} held-out people (a third, by hash of the person) that training has not seen.",
+        "",
+        "Made by `python -m melascope.lab.skin evaluate --card --page docs/figures.md`, from the labelled folder that",
+        "`python -m melascope.lab.skin label` writes. Truth of the regions: the teacher's labels, not a person's.",
+        "Truth of the pigment: painted, so exact. No figure here comes from a patient.",
+    ]
+    for part, title in (
+        ("whole faces", "Regions on whole photographs: intersection over union, pixels pooled"),
+        ("crops", "Regions on random crops that hold 15 to 60 % of the face"),
+        ("painted pigment", "Painted pigment on held-out generated portraits: forehead and malar regions"),
+    ):
+        table: dict[str, dict[str, float | int]] = figures[part]
+        columns = list(table["all"])
+        lines += ["", f"## {title}", "", f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+        order = sorted(table, key=lambda key: (key != "all", key))
+        lines += [f"| {key} | {' | '.join(str(table[key].get(c, '')) for c in columns)} |" for key in order]
+    return "\n".join(lines) + "\n"

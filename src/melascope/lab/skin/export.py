@@ -79,8 +79,8 @@ def export(run: Path, to: Path | None = None) -> Path:
         "architecture": "MobileNetV2 blocks 0-16 and a light top-down decoder",
         "initialised_from": "ImageNet MobileNetV2 (Apache-2.0)",
         "data": {
-            "faces": "98 generated portraits (CC BY 4.0, tobecwb/facial-features-yolo8x-seg) and 141 official portraits "
-            "(largely public domain, voteview/member_photos); persons by hash, two thirds for training",
+            "faces": "98 generated portraits (CC BY 4.0, tobecwb/facial-features-yolo8x-seg) and 141 official "
+            "portraits (largely public domain, voteview/member_photos); persons by hash, two thirds for training",
             "close_ups": "PAD-UFES-20 (CC BY 4.0), two thirds of the patients, as skin of unknown place",
             "labels": "MediaPipe Face Landmarker (Apache-2.0) polygons, refined by colour: no label was drawn by hand",
             "pigment": "painted on the generated portraits as optical density, at two depths, with moles, redness, "

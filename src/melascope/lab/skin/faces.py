@@ -68,6 +68,7 @@ def label_photos(photos: Sequence[Path], landmarker: Path, *, paintable: bool) -
     Args:
         photos: Image files, one person each.
         landmarker: MediaPipe Face Landmarker model (`face_landmarker.task`).
+        paintable: Whether pigment may be painted on these people.
     """
     import mediapipe as mp  # type: ignore[import-untyped,unused-ignore]
     from mediapipe.tasks.python import BaseOptions, vision  # type: ignore[import-untyped,unused-ignore]

@@ -17,6 +17,8 @@ __all__ = ["CLASSES", "SkinNetwork", "load_imagenet", "renormalise"]
 CLASSES: Final = len(Region)
 FROZEN: Final = 3
 """Encoder blocks that keep their ImageNet weights: edges and colours, and three quarters of the cost of training."""
+CONTRASTS: Final = (4, 8, 16)
+"""Neighbourhoods, in pixels of the half-size picture, to which the pigment branch compares each pixel."""
 
 
 def _separable(channels: int, dilation: int = 1) -> nn.Sequential:
@@ -63,7 +65,7 @@ class SkinNetwork(nn.Module):
         self.pigment8 = _separable(width)
         self.pigment_narrow = _lateral(width, 48)
         self.pigment4 = _lateral(24, 48)
-        self.pigment2 = _lateral(16 + 3, 24)
+        self.pigment2 = _lateral(16 + 3 * (1 + len(CONTRASTS)), 24)
         self.pigment_up = _lateral(48, 24)
         self.pigment_refine4 = _separable(48)
         self.pigment_refine2 = _separable(24)
@@ -80,7 +82,7 @@ class SkinNetwork(nn.Module):
         """Logits at half the input's resolution."""
         stages: list[Tensor] = []
         x = pixels
-        colour = functional.avg_pool2d(pixels, 2)
+        colour = _contrasts(pixels)
         for index, block in enumerate(self.encoder):
             with torch.set_grad_enabled(torch.is_grad_enabled() and index >= FROZEN):
                 x = _run(block, x)
@@ -95,8 +97,21 @@ class SkinNetwork(nn.Module):
         y = self.refine4(functional.relu6(self.lateral4(at4) + _double(self.narrow(y))))
         p = self.pigment8(at_8)
         p = self.pigment_refine4(functional.relu6(self.pigment4(at4) + _double(self.pigment_narrow(p))))
-        p = self.pigment_refine2(functional.relu6(self.pigment2(torch.cat([at2, colour], dim=1)) + _double(self.pigment_up(p))))
+        p = self.pigment_refine2(
+            functional.relu6(self.pigment2(torch.cat([at2, colour], dim=1)) + _double(self.pigment_up(p)))
+        )
         return torch.cat([_double(self.head(y)), self.pigment(p)], dim=1)
+
+
+def _contrasts(pixels: Tensor) -> Tensor:
+    """Optical density at half size, and how it differs from the means of its neighbourhoods: what pigment adds to."""
+    density = -torch.log(functional.avg_pool2d(pixels, 2) * 0.5 + 0.53)
+    parts = [density]
+    for size in CONTRASTS:
+        mean = functional.avg_pool2d(density, size)
+        around = functional.interpolate(mean, size=density.shape[-2:], mode="bilinear", align_corners=False)
+        parts.append(torch.tanh((density - around) * 5.0))  # the edge of a face must not drown a freckle
+    return torch.cat(parts, dim=1)
 
 
 def _run(block: nn.Module, x: Tensor) -> Tensor:
@@ -107,7 +122,7 @@ def _run(block: nn.Module, x: Tensor) -> Tensor:
         return x
     inner = block.conv
     y = x
-    for module in inner.children():  # type: ignore[union-attr,operator]
+    for module in inner.children():
         y = _run(module, y) if isinstance(module, nn.Sequential) else _run_leaf(module, y)
     return x + y if block.use_res_connect else y
 
@@ -115,7 +130,7 @@ def _run(block: nn.Module, x: Tensor) -> Tensor:
 def _run_leaf(module: nn.Module, x: Tensor) -> Tensor:
     if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
         x = functional.pad(x, (0, 1, 0, 1))
-    return module(x)  # type: ignore[no-any-return]
+    return module(x)
 
 
 def _double(x: Tensor) -> Tensor:
@@ -139,13 +154,16 @@ def renormalise(network: SkinNetwork, pixels: Tensor) -> None:
     """Gives folded batch norms real statistics without changing what the encoder computes.
 
     Weights whose batch norm was folded into the convolution have mean 0 and variance 1 there; training would
-    normalise them to something else. Each norm gets the mean and variance of `pixels`, and a scale and shift that undo it.
+    normalise them to something else. Each norm gets the mean and variance of `pixels`, and a scale and shift that undo
+    it.
     """
     network.eval()
     norms = [m for m in network.encoder.modules() if isinstance(m, nn.BatchNorm2d)]
 
     def adopt(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         x = inputs[0].float()
         mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3)).clamp_min(1e-4)
         old = norm.weight / torch.sqrt(norm.running_var + norm.eps)

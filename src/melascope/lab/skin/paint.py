@@ -29,7 +29,7 @@ class Paint:
     pattern: str
     """`none`, `patches`, `reticulate`, `diffuse`, `spots` or `field`."""
     amount: float
-    """Optical density in red at the darkest: 0.02 barely visible to 0.3 very dark."""
+    """Optical density in red at the darkest: 0.035 slight to 0.3 very dark."""
     depth: float
     """0 epidermal to 1 dermal."""
     share: float
@@ -48,24 +48,28 @@ NOTHING: Final = Paint("none", 0.0, 0.0, 0.0, 0.1, 0.1, (0.5, 0.5, 1.0), 0)
 
 
 def sample(rng: np.random.Generator) -> Paint:
-    """Draws what is painted; three views in ten stay healthy."""
-    pattern = str(rng.choice(["none", "patches", "reticulate", "diffuse", "spots", "field"], p=[0.3, 0.3, 0.13, 0.1, 0.1, 0.07]))
+    """Draws what is painted; about one view in five stays healthy."""
+    pattern = str(
+        rng.choice(["none", "patches", "reticulate", "diffuse", "spots", "field"], p=[0.22, 0.4, 0.16, 0.06, 0.1, 0.06])
+    )
     deep = pattern in ("patches", "field", "spots") and rng.random() < 0.25
     return Paint(
         pattern=pattern,
-        amount=float(np.exp(rng.uniform(np.log(0.022), np.log(0.26)))),
+        amount=float(np.exp(rng.uniform(np.log(0.035), np.log(0.30)))),
         depth=float(rng.uniform(0.3, 1.0)) if deep else 0.0,
         share=float(rng.beta(1.1, 1.3)) * 0.9,
         cell=float(np.exp(rng.uniform(np.log(0.05), np.log(0.5)))),
         softness=float(np.exp(rng.uniform(np.log(0.015), np.log(0.25)))),
-        reach=(float(rng.uniform(0, 1)), float(rng.uniform(0, 1)), float(np.exp(rng.uniform(np.log(0.15), np.log(2.0))))),
+        reach=(
+            float(rng.uniform(0, 1)),
+            float(rng.uniform(0, 1)),
+            float(np.exp(rng.uniform(np.log(0.15), np.log(2.0)))),
+        ),
         seed=int(rng.integers(2**31)),
     )
 
 
-def density(
-    paint: Paint, skin: NDArray[np.bool_], face_px: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def density(paint: Paint, skin: NDArray[np.bool_], face_px: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The pigment on a view.
 
     Args:
@@ -84,7 +88,7 @@ def density(
     radius = max(8.0, paint.reach[2] * face_px)
     distance = np.hypot(xs - paint.reach[0] * w, ys - paint.reach[1] * h) / radius
     if paint.pattern == "spots":
-        cover = _spots(h, w, paint, face_px, rng)
+        cover = _spots(h, w, face_px, rng)
         cover *= (distance < 1.5).astype(np.float32)
     else:
         noise = _noise(h, w, paint.cell * face_px, rng, octaves=1 if paint.pattern == "field" else 3)
@@ -98,7 +102,7 @@ def density(
         net = _noise(h, w, max(3.0, 0.02 * face_px), rng, octaves=2)
         body *= 0.55 + 0.9 * np.clip(net - 0.25, 0, 0.5)
     elif paint.pattern == "diffuse":
-        body = cv2.GaussianBlur(body, (0, 0), max(0.5, 0.02 * face_px))
+        body = np.asarray(cv2.GaussianBlur(body, (0, 0), max(0.5, 0.02 * face_px)), np.float32)
         cover = body
     elif paint.pattern == "field":
         body *= 0.5 + 0.5 * _noise(h, w, 0.04 * face_px, rng, octaves=2)
@@ -127,16 +131,16 @@ def look_alikes(
             size = max(1, round(face_px * float(rng.uniform(0.004, 0.014))))
             cv2.circle(moles, (int(xs[pick]), int(ys[pick])), size, float(rng.uniform(0.3, 1.0)), -1, cv2.LINE_AA)
         light = add(light, 0.4 * cv2.GaussianBlur(moles, (0, 0), 0.7) * near)
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         red = float(rng.uniform(0.02, 0.12)) * np.clip(_noise(h, w, 0.3 * face_px, rng, 2) * 2 - 0.8, 0, 1) * near
         light = light * np.exp(red[..., None] * np.array([-0.12, -1.0, -0.75], np.float32) * _LN10)
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         level = _noise(h, w, face_px * float(rng.uniform(0.3, 1.0)), rng, 1) - float(rng.uniform(0.3, 0.7))
         edge = float(np.exp(rng.uniform(np.log(0.02), np.log(0.5))))
         shadow = float(rng.uniform(0.05, 0.35)) * np.clip(level / edge + 0.5, 0, 1)
         warm = np.array([1.0, float(rng.uniform(1.0, 1.12)), float(rng.uniform(1.0, 1.3))], np.float32)
         light = light * np.exp(shadow[..., None] * (-_LN10 * warm))
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         level = _noise(h, w, face_px * float(rng.uniform(0.1, 0.5)), rng, 2) - float(rng.uniform(0.55, 0.8))
         shine = float(rng.uniform(0.02, 0.25)) * np.clip(level / 0.2, 0, 1) * near
         light = light + shine[..., None]
@@ -158,7 +162,7 @@ def _noise(h: int, w: int, cell: float, rng: np.random.Generator, octaves: int) 
     return total / weight
 
 
-def _spots(h: int, w: int, paint: Paint, face_px: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def _spots(h: int, w: int, face_px: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Freckles to lentigines: 1 to 15 mm on a face 140 mm wide."""
     cover = np.zeros((h, w), np.float32)
     small = rng.random() < 0.6
@@ -167,5 +171,7 @@ def _spots(h: int, w: int, paint: Paint, face_px: float, rng: np.random.Generato
         size = face_px * float(rng.uniform(0.003, 0.012) if small else rng.uniform(0.012, 0.06))
         axes = (max(1, round(size)), max(1, round(size * float(rng.uniform(0.6, 1.0)))))
         centre = (int(rng.integers(0, w)), int(rng.integers(0, h)))
-        cv2.ellipse(cover, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.7, 1.0)), -1, cv2.LINE_AA)
+        cv2.ellipse(
+            cover, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.uniform(0.7, 1.0)), -1, cv2.LINE_AA
+        )
     return np.asarray(cv2.GaussianBlur(cover, (0, 0), max(0.6, 0.002 * face_px)), np.float32)

@@ -23,38 +23,39 @@ SOME_SKIN: Final = 254
 """Label of a pixel that is bare skin of an unknown place."""
 
 # Landmark indices. R is the patient's right (left half of an unmirrored image).
-_OVAL: Final = (
-    [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150]
-    + [136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
-)
+# fmt: off
+_OVAL: Final = [
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
+    136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+]
 _LIPS: Final = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
 _EYE_R: Final = [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]
 _EYE_L: Final = [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]
 _BROW_R: Final = [70, 63, 105, 66, 107, 55, 65, 52, 53, 46]
 _BROW_L: Final = [300, 293, 334, 296, 336, 285, 295, 282, 283, 276]
-_NOSE: Final = (
-    [168, 193, 245, 188, 174, 217, 126, 142, 203, 98, 97, 2]
-    + [326, 327, 423, 371, 355, 437, 399, 412, 465, 417]
-)
+_NOSE: Final = [
+    168, 193, 245, 188, 174, 217, 126, 142, 203, 98, 97, 2, 326, 327, 423, 371, 355, 437, 399, 412, 465, 417,
+]
 _NOSTRIL_R: Final = [79, 166, 59, 75, 60, 20, 238, 239]
 _NOSTRIL_L: Final = [309, 392, 289, 305, 290, 250, 458, 459]
 _PERIORBITAL_R: Final = [70, 63, 105, 66, 107, 55, 193, 245, 128, 232, 231, 230, 229, 228, 31, 226, 35, 156]
 _PERIORBITAL_L: Final = [300, 293, 334, 296, 336, 285, 417, 465, 357, 452, 451, 450, 449, 448, 261, 446, 265, 383]
 _TEMPLE_R: Final = [103, 54, 21, 162, 127, 234, 227, 116, 35, 156, 70, 71, 68]
 _TEMPLE_L: Final = [332, 284, 251, 389, 356, 454, 447, 345, 265, 383, 300, 301, 298]
-_UPPER_LIP: Final = (
-    [2, 97, 98, 203, 206, 216, 212, 57, 61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 287, 432, 436, 426, 423]
-    + [327, 326]
-)
-_CHIN: Final = (
-    [57, 61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 287, 422, 430, 394, 379, 378, 400, 377, 152, 148, 176, 149]
-    + [150, 169, 210, 202]
-)
+_UPPER_LIP: Final = [
+    2, 97, 98, 203, 206, 216, 212, 57, 61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 287, 432, 436, 426, 423, 327,
+    326,
+]
+_CHIN: Final = [
+    57, 61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 287, 422, 430, 394, 379, 378, 400, 377, 152, 148, 176, 149,
+    150, 169, 210, 202,
+]
 _FOREHEAD_TOP: Final = [54, 103, 67, 109, 10, 338, 297, 332, 284]
 _FOREHEAD_BASE: Final = [300, 293, 334, 296, 336, 285, 417, 168, 193, 55, 107, 66, 105, 63, 70]
+_MIDLINE: Final = [10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 2, 0, 17, 18, 200, 199, 175, 152]
+# fmt: on
 _HAIRLINE: Final = 0.34
 """The landmarks stop about one third of the way from brow to topmost landmark below the hairline."""
-_MIDLINE: Final = [10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 2, 0, 17, 18, 200, 199, 175, 152]
 
 
 def label_face(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -71,7 +72,7 @@ def label_face(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDA
     oval = _polygon(points[_OVAL], pixels.shape)
     regions = _outlines(points, pixels.shape)
     skin = _skin(pixels, points, oval)
-    return _merge(pixels, points, oval, regions, skin)
+    return _merge(pixels, points, regions, skin)
 
 
 def _polygon(points: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -132,13 +133,13 @@ def _skin(pixels: NDArray[np.uint8], points: NDArray[np.float32], oval: NDArray[
     """Bare skin anywhere in the picture: GrabCut seeded by the middle of the face."""
     height, width = oval.shape
     face = float(np.linalg.norm(points[152] - points[10]))
-    blurred = cv2.bilateralFilter(pixels, 5, 25, 3)
+    blurred = np.asarray(cv2.bilateralFilter(pixels, 5, 25, 3), np.uint8)
     core = np.zeros((height, width), np.uint8)
     centre = points[_OVAL].mean(axis=0)
     inner = centre + 0.72 * (points[_OVAL] - centre)
     cv2.fillPoly(core, [np.round(inner).astype(np.int32)], 1)
-    for part in (_EYE_R, _EYE_L, _BROW_R, _BROW_L, _LIPS, _NOSTRIL_R, _NOSTRIL_L):
-        hull = cv2.convexHull(np.round(points[part]).astype(np.int32))
+    for feature in (_EYE_R, _EYE_L, _BROW_R, _BROW_L, _LIPS, _NOSTRIL_R, _NOSTRIL_L):
+        hull = cv2.convexHull(np.round(points[feature]).astype(np.int32))
         cv2.fillPoly(core, [hull], 0)
     lab = _lab(blurred)
     seed = lab[core.astype(bool)]
@@ -168,7 +169,6 @@ def _skin(pixels: NDArray[np.uint8], points: NDArray[np.float32], oval: NDArray[
 def _merge(
     pixels: NDArray[np.uint8],
     points: NDArray[np.float32],
-    oval: NDArray[np.bool_],
     outlines: NDArray[np.uint8],
     skin: NDArray[np.bool_],
 ) -> NDArray[np.uint8]:
@@ -209,9 +209,7 @@ def _merge(
     return labels
 
 
-def _mark_beard(
-    lab: NDArray[np.float32], skin: NDArray[np.float32], labels: NDArray[np.uint8], face: float
-) -> None:
+def _mark_beard(lab: NDArray[np.float32], skin: NDArray[np.float32], labels: NDArray[np.uint8], face: float) -> None:
     """Turns bearded skin of the lower face into HAIR, and what may be a beard into IGNORE."""
     lower = np.isin(labels, [Region.CHIN, Region.UPPER_LIP, Region.RIGHT_MALAR, Region.LEFT_MALAR, Region.NECK])
     smooth = cv2.GaussianBlur(lab, (0, 0), max(1.0, face / 60))

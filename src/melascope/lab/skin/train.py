@@ -35,13 +35,15 @@ class Recipe:
     samples: int = 60_000
     batch: int = 32
     rate: float = 2e-3
+    pigment_rate: float = 2.5
+    """Factor on the rate for the pigment branch, which starts from nothing."""
     weight_decay: float = 1e-4
     warm_up: int = 100
     average: float = 0.998
     """Decay of the moving average of the weights, which is what is kept."""
     skin_share: float = 0.08
     """Share of samples from close-ups of unknown place."""
-    painted_share: float = 0.65
+    painted_share: float = 0.8
     """Share of the faces on which pigment may be painted."""
     seed: int = 7
 
@@ -123,7 +125,7 @@ def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
     target = (cover - 0.25).mul(2).clamp(0, 1)
     found = functional.binary_cross_entropy_with_logits(disease, target, reduction="none")
     error = (amount - density).abs()
-    return regions + ((found + 6.0 * error) * weight).sum() / weight.sum().clamp_min(1)
+    return regions + 4.0 * ((found + 6.0 * error) * weight).sum() / weight.sum().clamp_min(1)
 
 
 def train(
@@ -165,9 +167,12 @@ def train(
         load_imagenet(network, weights)
         views = iter(Views(faces, close_ups, recipe, start=10**6))
         renormalise(network, torch.stack([_scaled(next(views)[0]) for _ in range(64)]).to(device))
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in (saved["average"] if saved else network.state_dict()).items()}
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    branch = [p for name, p in network.named_parameters() if name.startswith("pigment")]
+    rest = [p for name, p in network.named_parameters() if not name.startswith("pigment")]
+    groups = [{"params": rest, "factor": 1.0}, {"params": branch, "factor": recipe.pigment_rate}]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
     if saved:
         optimiser.load_state_dict(saved["optimiser"])
     (out / "recipe.json").write_text(json.dumps({**asdict(recipe), "faces": len(faces), "skin": len(close_ups)}))
@@ -178,7 +183,7 @@ def train(
     for step in range(done, steps):
         rate = recipe.rate * min(1.0, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         pixels, labels, pigment = next(loader)
         batch = _scaled(pixels.to(device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16):

@@ -1,7 +1,7 @@
 """Trials of the measurement: pigment of known share and density painted on faces, and what is measured of it.
 
-The patches are level sets of Gaussian-filtered noise, drawn independently of the training's own patterns. Regions are those
-that the network finds on the unpainted face, so that the true share is known exactly.
+The patches are level sets of Gaussian-filtered noise, drawn independently of the training's own patterns. Regions are
+those that the network finds on the unpainted face, so that the true share is known exactly.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.lesions.pigment import map_pigment
+from melascope.photo.light import to_linear, to_srgb
 from melascope.scoring import measure_region
-from melascope.skin.chromophores import MELANIN, to_linear, to_srgb
+from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.vocabulary import Region, ToneBand
 

@@ -48,7 +48,7 @@ class ViewParameters:
     background: int
     """0 as photographed, 1 black, 2 plain, 3 gradient, 4 noise."""
     covering: int
-    """0 none, 1 bar over the eyes, 2 mosaic over the eyes, 3 glasses, 4 sunglasses, 5 patch, 6 line and captions."""
+    """0 none, 1 bar over the eyes, 2 mosaic over the eyes, 3 glasses, 4 sunglasses, 5 patch, 6 captions, 7 hair."""
     blur: float
     noise: float
     jpeg: int
@@ -85,7 +85,7 @@ def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
             centre = (float(rng.uniform(0, width)), float(rng.uniform(0, height)))
     # Nothing is painted on portraits of real people: no pigment, no other skin tone, no covering.
     paint = painting.sample(rng) if face.paintable else painting.NOTHING
-    covering = int(rng.choice(7, p=[0.68, 0.06, 0.05, 0.07, 0.03, 0.07, 0.04])) if face.paintable else 0
+    covering = int(rng.choice(8, p=[0.58, 0.06, 0.05, 0.07, 0.03, 0.07, 0.04, 0.1])) if face.paintable else 0
     temperature = float(rng.normal(0, 0.10))
     return ViewParameters(
         centre=centre,
@@ -107,9 +107,9 @@ def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
         grey=bool(rng.random() < 0.04),
         background=int(rng.choice(5, p=[0.6, 0.16, 0.1, 0.07, 0.07])),
         covering=covering,
-        blur=float(rng.uniform(0.4, 1.6) if rng.random() < 0.3 else 0.0),
-        noise=float(rng.uniform(1, 9) if rng.random() < 0.4 else 0.0),
-        jpeg=int(rng.integers(30, 96)) if rng.random() < 0.5 else 0,
+        blur=float(rng.uniform(0.4, 1.3) if rng.random() < 0.25 else 0.0),
+        noise=float(rng.uniform(1, 6) if rng.random() < 0.3 else 0.0),
+        jpeg=int(rng.integers(45, 96)) if rng.random() < 0.5 else 0,
         seed=int(rng.integers(2**31)),
     )
 
@@ -142,13 +142,16 @@ def render(face: LabelledFace, view: ViewParameters, size: int = SIZE) -> View:
     rng = np.random.default_rng(view.seed)
     matrix = _matrix(view, size)
     source, matrix = _shrunk(face.pixels, matrix)
-    pixels = cv2.warpAffine(source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
-    labels = cv2.warpAffine(
+    warped = cv2.warpAffine(source, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0))
+    codes = cv2.warpAffine(
         face.labels, _matrix(view, size), (size, size), flags=cv2.INTER_NEAREST, borderValue=int(Region.BACKGROUND)
     )
+    pixels, labels = np.asarray(warped, np.uint8), np.asarray(codes, np.uint8)
     inside = cv2.warpAffine(
         np.ones(face.labels.shape, np.uint8), _matrix(view, size), (size, size), flags=cv2.INTER_NEAREST
     ).astype(bool)
+    if view.covering == 7:
+        pixels, labels = _fringe(pixels, labels, rng)
     pixels = _background(pixels, labels, inside, view, rng)
     face_px = face_size(face) * size / view.side
     bare = np.isin(labels, SKIN) | (labels == SOME_SKIN)
@@ -162,11 +165,11 @@ def render(face: LabelledFace, view: ViewParameters, size: int = SIZE) -> View:
         light = painting.look_alikes(light, bare, face_px, rng)
     light = _lighting(light, view, size)
     pixels = _encoded(light, view.gamma)
-    if view.covering:
+    if view.covering and view.covering != 7:
         pixels, labels = _cover(pixels, labels, face, view, size, rng)
         hidden = labels == Region.COVERING
-        amount, cover = np.where(hidden, 0, amount), np.where(hidden, 0, cover)
-    pixels = _camera(pixels, view, rng)
+        amount, cover = np.where(hidden, np.float32(0), amount), np.where(hidden, np.float32(0), cover)
+    pixels = _camera(pixels, view)
     if view.mirrored:
         pixels, labels = np.ascontiguousarray(pixels[:, ::-1]), mirror_labels(labels)
         amount, cover = amount[:, ::-1], cover[:, ::-1]
@@ -255,6 +258,31 @@ def _lighting(light: NDArray[np.float32], view: ViewParameters, size: int) -> ND
     return np.asarray(out, np.float32)
 
 
+def _fringe(
+    pixels: NDArray[np.uint8], labels: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Lays a lock of the person's own hair over forehead, temple or cheek."""
+    height, width = labels.shape
+    hair = np.argwhere(labels == Region.HAIR)
+    under = np.argwhere(np.isin(labels, [Region.FOREHEAD, Region.TEMPLE, Region.RIGHT_MALAR, Region.LEFT_MALAR]))
+    if len(hair) < 300 or len(under) < 300:
+        return pixels, labels
+    y0, x0 = (int(v) for v in hair[rng.integers(len(hair))])
+    y1, x1 = (int(v) for v in under[rng.integers(len(under))])
+    shift = np.array([[1, 0, x1 - x0], [0, 1, y1 - y0]], np.float64)
+    moved = cv2.warpAffine(pixels, shift, (width, height))
+    where = cv2.warpAffine((labels == Region.HAIR).astype(np.uint8), shift, (width, height)).astype(np.float32)
+    lock = np.zeros((height, width), np.float32)
+    axes = (max(3, int(width * rng.uniform(0.04, 0.22))), max(5, int(width * rng.uniform(0.1, 0.4))))
+    cv2.ellipse(lock, (x1, y1), axes, float(rng.uniform(-70, 70)), 0, 360, 1.0, -1)
+    strands = cv2.resize(rng.random((max(2, height // 24), width // 2), dtype=np.float32), (width, height))
+    alpha = cv2.GaussianBlur(where * lock, (0, 0), 1.5) * np.clip(strands * 3 + float(rng.uniform(-0.6, 1.0)), 0, 1)
+    mixed = pixels * (1 - alpha[..., None]) + moved * alpha[..., None]
+    out = np.where((alpha > 0.5) & (labels != Region.BACKGROUND), np.uint8(Region.HAIR), labels)
+    out[(alpha > 0.15) & (alpha <= 0.5)] = IGNORE
+    return np.asarray(mixed, np.uint8), np.asarray(out, np.uint8)
+
+
 def _cover(
     pixels: NDArray[np.uint8],
     labels: NDArray[np.uint8],
@@ -322,15 +350,15 @@ def _cover(
     return out, covered
 
 
-def _camera(pixels: NDArray[np.uint8], view: ViewParameters, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _camera(pixels: NDArray[np.uint8], view: ViewParameters) -> NDArray[np.uint8]:
     if view.grey:
-        pixels = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+        pixels = np.repeat(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)[..., None], 3, axis=2)
     if view.blur:
         pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), view.blur), np.uint8)
     if view.noise:
         noise = np.empty(pixels.shape, np.int16)
         cv2.setRNGSeed(view.seed & 0x7FFFFFFF)
-        cv2.randn(noise, 0, view.noise)
+        cv2.randn(noise, 0, view.noise)  # type: ignore[call-overload]
         pixels = np.clip(pixels + noise, 0, 255).astype(np.uint8)
     if view.jpeg:
         _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, view.jpeg])

@@ -1,0 +1,106 @@
+"""Shipped networks: the file is the one of its card, and a broken installation says what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from melascope import networks
+from melascope.networks import THREADS_VARIABLE, Network, NetworkError, load
+from melascope.vocabulary import Region
+
+SHIPPED = Path(str(files("melascope.networks")))
+MOST_BYTES = 8_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation of its own with a copy of the shipped network."""
+    for suffix in ("json", "onnx"):
+        (tmp_path / f"skin.{suffix}").write_bytes((SHIPPED / f"skin.{suffix}").read_bytes())
+    monkeypatch.setattr(networks, "files", lambda _package: tmp_path)
+    return tmp_path
+
+
+def test_the_copy_loads(folder: Path) -> None:
+    assert Network("skin").card["name"] == "skin"
+
+
+def test_a_damaged_file_is_refused(folder: Path) -> None:
+    path = folder / "skin.onnx"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(
+        NetworkError, match=r"'skin': the file's SHA-256 is .*its card says .*; install melascope again"
+    ):
+        Network("skin")
+
+
+def test_a_cut_off_file_is_refused(folder: Path) -> None:
+    (folder / "skin.onnx").write_bytes((folder / "skin.onnx").read_bytes()[:1000])
+    with pytest.raises(NetworkError, match="SHA-256"):
+        Network("skin")
+
+
+@pytest.mark.parametrize("name", ["skin.onnx", "skin.json"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(NetworkError, match=rf"network 'skin': .*{name}.*; install melascope again"):
+        Network("skin")
+
+
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(NetworkError, match="'hair'"):
+        load("hair")
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "1.5", "", " 2 3"])
+def test_threads_must_be_a_whole_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(THREADS_VARIABLE, text)
+    with pytest.raises(NetworkError, match=rf"^{THREADS_VARIABLE} = '{text}': must be a whole number"):
+        Network("skin")
+
+
+@pytest.mark.parametrize("text", ["0", "2"])
+def test_threads_may_be_any_whole_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(THREADS_VARIABLE, text)
+    assert Network("skin").sha256
+
+
+def test_a_network_is_loaded_once() -> None:
+    assert load("skin") is load("skin")
+
+
+def test_the_card_says_all_that_a_user_must_know() -> None:
+    card = json.loads((SHIPPED / "skin.json").read_text(encoding="utf-8"))
+    assert set(card) >= {"name", "what", "licence", "date", "sha256", "data", "figures", "limits", "input", "output"}
+    for field in ("name", "what", "licence", "data", "limits"):
+        assert card[field], field
+    assert date.fromisoformat(card["date"])
+    assert card["sha256"] == hashlib.sha256((SHIPPED / "skin.onnx").read_bytes()).hexdigest()
+    assert isinstance(card["figures"], dict)
+    assert card["classes"] == {str(int(region)): region.key for region in Region}
+
+
+def test_the_file_is_small() -> None:
+    assert (SHIPPED / "skin.onnx").stat().st_size <= MOST_BYTES
+
+
+def test_maps_are_those_of_the_card() -> None:
+    batch = np.random.default_rng(0).uniform(-1, 1, (2, 3, 256, 256)).astype(np.float32)
+    maps = load("skin")(batch)
+    assert maps.shape == (2, len(Region) + 2, 128, 128)
+    assert maps.dtype == np.float32
+    regions, disease = maps[:, : len(Region)], maps[:, len(Region)]
+    assert np.allclose(regions.sum(axis=1), 1, atol=1e-4)
+    assert (regions >= 0).all()
+    assert disease.min() >= 0
+    assert disease.max() <= 1
+    assert np.isfinite(maps).all()

@@ -1,0 +1,66 @@
+"""Every photograph at hand gives a valid record or a refusal with findings; large ones fit in memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from melascope.batch import analyze_all, find_photos, give_folders
+from melascope.report import schema_text
+from tests.whole.faces import DATA
+
+FOLDERS = ("synthetic-faces", "portraits", "pd-faces", "pad-ufes-20/images")
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data is absent")
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_photograph_gives_a_valid_record(folder: str, tmp_path: Path) -> None:
+    photos = find_photos([DATA / folder])
+    assert photos
+    schema = json.loads(schema_text())
+    places = give_folders(photos, tmp_path)
+    views = []
+    for result in analyze_all(photos, places, jobs=1):
+        record = json.loads((result.folder / "analysis.json").read_text(encoding="utf-8"))
+        jsonschema.validate(record, schema)
+        codes = {finding["code"] for finding in record["quality"]["findings"]}
+        assert "failed" not in codes, f"{result.photo.name}: {record['quality']}"
+        assert record["quality"]["usable"] or codes
+        assert (result.folder / "report.html").stat().st_size > 1000
+        if record["quality"]["usable"]:
+            for name in ("overlay", "maps", "region_mask", "lesion_mask"):
+                assert (result.folder / record["files"][name]).is_file()
+        if record["masi"] and record["masi"]["complete"]:
+            assert record["view"] == "face" and not record["masi"]["missing"]
+        views.append(record["view"])
+    assert len(views) == len(photos)
+    if folder in ("synthetic-faces", "portraits"):
+        assert views.count("face") / len(views) > 0.9
+    if folder == "pad-ufes-20/images":
+        assert views.count("close-up") / len(views) > 0.9
+
+
+def test_24_megapixels_fit_in_a_gigabyte(tmp_path: Path) -> None:
+    programme = """
+import io, resource, sys
+from pathlib import Path
+from PIL import Image
+from skimage import data
+from melascope.analysis import analyze
+from melascope.report.write import write
+buffer = io.BytesIO()
+Image.fromarray(data.astronaut()).resize((6000, 4000)).save(buffer, "JPEG")
+result = analyze(buffer.getvalue(), name="large.jpg")
+assert result.photo.width == 6000, result.quality
+write(result, Path(sys.argv[1]) / "large")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", programme, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert int(done.stdout) < 1000, f"peak {done.stdout.strip()} MB"
