@@ -1,9 +1,9 @@
 """Area, darkness and homogeneity of a region, as numbers behind the MASI steps.
 
 Area is the involved share of the region's bare skin. Darkness is the mean melanin density of the involved skin above
-the unaffected skin around it. Homogeneity follows the wording of Kimbrough-Green et al. 1994 (0 normal, 1 specks, 2 patches
-under 1.5 cm, 3 patches over 2 cm, 4 uniform without clear areas). The tables that turn them into 0 to 4 are ours; no
-published calibration against dermatologists exists for optical density, and the report says so.
+the unaffected skin around it. Homogeneity follows the wording of Kimbrough-Green et al. 1994 (0 normal, 1 specks, 2
+patches under 1.5 cm, 3 patches over 2 cm, 4 uniform without clear areas). The tables that turn them into 0 to 4 are
+ours; no published calibration against dermatologists exists for optical density, and the report says so.
 """
 
 from __future__ import annotations

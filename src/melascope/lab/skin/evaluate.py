@@ -140,7 +140,7 @@ def as_markdown(card: dict[str, Any]) -> str:
     lines = [
         "# Figures of the shipped network",
         "",
-        f"Network of {card['date']}, SHA-256 {card['sha256'][:16]}, {card['steps']} steps. "
+        f"Network of {card['date']}, SHA-256 {card['sha256'][:16]}, {card['steps']} steps.",
         f"{figures['held_out_faces']} held-out people (a third, by hash of the person) that training has not seen.",
         "",
         "Made by `python -m melascope.lab.skin evaluate --card --page docs/figures.md`, from the labelled folder that",
