@@ -1,9 +1,10 @@
 """Facial regions of a photograph: one small network that looks twice.
 
-The first look takes in the whole photograph and finds the face, if there is one; the second takes in that face alone.
-A close-up has no second look. Each look is the mean of the picture and its mirror image with right and left exchanged,
-so that a mirrored photograph gives the mirrored regions by construction. Skin whose place the network cannot tell is
-OTHER_SKIN; nothing weaker stands in when the network is unsure.
+The first look takes in the whole photograph and finds the face, if there is one; the second takes in that face alone,
+and four more its quarters, for the pigment. A close-up has no second look. Each look is the mean of the picture and
+its mirror image with right and left exchanged, so that a mirrored photograph gives the mirrored regions by
+construction. Skin whose place the network cannot tell is OTHER_SKIN; nothing weaker stands in when the network is
+unsure.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ WORKING_SIDE: Final = 1024
 """Longest side of the frame in which everything is measured, in pixels; photographs are never enlarged to it."""
 LOOKS: Final = 3
 """Looks at most: the whole photograph, the face, and a small face once more."""
+QUARTER: Final = 0.5
+"""Side of a closer look for pigment, as a share of the face's frame: about three quarters of the face's width."""
 SURE: Final = 0.5
 """Probability that a place must have among the places of skin."""
 _FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
@@ -115,14 +118,17 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
     working = _shrink(pixels, frame, WORKING_SIDE)
     probabilities = _resized(maps, working.shape[1], working.shape[0])
     codes, skin, confidence = _decide(probabilities[: len(Region)])
-    disease, density = probabilities[len(Region) :]
     visible = _visible(codes)
+    view = _view(codes, visible)
+    disease, density = probabilities[len(Region) :]
+    if view is View.FACE:
+        disease = _closely(working, disease)
     return RegionMap(
         codes=codes,
         skin=skin,
         pixels=working,
         frame=bounds,
-        view=_view(codes, visible),
+        view=view,
         confidence=confidence,
         visible=visible,
         faces=faces,
@@ -164,18 +170,53 @@ def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(mean[:, half[0] : half[0] + max(1, size[1] // 2), half[1] : half[1] + max(1, size[0] // 2)])
 
 
+def _closely(pixels: NDArray[np.uint8], disease: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Looks at four overlapping quarters of a face for its pigment, which wants more detail than its regions do.
+
+    Logits of the quarters and of the whole are averaged, with weights that fade to nothing at a quarter's border, so
+    that there are no seams. The quarters lie symmetrically: a mirrored face is looked at in mirrored quarters.
+    """
+    height, width = disease.shape
+    h, w = round(QUARTER * height), round(QUARTER * width)
+    margin = (round(0.1 * height), round(0.1 * width))
+    total, weight = _logit(disease), np.ones((height, width), np.float32)
+    fade = np.minimum(_ramp(h)[:, None], _ramp(w)[None, :])
+    for top in (margin[0], height - margin[0] - h):
+        for left in (margin[1], width - margin[1] - w):
+            part = (slice(top, top + h), slice(left, left + w))
+            seen = _look(np.ascontiguousarray(pixels[part]))[len(Region)]
+            total[part] += fade * _logit(cv2.resize(seen, (w, h), interpolation=cv2.INTER_LINEAR))
+            weight[part] += fade
+    return np.asarray(1.0 / (1.0 + np.exp(-total / weight)), np.float32)
+
+
+def _ramp(length: int) -> NDArray[np.float32]:
+    """1 inside, falling to 0 over the last 15 % at both ends."""
+    distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+    return np.asarray(np.clip(distance / (0.15 * length), 0, 1), np.float32)
+
+
+def _logit(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    inside = np.clip(probability, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(inside / (1 - inside)), np.float32)
+
+
 def _find_faces(probabilities: NDArray[np.float32]) -> tuple[int, tuple[float, float, float, float] | None]:
-    """Number of faces, and the box of the largest as shares x0, y0, x1, y1 of the view."""
+    """Number of faces, and the box of the largest as shares x0, y0, x1, y1 of the view.
+
+    A patch of facial skin with one feature may be part of a face; to count as a face of its own it must show two.
+    """
     face = probabilities[list(_FACE)].sum(axis=0) > 0.5
-    features = probabilities[[Region.NOSE, Region.NOSTRIL, Region.LIPS, Region.EYE]].sum(axis=0) > 0.5
+    features = [probabilities[code] > 0.5 for code in (Region.NOSE, Region.LIPS, Region.EYE)]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(face.astype(np.uint8), connectivity=8)
     best, faces = None, 0
     areas = stats[1:, cv2.CC_STAT_AREA]
     for index in range(1, count):
         area = int(stats[index, cv2.CC_STAT_AREA])
-        if area < 20 or not features[labels == index].any():
+        shown = sum(int(feature[labels == index].any()) for feature in features)
+        if area < 20 or not shown:
             continue
-        faces += area >= 0.2 * areas.max()
+        faces += shown >= 2 and area >= 0.2 * areas.max()
         if best is None or area > stats[best, cv2.CC_STAT_AREA]:
             best = index
     if best is None:

@@ -85,7 +85,7 @@ def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
             centre = (float(rng.uniform(0, width)), float(rng.uniform(0, height)))
     # Nothing is painted on portraits of real people: no pigment, no other skin tone, no covering.
     paint = painting.sample(rng) if face.paintable else painting.NOTHING
-    covering = int(rng.choice(8, p=[0.58, 0.06, 0.05, 0.07, 0.03, 0.07, 0.04, 0.1])) if face.paintable else 0
+    covering = int(rng.choice(8, p=[0.5, 0.05, 0.05, 0.06, 0.03, 0.07, 0.04, 0.2])) if face.paintable else 0
     temperature = float(rng.normal(0, 0.10))
     return ViewParameters(
         centre=centre,
