@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.lesions.outline import FACE_MM
-from melascope.lesions.pigment import INVOLVED, PigmentMap
+from melascope.lesions.pigment import PigmentMap
 from melascope.masi import DETECTION_FLOOR, RegionalScore, area_value
 from melascope.vocabulary import Region
 
@@ -84,8 +84,8 @@ def measure_region(pigment: PigmentMap, codes: NDArray[np.uint8], region: Region
 
 def _interval(probability: NDArray[np.float32], share: float, widening: float) -> tuple[float, float]:
     """90 % interval of a share: from the sure pixels to the possible ones, never narrower than the detection floor."""
-    sure = float((probability >= 0.5 + 0.35).mean())
-    possible = float((probability >= INVOLVED - 0.35).mean())
+    sure = float((probability >= 0.85).mean())
+    possible = float((probability >= 0.15).mean())
     margin = DETECTION_FLOOR + 0.05 * np.sqrt(share * (1 - share))
     low = share - widening * (margin + max(0.0, share - sure))
     high = share + widening * (margin + max(0.0, possible - share))
