@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from melascope import masi as index
 from melascope import networks
 from melascope.lesions.outline import Outline, outline_lesions
-from melascope.lesions.pigment import PigmentMap, map_pigment
+from melascope.lesions.pigment import LITTLE_NORMAL, PigmentMap, map_pigment
 from melascope.photo import Finding, Photo, PhotoRefused, read_photo
 from melascope.photo.quality import assess, covered_fraction, tone_penalty, verdict, widening
 from melascope.record import (
@@ -53,7 +53,9 @@ def analyze(photo: str | Path | bytes | NDArray[Any] | Photo, *, name: str | Non
         `quality.verdict` is "refused" and whose findings say why; it never raises for what is in a file.
 
     Raises:
+        TypeError: Something else was passed.
         ValueError: An array has another shape, type or range.
+        NetworkError: The installation is damaged.
 
     Example:
         >>> analyze(b"not a photograph", name="notes.txt").quality.verdict.value
@@ -77,14 +79,30 @@ def analyze(photo: str | Path | bytes | NDArray[Any] | Photo, *, name: str | Non
         return _refused(taken.name, taken.sha256, taken.width, taken.height, regions.view, findings)
     pigment = map_pigment(regions)
     factor = widening(findings)
+    if pigment.normal_share < LITTLE_NORMAL:
+        findings += (_little_normal_skin(pigment.normal_share),)
+        factor *= 2
     return _assemble(taken, regions, pigment, findings, factor)
+
+
+def _little_normal_skin(share: float) -> Finding:
+    return Finding(
+        code="little_normal_skin",
+        value=share,
+        limit=LITTLE_NORMAL,
+        advice="Hardly any skin in view is free of excess pigment, so that darkness is measured against the lightest "
+        "skin and may come out too low: take in more unaffected skin.",
+        effect="reservation",
+    )
 
 
 def _take(photo: str | Path | bytes | NDArray[Any] | Photo, name: str | None) -> Photo:
     if isinstance(photo, Photo):
-        return photo
+        return replace(photo, name=name) if name else photo
     if isinstance(photo, np.ndarray):
         return Photo.from_array(photo, name or "array")
+    if not isinstance(photo, (str, Path, bytes)):
+        raise TypeError(f"{type(photo).__name__}: pass a path, a file's bytes, a uint8 or float array, or a Photo")
     return read_photo(photo, name)
 
 
@@ -195,7 +213,8 @@ def _together(errors: list[float]) -> float:
 
 
 def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
-    x0, y0, x1, y1 = (value / regions.scale for value in outline.box)
+    across, down = regions.scales
+    x0, y0, x1, y1 = (value / scale for value, scale in zip(outline.box, (across, down) * 2, strict=True))
     left, top, right, bottom = regions.frame
     return LesionRecord(
         kind=None,

@@ -111,7 +111,7 @@ class RegionScore(_Record):
     """What was measured in one MASI region. Values are null where the region is not visible or not scored."""
 
     visible: bool
-    """Enough bare, certain skin to be scored as a region of a whole face."""
+    """Enough bare, certain skin to be measured; a total needs all four and a whole face."""
     skin_px: Pixels
     """Bare skin, in pixels of the upright photograph."""
     involved_fraction: Share | None
@@ -194,7 +194,7 @@ class LesionRecord(_Record):
     contrast: float
     """Mean melanin density above the patient's own normal skin (optical density units)."""
     edge_sharpness: Share
-    """0: fades into the skin; 1: a step."""
+    """0: fades into the skin; 1: a step. In a close-up its millimetre is a guess."""
     blueness: float
     """Sign of depth: mean bluish shift of the excess absorption; < 0 brown (epidermal), > 0 blue-grey (dermal)."""
     region: str

@@ -38,7 +38,7 @@ class RegionMeasure:
     low: float
     high: float
     excess: float
-    """Mean melanin density of the involved skin above normal; 0 where none is involved."""
+    """Median melanin density of the involved skin above normal; 0 where none is involved."""
     excess_error: float
     """Half width of its 90 % interval."""
     score: RegionalScore
@@ -67,7 +67,8 @@ def measure_region(pigment: PigmentMap, codes: NDArray[np.uint8], region: Region
     share = float(involved.sum()) / total
     low, high = _interval(pigment.probability[place], share, widening)
     diameter = _typical_diameter(involved) * FACE_MM / pigment.face_px
-    excess = max(0.0, float(np.nanmean(pigment.excess[involved]))) if involved.any() else 0.0
+    inner = involved & pigment.core if (involved & pigment.core).any() else involved
+    excess = max(0.0, float(np.median(pigment.excess[inner]))) if inner.any() else 0.0
     error = widening * (0.015 + 0.25 * excess)
     return RegionMeasure(
         skin_px=total,
@@ -102,13 +103,13 @@ def _typical_diameter(involved: NDArray[np.bool_]) -> float:
 
 
 def _score(share: float, excess: float, diameter_mm: float) -> RegionalScore:
-    if share < DETECTION_FLOOR:
-        return RegionalScore(area_value(share), 0.0, 0.0)
+    # Around the detection floor darkness and homogeneity fade in, so that a few pixels never make a jump of the score.
+    fade = float(np.clip((share - DETECTION_FLOOR / 2) / (1.5 * DETECTION_FLOOR), 0, 1))
     darkness = float(np.interp(excess, [x for x, _ in DARKNESS], [d for _, d in DARKNESS]))
-    return RegionalScore(area_value(share), darkness, _homogeneity(share, diameter_mm))
+    return RegionalScore(area_value(share), fade * darkness, fade * _homogeneity(share, diameter_mm))
 
 
 def _homogeneity(share: float, diameter_mm: float) -> float:
     by_size = float(np.interp(diameter_mm, [x for x, _ in HOMOGENEITY_MM], [h for _, h in HOMOGENEITY_MM]))
     uniform = float(np.clip((share - 0.5) / 0.45, 0, 1))
-    return by_size + (4.0 - by_size) * uniform if diameter_mm > 15 else by_size
+    return by_size + (4.0 - by_size) * uniform * float(np.clip((diameter_mm - 10) / 15, 0, 1))

@@ -37,7 +37,6 @@ def drawn(
     pixels = np.clip(to_srgb(light.astype(np.float32)) + noise, 0, 255).astype(np.uint8)
     return RegionMap(
         codes=codes,
-        skin=(codes > 0).astype(np.float32),
         pixels=pixels,
         frame=(0, 0, SIDE, SIDE),
         view=View.FACE,
@@ -45,7 +44,6 @@ def drawn(
         visible=frozenset(),
         faces=1,
         disease=np.where(cover >= 0.5, 0.95, 0.02).astype(np.float32),
-        density=(density * cover).astype(np.float32),
         outline=codes,
     )
 

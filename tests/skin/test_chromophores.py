@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from melascope.skin.chromophores import HAEMOGLOBIN, MELANIN, chromophores, optical_density, shine
+from melascope.skin.chromophores import HAEMOGLOBIN, MELANIN, chromophores, optical_density
 from tests.photo.literal import literal_linear
 
 
@@ -34,8 +34,3 @@ def test_shading_and_white_balance_leave_melanin_differences_alone() -> None:
     before, after = chromophores(density).melanin, chromophores(shaded).melanin
     change = after - before
     assert float(np.ptp(change)) < 1e-5  # one constant for the whole photograph
-
-
-def test_shine_is_where_the_skin_s_colour_is_lost() -> None:
-    pixels = np.array([[[255, 240, 235], [225, 215, 210], [200, 150, 130], [60, 50, 45]]], np.uint8)
-    assert shine(pixels).tolist() == [[True, True, False, False]]

@@ -23,10 +23,14 @@ __all__ = ["DOUBTFUL", "SURE", "PigmentMap", "involvement", "map_pigment"]
 
 LEAST_SHARE: Final = 0.005
 """Share of a region below which nothing is outlined in it."""
-DOUBTFUL: Final = 0.10
-SURE: Final = 0.70
+LITTLE_NORMAL: Final = 0.02
+"""Share of normal skin below which the lightest tenth of the skin stands for it."""
+LEAST_CONTRAST: Final = 0.01
+"""Melanin density above the skin around that a patch must have."""
+DOUBTFUL: Final = 0.05
+SURE: Final = 1.0
 """Probabilities at which a pixel starts to count as involved, and from which it counts in full; in between it counts in
-part. Chosen on the training people (`lab/skin/trials.py`), where they make the error of the share smallest."""
+part. Chosen on nine of the training people, where they keep both the error of the share and healthy skin low."""
 _CLOSE_UP_FACE: Final = 1.5
 """Width of a face relative to the shorter side of a close-up, for want of a better scale."""
 _MEASURED: Final = (*MASI_REGIONS, Region.NOSE, Region.UPPER_LIP, Region.TEMPLE, Region.PERIORBITAL, Region.OTHER_SKIN)
@@ -49,6 +53,10 @@ class PigmentMap:
     """Haemoglobin, likewise."""
     absorption: NDArray[np.float32]
     """(h, w, 3) optical density above the unaffected skin around, in R, G, B."""
+    core: NDArray[np.bool_]
+    """Skin away from hair, eyes and brows, whose edges bleed into what lies next to them."""
+    normal_share: float
+    """Share of the skin that is free of excess pigment, and so tells what is normal."""
     face_px: float
     """Width of the face in working pixels; guessed in a close-up."""
 
@@ -60,27 +68,46 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     places = _MEASURED if regions.face_px else SKIN
     skin = np.isin(regions.codes, places)
     probability = np.where(skin, regions.disease, np.float32(0))
-    involved = _tidy(_most_probable(probability, np.where(skin, regions.codes, 0).astype(np.uint8)), skin, face)
+    expected = _most_probable(probability, np.where(skin, regions.codes, 0).astype(np.uint8))
+    involved = _tidy(expected, skin, face)
     density = optical_density(regions.pixels)
     density = np.asarray(cv2.GaussianBlur(density, (0, 0), max(0.5, 0.004 * face)), np.float32)
     # Edges of hair, eyes and brows bleed into the skin next to them.
     core = cv2.erode(skin.astype(np.uint8), _disc(max(1, round(0.012 * face)))).astype(bool)
     reach = cv2.dilate(involved.astype(np.uint8), _disc(max(1, round(0.01 * face)))).astype(bool)
-    normal = core & ~reach & (probability < 0.3)
-    if normal.sum() < 0.02 * max(1, skin.sum()):  # hardly any skin is free of it: the lightest skin stands for normal
-        normal = core & (probability <= np.quantile(probability[core], 0.1) if core.any() else core)
-    absorption = density - _surroundings(density, normal, face)
     maps = chromophores(density)
+    normal = core & ~reach & (probability < 0.3)
+    normal_share = float(normal.sum()) / max(1, int(skin.sum()))
+    if normal_share < LITTLE_NORMAL and core.any():  # the lightest tenth of the skin has to stand for normal
+        normal = core & (maps.melanin <= np.quantile(maps.melanin[core], 0.1))
+    absorption = density - _surroundings(density, normal, face)
+    excess = chromophores(absorption).melanin
+    involved = _without_pale(involved, excess, core)
     where = np.where(skin, np.float32(0), np.float32(np.nan))
     return PigmentMap(
         involved=involved,
         probability=probability,
-        excess=chromophores(absorption).melanin + where,
+        excess=excess + where,
         melanin=maps.melanin - _middle(maps.melanin, normal) + where,
         haemoglobin=maps.haemoglobin - _middle(maps.haemoglobin, normal) + where,
         absorption=absorption,
+        core=core,
+        normal_share=normal_share,
         face_px=face,
     )
+
+
+def _without_pale(
+    involved: NDArray[np.bool_], excess: NDArray[np.float32], core: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Drops patches that are hardly darker than the skin around: the two instruments have to agree."""
+    _, labels = cv2.connectedComponents(involved.astype(np.uint8), connectivity=8)
+    inner = involved & core
+    pixels = np.bincount(labels[inner], minlength=int(labels.max()) + 1)
+    contrast = np.bincount(labels[inner], excess[inner], minlength=int(labels.max()) + 1) / np.maximum(pixels, 1)
+    keep = (contrast > LEAST_CONTRAST) & (pixels > 0)
+    keep[0] = False
+    return np.asarray(keep[labels])
 
 
 def involvement(probability: NDArray[np.float32]) -> NDArray[np.float32]:

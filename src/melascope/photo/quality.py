@@ -94,6 +94,8 @@ SHADING: Final = 2.75
 light reach 2 to 2.5, since cheeks turn away from the lamp; beyond, a side of the face is plainly dark."""
 YAW: Final = 25.0
 """Degrees by which the face may be turned; beyond, the far cheek is foreshortened to less than half."""
+ROLL_REFUSED: Final = 60.0
+"""Degrees from which the photograph lies on its side rather than the head."""
 ROLL: Final = 30.0
 """Degrees by which the head may be tilted sideways: the region network was trained up to about this."""
 COVERED: Final = 0.20
@@ -294,7 +296,7 @@ def _of_face(
     found += [
         None if blur is None else graded("blurred", blur, BLUR, BLUR_REFUSED),
         graded("face_turned", abs(face.yaw_deg), YAW),
-        graded("head_tilted", abs(face.roll_deg), ROLL),
+        graded("head_tilted", abs(face.roll_deg), ROLL, ROLL_REFUSED),
         graded("eyes_covered", eyes_covered(codes), 0.3, effect="note"),
     ]
     small, ratio = reduced(codes)

@@ -7,7 +7,7 @@ Beer-Lambert in three channels: the optical density of skin, -log10 of linear li
 and solved for its three unknowns (the family of Tsumura et al. 1999 and 2003, with fixed absorption vectors instead of
 independent components, so that units are the same for every photograph). Whatever darkens the three channels alike is
 shading and leaves melanin and haemoglobin as they are, however it varies over the face. Shine is not: it adds light,
-and lowers both where it lies (see `shine`).
+and lowers both where it lies.
 
 Units are decadic optical density: 0.1 of melanin takes 21 % of the red light, 30 % of the green and 42 % of the blue.
 The constants are unknown (illuminant, exposure, camera), so that only differences within a photograph have a meaning.
@@ -30,7 +30,6 @@ __all__ = [
     "Chromophores",
     "chromophores",
     "optical_density",
-    "shine",
 ]
 
 MELANIN: Final = (1.0, 1.55, 2.4)
@@ -76,12 +75,3 @@ def chromophores(density: NDArray[np.float32]) -> Chromophores:
     return Chromophores(
         np.asarray(melanin, np.float32), np.asarray(haemoglobin, np.float32), np.asarray(shading, np.float32)
     )
-
-
-def shine(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where specular reflection hides the skin's own colour: (h, w) bool.
-
-    A pixel is shiny if its brightest channel is almost clipped, or if it is bright and much less saturated than skin.
-    """
-    brightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
-    return np.asarray((brightest >= 252) | ((darkest > 200) & (brightest - darkest < 30)))

@@ -35,21 +35,19 @@ _TYPICAL: Final = {Region.FOREHEAD: 0.55, Region.RIGHT_MALAR: 1.0, Region.LEFT_M
 """Area of a region relative to the larger malar region on a frontal face (median of the training labels)."""
 LEAST_SHARE: Final = 0.25
 """Share of its typical area that a region must show to be scored."""
-LEAST_PIXELS: Final = 150
-"""Pixels of the working frame that a region must show to be scored."""
+LEAST_PIXELS: Final = 30
+"""Pixels of the working frame that a region must show to count at all; whether they suffice, quality decides."""
 
 
 @dataclass(frozen=True)
 class RegionMap:
     """Regions in the working frame of a photograph.
 
-    `codes` and `skin` have the frame's size (h, w); the frame covers x0, y0, x1, y1 of the upright photograph.
+    Arrays have the frame's size (h, w); the frame covers x0, y0, x1, y1 of the upright photograph.
     """
 
     codes: NDArray[np.uint8]
     """(h, w) values of `Region`."""
-    skin: NDArray[np.float32]
-    """(h, w) probability of bare skin of any place."""
     pixels: NDArray[np.uint8]
     """(h, w, 3) the photograph in the frame."""
     frame: tuple[int, int, int, int]
@@ -62,15 +60,19 @@ class RegionMap:
     """Faces that the first look found."""
     disease: NDArray[np.float32]
     """(h, w) probability that the skin there holds pigment disease."""
-    density: NDArray[np.float32]
-    """(h, w) density of that pigment as the network estimates it (optical density in red)."""
     outline: NDArray[np.uint8]
     """(h0, w0) codes of the whole photograph, small: for what lies outside the frame."""
 
     @property
+    def scales(self) -> tuple[float, float]:
+        """Working pixels per pixel of the upright photograph, across and down (they differ by rounding)."""
+        x0, y0, x1, y1 = self.frame
+        return float(self.codes.shape[1] / max(1, x1 - x0)), float(self.codes.shape[0] / max(1, y1 - y0))
+
+    @property
     def scale(self) -> float:
-        """Working pixels per pixel of the upright photograph."""
-        return float(self.codes.shape[1] / max(1, self.frame[2] - self.frame[0]))
+        """Geometric mean of `scales`."""
+        return float(np.sqrt(self.scales[0] * self.scales[1]))
 
     @property
     def face_px(self) -> float | None:
@@ -117,15 +119,14 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
     bounds = (round(frame[0]), round(frame[1]), round(frame[2]), round(frame[3]))
     working = _shrink(pixels, frame, WORKING_SIDE)
     probabilities = _resized(maps, working.shape[1], working.shape[0])
-    codes, skin, confidence = _decide(probabilities[: len(Region)])
+    codes, confidence = _decide(probabilities[: len(Region)])
     visible = _visible(codes)
     view = _view(codes, visible)
-    disease, density = probabilities[len(Region) :]
+    disease = probabilities[len(Region)]
     if view is View.FACE:
         disease = _closely(working, disease)
     return RegionMap(
         codes=codes,
-        skin=skin,
         pixels=working,
         frame=bounds,
         view=view,
@@ -133,7 +134,6 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
         visible=visible,
         faces=faces,
         disease=disease,
-        density=density,
         outline=_outline(coarse, small.shape[1], small.shape[0]),
     )
 
@@ -152,11 +152,10 @@ def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The network's maps (regions + 2, h, w) of a picture, at its own resolution, without the padding."""
     height, width = pixels.shape[:2]
     scale = SIDE / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Multiples of four leave equal, even margins on both sides: the mirrored view is the mirror image to the pixel.
+    size = (max(4, 4 * round(width * scale / 4)), max(4, 4 * round(height * scale / 4)))
     flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
-    # Even margins on both sides, so that the mirrored view is the mirror image to the pixel.
-    left, top = left - left % 2, top - top % 2
     canvas = np.zeros((SIDE, SIDE, 3), np.float32)
     canvas[top : top + size[1], left : left + size[0]] = cv2.resize(pixels, size, interpolation=flags)
     batch = np.stack([canvas, canvas[:, ::-1]]).transpose(0, 3, 1, 2) / 127.5 - 1.0
@@ -167,7 +166,7 @@ def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     order[[right, left_code]] = left_code, right
     mean = (one + other[order]) / 2
     half = (top // 2, left // 2)
-    return np.asarray(mean[:, half[0] : half[0] + max(1, size[1] // 2), half[1] : half[1] + max(1, size[0] // 2)])
+    return np.asarray(mean[:, half[0] : half[0] + size[1] // 2, half[1] : half[1] + size[0] // 2])
 
 
 def _closely(pixels: NDArray[np.uint8], disease: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -209,18 +208,16 @@ def _find_faces(probabilities: NDArray[np.float32]) -> tuple[int, tuple[float, f
     face = probabilities[list(_FACE)].sum(axis=0) > 0.5
     features = [probabilities[code] > 0.5 for code in (Region.NOSE, Region.LIPS, Region.EYE)]
     count, labels, stats, _ = cv2.connectedComponentsWithStats(face.astype(np.uint8), connectivity=8)
-    best, faces = None, 0
-    areas = stats[1:, cv2.CC_STAT_AREA]
+    found = []
     for index in range(1, count):
         area = int(stats[index, cv2.CC_STAT_AREA])
         shown = sum(int(feature[labels == index].any()) for feature in features)
-        if area < 20 or not shown:
-            continue
-        faces += shown >= 2 and area >= 0.2 * areas.max()
-        if best is None or area > stats[best, cv2.CC_STAT_AREA]:
-            best = index
-    if best is None:
+        if area >= 20 and shown:
+            found.append((area, shown, index))
+    if not found:
         return 0, None
+    largest, _, best = max(found)
+    faces = sum(shown >= 2 and area >= 0.2 * largest for area, shown, _ in found)
     h, w = face.shape
     x, y, dx, dy = (int(v) for v in stats[best, :4])
     return faces, (x / w, y / h, (x + dx) / w, (y + dy) / h)
@@ -251,7 +248,7 @@ def _resized(probabilities: NDArray[np.float32], width: int, height: int) -> NDA
 
 def _decide(
     probabilities: NDArray[np.float32],
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], dict[Region, float]]:
+) -> tuple[NDArray[np.uint8], dict[Region, float]]:
     skin = probabilities[list(SKIN)].sum(axis=0)
     codes = probabilities.argmax(axis=0).astype(np.uint8)
     places = np.array(SKIN, np.uint8)[probabilities[list(SKIN)].argmax(axis=0)]
@@ -264,7 +261,7 @@ def _decide(
         where = codes == region
         if where.any():
             confidence[region] = float((place if region in SKIN else probabilities[region])[where].mean())
-    return codes, np.asarray(skin, np.float32), confidence
+    return codes, confidence
 
 
 def _visible(codes: NDArray[np.uint8]) -> frozenset[Region]:
@@ -286,6 +283,6 @@ def _view(codes: NDArray[np.uint8], visible: frozenset[Region]) -> View:
 
 
 def _outline(probabilities: NDArray[np.float32], width: int, height: int) -> NDArray[np.uint8]:
-    codes, _, _ = _decide(_resized(probabilities[: len(Region)], width, height))
+    codes, _ = _decide(_resized(probabilities[: len(Region)], width, height))
     codes[np.isin(codes, FACIAL_SKIN)] = Region.OTHER_SKIN  # a second face is skin, not a second set of regions
     return codes

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from melascope.lab.skin.faces import LabelledFace, read_labelled
 from melascope.lab.skin.teacher import IGNORE
-from melascope.lab.skin.trials import DENSITIES, SHARES, Trial, try_face
+from melascope.lab.skin.trials import BROAD, DENSITIES, SHARES, Trial, try_face
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
 
@@ -95,19 +95,23 @@ def evaluate_regions(faces: Iterable[LabelledFace]) -> dict[str, Any]:
 def evaluate_pigment(faces: Iterable[LabelledFace]) -> tuple[dict[str, Any], list[Trial]]:
     """Painted trials: error of the involved share and cover of its interval, over all, by tone band and density."""
     trials: list[Trial] = []
+    broad: list[Trial] = []
     for number, face in enumerate(face for face in faces if face.paintable):
         rng = np.random.default_rng(number)
         pairs = [(share, float(rng.choice(DENSITIES))) for share in SHARES]
         trials += try_face(face.name, face.pixels, face.band, number, pairs)
+        pairs = [(share, float(rng.choice(DENSITIES))) for share in BROAD]
+        broad += try_face(face.name, face.pixels, face.band, number, pairs)
     groups: dict[str, list[Trial]] = {"all": trials}
     for trial in trials:
         groups.setdefault(f"tone {trial.band}", []).append(trial)
         painted = f"density {trial.density:.2f}" if trial.true_share > 0 else "healthy"
         groups.setdefault(painted, []).append(trial)
+    groups["beyond: shares of 0.75 and 0.9, not in the rows above"] = broad
     return {key: _summary(group) for key, group in sorted(groups.items())}, trials
 
 
-def _summary(trials: list[Trial]) -> dict[str, float | int]:
+def _summary(trials: list[Trial]) -> dict[str, float | int | str]:
     error = np.array([t.share - t.true_share for t in trials])
     inside = np.array([t.low <= t.true_share <= t.high for t in trials])
     painted = [t for t in trials if t.true_share > 0.05 and t.share > 0.01]
@@ -116,7 +120,7 @@ def _summary(trials: list[Trial]) -> dict[str, float | int]:
         "mean absolute error": round(float(np.abs(error).mean()), 3),
         "bias": round(float(error.mean()), 3),
         "inside the 90 % interval": round(float(inside.mean()), 3),
-        "measured / true density (median)": round(float(ratio), 2),
+        "measured / true density (median)": round(float(ratio), 2) if painted else "",
         "regions": len(trials),
     }
 

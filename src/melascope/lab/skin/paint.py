@@ -57,7 +57,7 @@ def sample(rng: np.random.Generator) -> Paint:
         pattern=pattern,
         amount=float(np.exp(rng.uniform(np.log(0.035), np.log(0.30)))),
         depth=float(rng.uniform(0.3, 1.0)) if deep else 0.0,
-        share=float(rng.beta(1.1, 1.3)) * 0.9,
+        share=float(rng.beta(1.0, 1.0)),
         cell=float(np.exp(rng.uniform(np.log(0.05), np.log(0.5)))),
         softness=float(np.exp(rng.uniform(np.log(0.015), np.log(0.25)))),
         reach=(

@@ -21,10 +21,12 @@ from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.vocabulary import Region, ToneBand
 
-__all__ = ["DENSITIES", "PAINTED", "SHARES", "Trial", "paint", "try_face"]
+__all__ = ["BROAD", "DENSITIES", "PAINTED", "SHARES", "Trial", "paint", "try_face"]
 
 PAINTED: Final = (Region.FOREHEAD, Region.RIGHT_MALAR, Region.LEFT_MALAR)
 SHARES: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+BROAD: Final = (0.75, 0.9)
+"""Nearly everything involved, where little normal skin is left to compare with."""
 DENSITIES: Final = (0.04, 0.08, 0.12, 0.16)
 """Optical density in red, slight to marked: on skin of L* 65 about 4, 8, 12 and 15 units of L*."""
 
@@ -75,15 +77,14 @@ def try_face(
 ) -> Iterator[Trial]:
     """Paints a face with each pair (share, density) and measures it from the painted photograph alone."""
     clean = find_regions(pixels)
+    if clean.scale < 1.0:
+        raise ValueError(f"{name}: {pixels.shape} is larger than the working frame; shrink the photograph first")
     rng = np.random.default_rng(seed)
     for share, density in pairs:
         painted, mask = paint(clean.pixels, clean, share, density, rng)
-        x0, y0, x1, y1 = clean.frame
         photo = pixels.copy()
-        if clean.scale >= 1.0:
-            photo[y0:y1, x0:x1] = painted
-        else:
-            photo = painted  # the working frame is the photograph
+        x0, y0, x1, y1 = clean.frame
+        photo[y0:y1, x0:x1] = painted
         found = find_regions(photo)
         pigment = map_pigment(found)
         for region in PAINTED:
