@@ -34,7 +34,7 @@ from melascope.record import (
 from melascope.scoring import RegionMeasure, measure_region
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
-from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Region, Verdict, View
+from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, SKIN, Region, Verdict, View
 
 __all__ = ["analyze"]
 
@@ -125,11 +125,29 @@ def _assemble(
         skin_tone=SkinTone(**asdict(tone)) if tone else None,
         regions=Regions(**{r.key: _region_score(r, regions, measured.get(r), face) for r in MASI_REGIONS}),
         masi=_masi(measured, face),
+        skin_in_view=None if face else _all_skin(pigment, regions, factor),
         lesions=tuple(_lesion(outline, regions) for outline in lesions),
         versions=_versions(),
         disclaimer=DISCLAIMER,
     )
     return record.with_arrays(_arrays(photo, regions, pigment))
+
+
+def _all_skin(pigment: PigmentMap, regions: RegionMap, factor: float) -> RegionScore:
+    measure = measure_region(pigment, regions.codes, SKIN, factor)
+    return RegionScore(
+        visible=True,
+        skin_px=round(measure.skin_px / regions.scale**2),
+        involved_fraction=measure.share,
+        involved_low=measure.low,
+        involved_high=measure.high,
+        area=measure.score.area,
+        darkness=measure.score.darkness,
+        homogeneity=None,
+        area_step=index.area_step(measure.share),
+        darkness_step=index.step(measure.score.darkness),
+        melanin_excess=measure.excess,
+    )
 
 
 def _region_score(region: Region, regions: RegionMap, measure: RegionMeasure | None, face: bool) -> RegionScore:

@@ -61,11 +61,14 @@ def find_photos(arguments: Sequence[str | Path], *, out: str | Path | None = Non
     result are left out. No file comes twice.
 
     Raises:
-        LookupError: A folder or a pattern holds no photograph.
+        LookupError: A folder or a pattern holds no photograph, or an argument is empty.
     """
     found: dict[str, Path] = {}
     apart = None if out is None else os.path.abspath(out)
-    for argument in map(Path, arguments):
+    for named in arguments:
+        if not str(named).strip():
+            raise LookupError("an empty name was given: name a photograph, a folder or a pattern ('.' is this folder)")
+        argument = Path(named)
         if argument.is_dir():
             here = _in_folder(argument, apart)
         elif not argument.exists() and glob.has_magic(str(argument)):
@@ -136,12 +139,15 @@ def _folder_name(stem: str) -> str:
 def _free(folder: Path, photo: Path) -> bool:
     if not os.path.lexists(folder):
         return True
+    from melascope.photo.photograph import without_folder
+
     try:
         if not any(folder.iterdir()):
             return True
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))["photo"]
         digest = _sha256(photo) if photo.is_file() else None
-        return bool(record["file"] == _shown(photo.name) and (digest is None or record["sha256"] in (digest, None)))
+        name = without_folder(_shown(photo.name))
+        return bool(record["file"] == name and (digest is None or record["sha256"] in (digest, None)))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -309,9 +315,6 @@ def analyze_one(photo: Path, folder: Path | None, *, pdf: bool = False, analyse:
     Nothing is written if `folder` is None.
     """
     try:
-        if not photo.exists():
-            reason = "there is no such file; check its name and folder"
-            return _failure(photo, folder, pdf, reason, code="no_such_file")
         from melascope.report.write import write
 
         analysis = (analyse or _analyse())(photo, name=_shown(photo.name))
@@ -326,8 +329,9 @@ def _analyse() -> Analyse:
     return analyze
 
 
-def _failure(photo: Path, folder: Path | None, pdf: bool, reason: str, *, code: str = "failed") -> Analysis:
+def _failure(photo: Path, folder: Path | None, pdf: bool, reason: str) -> Analysis:
     import melascope
+    from melascope.photo.photograph import without_folder
     from melascope.record import Analysis, Finding, PhotoRecord, Quality
     from melascope.report.write import write
     from melascope.vocabulary import DISCLAIMER, Verdict, View
@@ -335,16 +339,17 @@ def _failure(photo: Path, folder: Path | None, pdf: bool, reason: str, *, code: 
     digest = None
     with contextlib.suppress(OSError):
         digest = _sha256(photo)
-    advice = f"{_shown(reason)[:1].upper()}{_shown(reason)[1:]}."
-    if code == "failed":
-        advice += " Try a fresh copy of the file; if it fails again, please report it."
+    advice = (
+        f"{_shown(reason)[:1].upper()}{_shown(reason)[1:]}. "
+        "Try a fresh copy of the file; if it fails again, please report it."
+    )
     failure = Analysis(
-        photo=PhotoRecord(file=_shown(photo.name), width=0, height=0, sha256=digest),
+        photo=PhotoRecord(file=without_folder(_shown(photo.name)), width=0, height=0, sha256=digest),
         view=View.NONE,
         quality=Quality(
             usable=False,
             verdict=Verdict.REFUSED,
-            findings=(Finding(code=code, value=None, limit=None, advice=advice, effect="refused"),),
+            findings=(Finding(code="failed", value=None, limit=None, advice=advice, effect="refused"),),
         ),
         skin_tone=None,
         regions=None,

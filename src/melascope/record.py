@@ -259,6 +259,8 @@ class Analysis(_Record):
     """Null if the photograph was refused."""
     masi: Masi | None
     """Null if the photograph was refused."""
+    skin_in_view: RegionScore | None = None
+    """All bare skin of a close-up, measured as one (no homogeneity: its scale is unknown); null otherwise."""
     lesions: tuple[LesionRecord, ...]
     """Outlined patches of excess pigment, the largest first."""
     files: Files = Files()

@@ -47,22 +47,26 @@ class RegionMeasure:
     """The scores at the lower and upper ends of share and darkness."""
 
 
-def measure_region(pigment: PigmentMap, codes: NDArray[np.uint8], region: Region, widening: float) -> RegionMeasure:
-    """Measures one region.
+def measure_region(
+    pigment: PigmentMap, codes: NDArray[np.uint8], region: Region | tuple[Region, ...], widening: float
+) -> RegionMeasure:
+    """Measures one region, or several as one.
 
     Args:
         pigment: The photograph's pigment map.
         codes: (h, w) region codes.
-        region: Which region.
+        region: Which region or regions.
         widening: Factor of at least 1 by which the photograph's faults widen the intervals.
 
     Raises:
         ValueError: The region has no pixel.
     """
-    place = codes == region
+    wanted = (region,) if isinstance(region, Region) else region
+    place = np.isin(codes, wanted)
     total = int(place.sum())
     if not total:
-        raise ValueError(f"{region.label}: no pixel of it in the photograph; ask only for regions that are present")
+        names = ", ".join(one.label for one in wanted)
+        raise ValueError(f"{names}: no pixel of it in the photograph; ask only for regions that are present")
     involved = pigment.involved & place
     share = float(involved.sum()) / total
     low, high = _interval(pigment.probability[place], share, widening)

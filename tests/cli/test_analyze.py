@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import melascope
+from melascope import networks
 from melascope.cli.app import app
 from melascope.record import Analysis
 from tests.report.synthetic import analyse_drawn
@@ -68,6 +69,7 @@ def test_refused_failed_or_missing_ends_with_1(tmp_path: Path, word: str | None)
     ("arguments", "sentence"),
     [
         (["analyze"], "Missing argument"),
+        (["analyze", ""], "an empty name was given"),
         (["analyze", "EMPTY"], "holds no photograph"),
         (["analyze", "EMPTY/*.jpg"], "holds no photograph"),
         (["analyze", "A", "B", "--json"], "one photograph"),
@@ -88,6 +90,29 @@ def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: list[str], sentence:
     assert result.exit_code == 2, result.output
     assert sentence in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--jobs", "2"]])
+def test_damaged_installation_blames_no_photograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    photos = [put(tmp_path / "a.jpg"), put(tmp_path / "b.jpg")][: 1 if "--json" in options else 2]
+    monkeypatch.setenv(networks.THREADS_VARIABLE, "abc")
+    networks.load.cache_clear()
+    out = tmp_path / "out"
+    arguments = ["analyze", *map(str, photos), *options, *([] if "--json" in options else ["--out", str(out)])]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stderr == (
+        "Error: MELASCOPE_THREADS = 'abc': must be a whole number; unset it, or set it to 1 or more.\n"
+    )
+    assert result.stdout == ""
+    assert not out.exists()
+
+
+def test_stand_in_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "load", lambda _name: pytest.fail("the network was loaded"))
+    assert call("analyze", put(tmp_path / "a.jpg"), "--out", tmp_path / "out").exit_code == 0
 
 
 def test_json_prints_the_record_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

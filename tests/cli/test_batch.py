@@ -61,6 +61,12 @@ def test_empty_folder_and_empty_pattern_are_wrong_usage(tmp_path: Path, argument
         find_photos([str(tmp_path / argument)])
 
 
+@pytest.mark.parametrize("argument", ["", "  "])
+def test_empty_name_is_wrong_usage(argument: str) -> None:
+    with pytest.raises(LookupError, match="an empty name was given"):
+        find_photos([argument])
+
+
 def test_same_stem_gets_a_number_whatever_letter_case(tmp_path: Path) -> None:
     photos = [tmp_path / name for name in ("x/a.jpg", "y/a.jpg", "y/A.png", "a-2.jpg", "summary.csv.jpg")]
     folders = [folder.name for folder in give_folders(photos, tmp_path / "out")]
@@ -109,18 +115,23 @@ def test_second_run_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
 def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path, jobs: int) -> None:
     words = {"a": "ok", "b": "raise", "c": "die", "d": "refuse", "e": "ok"}
     photos = [put(tmp_path / f"{name}.jpg", f"{word} {name}") for name, word in words.items()]
-    photos.append(tmp_path / "gone.jpg")
     results = run(photos, tmp_path / "out", jobs=jobs)
     assert [results[f"{name}.jpg"].analysis.quality.usable for name in "abcde"] == [True, False, False, False, True]
     assert codes(results["b.jpg"].analysis) == ["failed"]
     assert "drawn failure" in results["b.jpg"].analysis.quality.findings[0].advice
     assert "ended with code 9" in results["c.jpg"].analysis.quality.findings[0].advice
     assert codes(results["d.jpg"].analysis) == ["blurred"]
-    assert codes(results["gone.jpg"].analysis) == ["no_such_file"]
     for result in results.values():
         stored = Analysis.model_validate_json((result.folder / "analysis.json").read_text(encoding="utf-8"))
         assert stored == result.analysis
         assert (result.folder / "report.html").is_file()
+
+
+def test_file_that_is_not_there_is_refused_by_the_reading(tmp_path: Path) -> None:
+    ((result),) = analyze_all([tmp_path / "gone.jpg"], [tmp_path / "out"])
+    assert codes(result.analysis) == ["file_missing"]
+    assert result.analysis.photo.file == "gone.jpg"
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_photograph_that_takes_too_long_is_given_up(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from melascope.report.summary import COLUMNS, row, write_summary
-from tests.report.synthetic import CASES, measured, refused
+from tests.report.synthetic import CASES, VERSIONS, measured, refused
 
 
 def test_rows_come_back(tmp_path: Path) -> None:
@@ -23,7 +23,17 @@ def test_rows_come_back(tmp_path: Path) -> None:
     assert complete.regions is not None
     assert float(rows["complete"]["masi"]) == pytest.approx(complete.masi.masi, abs=1e-4)
     assert float(rows["complete"]["chin_area"]) == pytest.approx(complete.regions.chin.area, abs=1e-4)
-    assert rows["incomplete"]["masi"] == ""
+    assert float(rows["complete"]["mmasi_low"]) == pytest.approx(complete.masi.mmasi_low, abs=1e-4)
+    assert float(rows["complete"]["mmasi_high"]) == pytest.approx(complete.masi.mmasi_high, abs=1e-4)
+    for key in ("forehead", "right_malar", "left_malar", "chin"):
+        score = getattr(complete.regions, key)
+        assert float(rows["complete"][f"{key}_involved_low"]) == pytest.approx(score.involved_low, abs=1e-4)
+        assert float(rows["complete"][f"{key}_involved_high"]) == pytest.approx(score.involved_high, abs=1e-4)
+    for name, cells in rows.items():
+        assert cells["sha256"] == CASES[name].photo.sha256
+        assert cells["melascope"] == VERSIONS["melascope"]
+        assert cells["skin_network"] == VERSIONS["skin network"]
+    assert rows["incomplete"]["masi"] == rows["incomplete"]["mmasi_high"] == ""
     assert rows["incomplete"]["missing"] == "left_malar"
     assert rows["incomplete"]["findings"] == "strong_shading"
     assert rows["refused"]["lesions"] == ""

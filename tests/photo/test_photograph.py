@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from melascope.photo import Photo, PhotoRefused
+from melascope.photo import Photo, PhotoRefused, read_photo
 from melascope.photo.photograph import MIN_SIDE, check_size
 from tests.photo import samples
 
@@ -91,3 +92,29 @@ def test_impossible_sizes_are_refused(shape: tuple[int, ...]) -> None:
 def test_limits(width: int, height: int, code: str | None) -> None:
     finding = check_size(width, height)
     assert (finding.code if finding else None) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("/home/x/Jane.jpg", "Jane.jpg"),
+        ("Jane Roe/left.jpg", "left.jpg"),
+        (r"C:\Users\Jane\left.jpg", "left.jpg"),
+        (r"visits/Jane\left.jpg", "left.jpg"),
+        ("Jane/visit 1/", "visit 1"),
+        ("left.jpg", "left.jpg"),
+        ("/", "photo"),
+    ],
+)
+def test_no_folder_stays_in_a_name(name: str, kept: str) -> None:
+    pixels = samples.smooth()
+    photo = Photo.from_array(pixels, name=name)
+    assert photo.name == kept
+    assert dataclasses.replace(Photo.from_array(pixels), name=name).name == kept
+    assert read_photo(samples.seeds()["png_alpha"], name=name).name == kept
+    for refuse in (lambda: Photo.from_array(pixels[:10], name=name), lambda: read_photo(b"no picture", name=name)):
+        with pytest.raises(PhotoRefused) as caught:
+            refuse()
+        assert caught.value.name == kept
+        assert str(caught.value).startswith(f"{kept}: ")
+        assert pickle.loads(pickle.dumps(caught.value)).name == kept

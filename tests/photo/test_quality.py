@@ -333,3 +333,8 @@ def test_real_portraits_are_measurable(shared_data: Path) -> None:
         )
         verdicts.append(verdict(findings))
     assert np.mean([v != Verdict.REFUSED for v in verdicts]) >= 0.9
+
+
+def test_factors_are_those_that_their_text_explains() -> None:
+    assert set(WIDENS.values()) <= {1.2, 1.3, 1.5}
+    assert set(WIDENS) <= {code for code, _ in ADVICE.values()}

@@ -27,7 +27,7 @@ from melascope.record import (
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Lesion, Region, ToneBand, Verdict, View
 
 Codes = NDArray[np.uint8]
-VERSIONS = {"melascope": "0.1.0", "regions network": "sha256:0123456789ab", "numpy": "2.4.6"}
+VERSIONS = {"melascope": "0.1.0", "skin network": "0123456789abcdef", "numpy": "2.4.6"}
 
 
 def drawn_codes(width: int, height: int) -> Codes:

@@ -21,7 +21,7 @@ def held_out_faces() -> list[Path]:
     return [path for path in sorted(folder.glob("*.jpg")) if is_held_out(f"{folder.name}-{path.stem}")]
 
 
-def melasma(pixels: NDArray[np.uint8], seed: int, share: float = 0.35, density: float = 0.1) -> NDArray[np.uint8]:
+def melasma(pixels: NDArray[np.uint8], seed: int, share: float = 0.2, density: float = 0.1) -> NDArray[np.uint8]:
     """The portrait with pigment on forehead and cheeks."""
     regions = find_regions(pixels)
     painted, _ = paint(regions.pixels, regions, share, density, np.random.default_rng(seed))

@@ -13,7 +13,7 @@ from melascope.vocabulary import Region, ToneBand
 from tests.photo.samples import encode
 from tests.whole.faces import ASTRONAUT, held_out_faces, melasma
 
-FACES = [pytest.param(ASTRONAUT, id="astronaut"), *(pytest.param(p, id=p.stem) for p in held_out_faces()[:8])]
+FACES = [pytest.param(ASTRONAUT, id="astronaut"), *(pytest.param(p, id=p.stem) for p in held_out_faces()[:12])]
 
 
 def total(analysis: Analysis) -> float:

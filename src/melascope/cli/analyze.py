@@ -77,6 +77,10 @@ def run_batch(
 
     Returns:
         Results in the order of `photos`.
+
+    Raises:
+        typer.Exit: 1 the table cannot be written, 2 the network or `out` is of no use, 130 interrupted; after a
+            sentence on standard error.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -85,6 +89,7 @@ def run_batch(
     from melascope.cli.table import print_table
     from melascope.report.summary import row, write_summary
 
+    _need_network(analyse)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -128,6 +133,7 @@ def run_batch(
 def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | None) -> NoReturn:
     from melascope import batch
 
+    _need_network(analyse)
     try:
         folder = None if out is None else batch.give_folders([photo], out)[0]
         analysis = batch.analyze_one(photo, folder, pdf=pdf, analyse=analyse)
@@ -141,6 +147,18 @@ def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | Non
 
 def _end(results: Sequence[Result]) -> NoReturn:
     raise typer.Exit(0 if all(result.analysis.quality.usable for result in results) else 1)
+
+
+def _need_network(analyse: Analyse | None) -> None:
+    """Ends with a sentence where the installation is damaged: no photograph is to blame. A stand-in needs none."""
+    if analyse is not None:
+        return
+    from melascope import networks
+
+    try:
+        networks.load("skin")
+    except networks.NetworkError as error:
+        _usage(str(error))
 
 
 def _need_typst() -> None:

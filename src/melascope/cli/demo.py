@@ -16,9 +16,9 @@ def command(
 ) -> None:
     """Analyse three built-in samples.
 
-    A face, a close-up of its cheek, and a cup of coffee, which is refused.
+    A face, a close-up of its cheek, and a rocket, which is refused.
 
-    The face is that of Eileen Collins, a public-domain portrait by NASA.
+    The face is that of Eileen Collins, a public-domain portrait by NASA; the rocket is by SpaceX, also public domain.
     """
     from melascope.cli.analyze import run_batch
 
@@ -38,7 +38,7 @@ def _write_samples(folder: Path) -> list[Path]:
     data: Any = _data
 
     face = data.astronaut()
-    samples = {"astronaut": face, "cheek-close-up": face[120:205, 170:232], "coffee": data.coffee()}
+    samples = {"astronaut": face, "cheek-close-up": face[110:200, 165:245], "rocket": data.rocket()}
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, pixels in samples.items():

@@ -23,10 +23,14 @@ __all__ = ["DOUBTFUL", "SURE", "PigmentMap", "involvement", "map_pigment"]
 
 LEAST_SHARE: Final = 0.005
 """Share of a region below which nothing is outlined in it."""
+PROBABLE: Final = 0.5
+"""Probability from which a pixel of a close-up counts: there the expectation (below) has not been calibrated."""
 LITTLE_NORMAL: Final = 0.02
 """Share of normal skin below which the lightest tenth of the skin stands for it."""
 LEAST_CONTRAST: Final = 0.01
 """Melanin density above the skin around that a patch must have."""
+DARK: Final = 0.15
+"""Melanin density that nobody overlooks: marked, on the scale of darkness."""
 DOUBTFUL: Final = 0.05
 SURE: Final = 1.0
 """Probabilities at which a pixel starts to count as involved, and from which it counts in full; in between it counts in
@@ -68,7 +72,10 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     places = _MEASURED if regions.face_px else SKIN
     skin = np.isin(regions.codes, places)
     probability = np.where(skin, regions.disease, np.float32(0))
-    expected = _most_probable(probability, np.where(skin, regions.codes, 0).astype(np.uint8))
+    if regions.face_px:
+        expected = _most_probable(probability, np.where(skin, regions.codes, 0).astype(np.uint8))
+    else:
+        expected = probability >= PROBABLE
     involved = _tidy(expected, skin, face)
     density = optical_density(regions.pixels)
     density = np.asarray(cv2.GaussianBlur(density, (0, 0), max(0.5, 0.004 * face)), np.float32)
@@ -82,7 +89,7 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
         normal = core & (maps.melanin <= np.quantile(maps.melanin[core], 0.1))
     absorption = density - _surroundings(density, normal, face)
     excess = chromophores(absorption).melanin
-    involved = _without_pale(involved, excess, core)
+    involved = _agreed(involved, probability, excess, core)
     where = np.where(skin, np.float32(0), np.float32(np.nan))
     return PigmentMap(
         involved=involved,
@@ -97,15 +104,24 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     )
 
 
-def _without_pale(
-    involved: NDArray[np.bool_], excess: NDArray[np.float32], core: NDArray[np.bool_]
+def _agreed(
+    involved: NDArray[np.bool_],
+    probability: NDArray[np.float32],
+    excess: NDArray[np.float32],
+    core: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Drops patches that are hardly darker than the skin around: the two instruments have to agree."""
+    """Keeps the patches on which the two instruments agree.
+
+    A patch must be darker than the skin around. And pigment as dark as DARK is never a matter of doubt: where the
+    network doubts it, it is the edge of hair or a shadow.
+    """
     _, labels = cv2.connectedComponents(involved.astype(np.uint8), connectivity=8)
     inner = involved & core
-    pixels = np.bincount(labels[inner], minlength=int(labels.max()) + 1)
-    contrast = np.bincount(labels[inner], excess[inner], minlength=int(labels.max()) + 1) / np.maximum(pixels, 1)
-    keep = (contrast > LEAST_CONTRAST) & (pixels > 0)
+    count = int(labels.max()) + 1
+    pixels = np.bincount(labels[inner], minlength=count)
+    contrast = np.bincount(labels[inner], excess[inner], minlength=count) / np.maximum(pixels, 1)
+    sure = np.bincount(labels[inner], probability[inner], minlength=count) / np.maximum(pixels, 1)
+    keep = (contrast > LEAST_CONTRAST) & (pixels > 0) & ((contrast < DARK) | (sure >= 0.6))
     keep[0] = False
     return np.asarray(keep[labels])
 

@@ -62,7 +62,7 @@ class Network:
 def _threads() -> int:
     text = os.environ.get(THREADS_VARIABLE, "0")
     if not (text.isascii() and text.isdigit()):
-        raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it or set it to 1, 2, ...")
+        raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it, or set it to 1 or more")
     return int(text)
 
 

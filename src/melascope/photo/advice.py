@@ -149,8 +149,7 @@ WIDENS: Final = {
 }
 """Code -> factor of the intervals. Judged, not fitted, until rated photographs are there to fit them to: 1.5 where the
 colour or contrast of pigment itself is falsified (light, blur, pixels), 1.2 to 1.3 where only a part of the skin is
-missing or foreshortened, 2 where melanin and haemoglobin cannot be told apart. A missing region or a second face does
-not change what was measured in the rest: no factor."""
+missing or foreshortened. A missing region or a second face does not change what was measured in the rest: no factor."""
 TONE_DEGREES: Final = {"over_exposed": 8.0, "under_exposed": 12.0, "colour_cast": 10.0, "strong_shading": 6.0}
 """Code -> degrees of ITA. On skin of L* 65 and b* 18, a third of a stop of exposure moves ITA by about 10 degrees, and
 0.2 stops between blue and red by about 8: an exposure that is known to be off is granted a third of a stop more, a cast

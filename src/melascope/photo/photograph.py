@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from melascope.photo.finding import Finding
 
-__all__ = ["MAX_MEGAPIXELS", "MAX_SIDE", "MIN_SIDE", "Photo", "PhotoRefused", "check_size"]
+__all__ = ["MAX_MEGAPIXELS", "MAX_SIDE", "MIN_SIDE", "Photo", "PhotoRefused", "check_size", "without_folder"]
 
 MIN_SIDE: Final = 64
 """Pixels of the short side below which nothing can be measured."""
@@ -34,7 +34,7 @@ class PhotoRefused(Exception):
     def __init__(self, finding: Finding, name: str, sha256: str | None = None, width: int = 0, height: int = 0) -> None:
         super().__init__(finding, name, sha256, width, height)
         self.finding = finding
-        self.name = name
+        self.name = without_folder(name)
         self.sha256 = sha256
         self.width = width
         self.height = height
@@ -64,6 +64,9 @@ class Photo:
     notes: tuple[Finding, ...] = ()
     """What intake had to do or guess; never `refused`."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", without_folder(self.name))
+
     @property
     def width(self) -> int:
         """Pixels across."""
@@ -81,7 +84,7 @@ class Photo:
         Args:
             pixels: uint8 (0 to 255) or float32 / float64 (0 to 1) of shape (H, W, 3), (H, W) for grey, or (H, W, 4)
                 with alpha, which is laid on white. It is copied.
-            name: What to call it.
+            name: What to call it; folders in front of it are left out, for they may tell who the patient is.
 
         Raises:
             ValueError: Wrong type, shape or range.
@@ -106,6 +109,16 @@ class Photo:
         grey = is_grey(whole)
         whole.flags.writeable = False
         return cls(pixels=whole, name=name, sha256=None, grey=grey, notes=(*notes, *([grey_scale()] if grey else ())))
+
+
+def without_folder(name: str) -> str:
+    r"""The last part of a name, whichever system wrote it; `photo` if nothing is left.
+
+    Example:
+        >>> without_folder("visits/Jane Roe/left.jpg"), without_folder(r"C:\Jane Roe\left.jpg")
+        ('left.jpg', 'left.jpg')
+    """
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2] or "photo"
 
 
 def check_size(width: int, height: int) -> Finding | None:

@@ -40,7 +40,7 @@ def read_photo(source: str | Path | bytes, name: str | None = None) -> Photo:
 
     Args:
         source: Path of the file, or the file's bytes.
-        name: What to call it; the file's own name without its folder if None.
+        name: What to call it; the file's own name if None. Folders in front of it are left out either way.
 
     Raises:
         PhotoRefused: It cannot or must not be read; the finding says why and what to do.

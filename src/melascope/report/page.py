@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -248,13 +248,16 @@ def _rows(analysis: Analysis) -> tuple[Row, ...]:
         score: RegionScore = getattr(analysis.regions, region.key)
         if analysis.view is View.FACE or score.skin_px:
             rows.append(_row(region, score))
+    if analysis.skin_in_view is not None:
+        row = _row(Region.OTHER_SKIN, analysis.skin_in_view)
+        rows.append(replace(row, name="All skin in view", points=""))
     return tuple(rows)
 
 
 def _row(region: Region, score: RegionScore) -> Row:
     parts = (score.area, score.darkness, score.homogeneity)
     points = ""
-    if score.area is not None and score.darkness is not None and score.homogeneity is not None:
+    if region in WEIGHTS and score.area is not None and score.darkness is not None and score.homogeneity is not None:
         points = words.one_decimal(WEIGHTS[region] * score.area * (score.darkness + score.homogeneity))
     steps = [
         "" if step is None else str(step) for step in (score.area_step, score.darkness_step, score.homogeneity_step)
@@ -266,7 +269,7 @@ def _row(region: Region, score: RegionScore) -> Row:
     scored = score.involved_fraction is not None
     return Row(
         name=region.label,
-        colour=to_hex(REGIONS[region]),
+        colour=to_hex(REGIONS[region]) if region in REGIONS else "#8a8a8a",
         share=words.percent(score.involved_fraction) if scored else "",
         share_interval=words.percent_span(score.involved_low, score.involved_high) if scored else "",
         area=steps[0],

@@ -14,7 +14,7 @@ from melascope.vocabulary import MASI_REGIONS
 
 __all__ = ["COLUMNS", "row", "write_summary"]
 
-_PER_REGION: Final = ("involved_fraction", "area", "darkness", "homogeneity")
+_PER_REGION: Final = ("involved_fraction", "involved_low", "involved_high", "area", "darkness", "homogeneity")
 COLUMNS: Final = (
     "file",
     "folder",
@@ -30,13 +30,18 @@ COLUMNS: Final = (
     "masi_low",
     "masi_high",
     "mmasi",
+    "mmasi_low",
+    "mmasi_high",
     "severity",
     "complete",
     "missing",
     "lesions",
     *(f"{region.key}_{value}" for region in MASI_REGIONS for value in _PER_REGION),
+    "sha256",
+    "melascope",
+    "skin_network",
 )
-"""Columns of ``summary.csv``; an empty cell means: not given."""
+"""Columns of ``summary.csv``; an empty cell means: not given. The last three: the file, and what measured it."""
 
 
 def row(analysis: Analysis, folder: str) -> dict[str, str]:
@@ -49,6 +54,9 @@ def row(analysis: Analysis, folder: str) -> dict[str, str]:
         "view": analysis.view.value,
         "findings": _harmless(" ".join(finding.code for finding in analysis.quality.findings)),
         "lesions": "" if analysis.regions is None else len(analysis.lesions),
+        "sha256": analysis.photo.sha256,
+        "melascope": analysis.versions.get("melascope"),
+        "skin_network": analysis.versions.get("skin network"),
     }
     if tone is not None:
         cells |= {
@@ -64,6 +72,8 @@ def row(analysis: Analysis, folder: str) -> dict[str, str]:
             "masi_low": totals.masi_low,
             "masi_high": totals.masi_high,
             "mmasi": totals.mmasi,
+            "mmasi_low": totals.mmasi_low,
+            "mmasi_high": totals.mmasi_high,
             "severity": totals.severity.value if totals.severity else "",
             "complete": "yes" if totals.complete else "no",
             "missing": " ".join(totals.missing),

@@ -39,7 +39,7 @@ METHOD: Final = (
     ),
     (
         "The same network outlined excess pigment; it learnt from pigment painted on generated portraits and has not "
-        "seen a patient. How dark a patch is was measured against the unaffected skin around it."
+        "seen a patient with melasma. How dark a patch is was measured against the unaffected skin around it."
     ),
     (
         "In each region the area step A follows from the involved share, darkness D from the mean excess of melanin "
@@ -47,8 +47,9 @@ METHOD: Final = (
         "behind the steps."
     ),
     (
-        "Intervals hold 90 % and widen with every reservation about the photograph; the score measures pigment and "
-        "does not establish that this pigment is melasma."
+        "Intervals are meant to hold 90 %; that was checked only for shares on painted faces. They widen with every "
+        "reservation about the photograph. The score measures pigment and does not establish that this pigment is "
+        "melasma."
     ),
 )
 

@@ -26,6 +26,8 @@ WORKING_SIDE: Final = 1024
 """Longest side of the frame in which everything is measured, in pixels; photographs are never enlarged to it."""
 LOOKS: Final = 3
 """Looks at most: the whole photograph, the face, and a small face once more."""
+LANDMARK_SHARE: Final = 0.005
+"""Share of a close-up that eyes, brows, lips and nostrils must take for its skin to be placed."""
 QUARTER: Final = 0.5
 """Side of a closer look for pigment, as a share of the face's frame: about three quarters of the face's width."""
 SURE: Final = 0.5
@@ -122,6 +124,9 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
     codes, confidence = _decide(probabilities[: len(Region)])
     visible = _visible(codes)
     view = _view(codes, visible)
+    if view is View.CLOSE_UP and not _landmarks(codes):
+        codes[np.isin(codes, FACIAL_SKIN)] = Region.OTHER_SKIN
+        visible, confidence = frozenset(), {}
     disease = probabilities[len(Region)]
     if view is View.FACE:
         disease = _closely(working, disease)
@@ -280,6 +285,11 @@ def _view(codes: NDArray[np.uint8], visible: frozenset[Region]) -> View:
         return View.FACE
     share = float(np.isin(codes, SKIN).mean())
     return View.CLOSE_UP if share >= 0.10 else View.NONE
+
+
+def _landmarks(codes: NDArray[np.uint8]) -> bool:
+    """Whether a close-up shows an eye, a brow, lips or a nostril: without one, no patch of skin can be placed."""
+    return bool(np.isin(codes, (Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)).mean() > LANDMARK_SHARE)
 
 
 def _outline(probabilities: NDArray[np.float32], width: int, height: int) -> NDArray[np.uint8]:

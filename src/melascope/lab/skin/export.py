@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,7 +17,10 @@ from melascope.lab.skin.network import CLASSES, SkinNetwork
 from melascope.skin.regions import SIDE as SIZE
 from melascope.vocabulary import Region
 
-__all__ = ["export"]
+__all__ = ["MOST_GAP", "export"]
+
+MOST_GAP: Final = 1e-4
+"""Most by which a probability or density may differ between onnxruntime and torch."""
 
 
 class _Probabilities(torch.nn.Module):
@@ -30,24 +35,38 @@ class _Probabilities(torch.nn.Module):
 
 
 def export(run: Path, to: Path | None = None) -> Path:
-    """Writes `skin.onnx` and `skin.json` from the averaged weights of a run; checks that both agree.
+    """Writes `skin.onnx` and `skin.json` from the averaged weights of a run, whole and checked or not at all.
 
     Args:
         run: Folder with `checkpoint.pt` and `recipe.json`.
         to: Folder to write to; the package's own `networks` folder if None.
 
     Raises:
-        RuntimeError: onnxruntime and torch differ by more than 1e-4.
+        RuntimeError: onnxruntime and torch differ by more than `MOST_GAP`; what was in the folder stays.
     """
-    import onnxruntime
-
     to = to or Path(str(files("melascope.networks")))
     saved = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     network = SkinNetwork()
     network.load_state_dict(saved["average"])
     model = _Probabilities(network).eval()
     example = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    path = to / "skin.onnx"
+    path, card_path = to / "skin.onnx", to / "skin.json"
+    part, card_part = (p.with_name(f".{p.name}.part") for p in (path, card_path))
+    try:
+        _write_checked(model, example, part)
+        card = _card(network, saved, json.loads((run / "recipe.json").read_text(encoding="utf-8")), part)
+        card_part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, path)
+        os.replace(card_part, card_path)
+    finally:
+        part.unlink(missing_ok=True)
+        card_part.unlink(missing_ok=True)
+    return path
+
+
+def _write_checked(model: _Probabilities, example: torch.Tensor, path: Path) -> None:
+    import onnxruntime
+
     torch.onnx.export(
         model,
         (example,),
@@ -62,10 +81,12 @@ def export(run: Path, to: Path | None = None) -> Path:
     ours = session.run(None, {"pixels": example.numpy()})[0]
     with torch.no_grad():
         gap = float(np.abs(ours - model(example).numpy()).max())
-    if gap > 1e-4:
-        raise RuntimeError(f"ONNX and torch differ by {gap:.2e}; at most 1e-4 is allowed; try another opset")
-    recipe = json.loads((run / "recipe.json").read_text())
-    card = {
+    if gap > MOST_GAP:
+        raise RuntimeError(f"ONNX and torch differ by {gap:.2e}; at most {MOST_GAP} is allowed; try another opset")
+
+
+def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], path: Path) -> dict[str, Any]:
+    return {
         "name": "skin",
         "what": "Labels every pixel of a photograph with one of the facial regions, and outlines excess pigment.",
         "licence": "Apache-2.0",
@@ -81,16 +102,16 @@ def export(run: Path, to: Path | None = None) -> Path:
         "data": {
             "faces": "98 generated portraits (CC BY 4.0, tobecwb/facial-features-yolo8x-seg) and 141 official "
             "portraits (largely public domain, voteview/member_photos); persons by hash, two thirds for training",
-            "close_ups": "PAD-UFES-20 (CC BY 4.0), two thirds of the patients, as skin of unknown place",
+            "close_ups": f"{recipe['skin']} of PAD-UFES-20 (CC BY 4.0), two thirds of the patients, as skin of unknown "
+            "place",
             "labels": "MediaPipe Face Landmarker (Apache-2.0) polygons, refined by colour: no label was drawn by hand",
             "pigment": "painted on the generated portraits as optical density, at two depths, with moles, redness, "
-            "shadows and shine as look-alikes; official portraits serve unpainted; no photograph of a patient was seen",
+            "shadows and shine as look-alikes; official portraits serve unpainted; no patient with melasma was "
+            "seen; close-ups of patients' skin taught it what skin is, not pigment",
         },
         "recipe": recipe,
         "steps": int(saved["step"]),
-        "limits": "Trained on 169 faces; the truth of its figures is the teacher's, not a person's. Faces older than "
-        "teenagers, mostly unoccluded; the dark ITA band comes from darkened skin only.",
+        "limits": f"Trained on {recipe['faces']} faces; the truth of its figures is the teacher's, not a person's. "
+        "Faces older than teenagers, mostly unoccluded; the dark ITA band comes from darkened skin only.",
         "figures": {},
     }
-    (to / "skin.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    return path
