@@ -180,7 +180,14 @@ def test_interruption_leaves_no_half_file_and_says_so(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, str(program), "analyze", str(tmp_path / "in"), "--out", str(out), "--jobs", "2"]
     process = subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell that runs tests in the background makes them ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 60
     while not (out / "a" / "analysis.json").exists() and time.monotonic() < end:

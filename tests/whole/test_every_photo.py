@@ -45,9 +45,10 @@ def test_every_photograph_gives_a_valid_record(folder: str, tmp_path: Path) -> N
         assert views.count("close-up") / len(views) > 0.9
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_24_megapixels_fit_in_a_gigabyte(tmp_path: Path) -> None:
     programme = """
-import io, resource, sys
+import io, sys
 from pathlib import Path
 from PIL import Image
 from skimage import data
@@ -58,7 +59,9 @@ Image.fromarray(data.astronaut()).resize((6000, 4000)).save(buffer, "JPEG")
 result = analyze(buffer.getvalue(), name="large.jpg")
 assert result.photo.width == 6000, result.quality
 write(result, Path(sys.argv[1]) / "large")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# Not getrusage: its peak is inherited from the process that started this one.
+status = Path("/proc/self/status").read_text()
+print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
 """
     done = subprocess.run(
         [sys.executable, "-c", programme, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from melascope.skin.chromophores import chromophores, optical_density
 from melascope.skin.regions import RegionMap
-from melascope.vocabulary import MASI_REGIONS, SKIN, Region
+from melascope.vocabulary import FACIAL_SKIN, SKIN
 
 __all__ = ["DOUBTFUL", "SURE", "PigmentMap", "involvement", "map_pigment"]
 
@@ -37,8 +37,6 @@ SURE: Final = 1.0
 part. Chosen on nine of the training people, where they keep both the error of the share and healthy skin low."""
 _CLOSE_UP_FACE: Final = 1.5
 """Width of a face relative to the shorter side of a close-up, for want of a better scale."""
-_MEASURED: Final = (*MASI_REGIONS, Region.NOSE, Region.UPPER_LIP, Region.TEMPLE, Region.PERIORBITAL, Region.OTHER_SKIN)
-"""Skin on which lesions are sought: all but the neck of a whole face, whose shade is not pigment."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     """Maps the pigment of a photograph whose regions are known."""
     height, width = regions.codes.shape
     face = regions.face_px or _CLOSE_UP_FACE * min(height, width)
-    places = _MEASURED if regions.face_px else SKIN
+    # On a whole face the neck is left out, whose shade is not pigment, and skin of no certain place, such as in hair.
+    places = FACIAL_SKIN if regions.face_px else SKIN
     skin = np.isin(regions.codes, places)
     probability = np.where(skin, regions.disease, np.float32(0))
     if regions.face_px:
