@@ -1,4 +1,4 @@
-"""`python -m melascope.lab.skin`: label, train, evaluate and export the facial-region network."""
+"""`python -m melascope.lab.skin`: label, train, evaluate and export the skin network."""
 
 from __future__ import annotations
 
