@@ -146,7 +146,7 @@ def as_markdown(card: dict[str, Any]) -> str:
         "",
         f"Network of {card['date']}, SHA-256 {card['sha256'][:16]}, {card['steps']} steps.",
         f"{figures['held_out_faces']} held-out people (a third, by hash of the person) that training has not seen.",
-        "They were looked at while the recipe and the rules were developed: a development set, not an untouched test set.",
+        "They were looked at while recipe and rules were developed: a development set, not an untouched test set.",
         "",
         "Made by `python -m melascope.lab.skin evaluate --card --page docs/figures.md`, from the labelled folder that",
         "`python -m melascope.lab.skin label` writes. Truth of the regions: the teacher's labels, not a person's.",
