@@ -7,21 +7,26 @@ MASI = 0.3 A(D+H) forehead + 0.3 A(D+H) right malar + 0.3 A(D+H) left malar + 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from melascope.vocabulary import MASI_REGIONS, Region, Severity
 
 __all__ = [
     "AREA_LIMITS",
+    "DARKNESS",
     "DETECTION_FLOOR",
+    "HOMOGENEITY_MM",
     "WEIGHTS",
     "RegionalScore",
     "area_step",
     "area_value",
     "masi",
     "mmasi",
+    "patch_diameter",
+    "regional_score",
     "severity",
     "step",
 ]
@@ -31,6 +36,10 @@ AREA_LIMITS: Final = (0.10, 0.30, 0.50, 0.70, 0.90)
 """Involved shares at which A passes from 1 to 2, ... 5 to 6; each belongs to the higher step."""
 DETECTION_FLOOR: Final = 0.01
 """Share below which an automatic measurement cannot tell involvement from none: A is 0 there."""
+DARKNESS: Final = ((0.0, 0.0), (0.03, 1.0), (0.08, 2.0), (0.14, 3.0), (0.22, 4.0))
+"""(melanin density above normal, D). On skin of L* 65 the densities darken by about 3, 8, 13 and 21 units of L*."""
+HOMOGENEITY_MM: Final = ((0.0, 0.5), (3.0, 1.0), (10.0, 2.0), (25.0, 3.0))
+"""(typical diameter of a patch in mm, H); from 3 to 4 by the involved share, see `regional_score`."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,44 @@ def area_value(share: float) -> float:
     return 6.0
 
 
+def regional_score(share: float, density: float, diameter_mm: float) -> RegionalScore:
+    """Continuous A, D and H of physical quantities, the one way from a measured or a true region to its score.
+
+    D interpolates `DARKNESS`, H `HOMOGENEITY_MM` after the wording of Kimbrough-Green et al. 1994 (0 normal, 1 specks,
+    2 patches under 1.5 cm, 3 patches over 2 cm, 4 uniform without clear areas); the tables are ours, for no published
+    calibration exists. Around the detection floor D and H fade in, so that a few pixels make no jump of the score.
+
+    Args:
+        share: Involved share of the region's skin, 0 to 1.
+        density: Melanin density of the involved skin above normal (decadic optical density in red), at least 0.
+        diameter_mm: Typical diameter of a patch, see `patch_diameter`.
+
+    Example:
+        >>> regional_score(1.0, 0.22, 60.0)
+        RegionalScore(area=6.0, darkness=4.0, homogeneity=4.0)
+    """
+    area = area_value(share)
+    fade = min(1.0, max(0.0, (share - DETECTION_FLOOR / 2) / (1.5 * DETECTION_FLOOR)))
+    by_size = _between(HOMOGENEITY_MM, diameter_mm)
+    uniform = min(1.0, max(0.0, (share - 0.5) / 0.45)) * min(1.0, max(0.0, (diameter_mm - 10.0) / 15.0))
+    return RegionalScore(area, fade * _between(DARKNESS, density), fade * (by_size + (4.0 - by_size) * uniform))
+
+
+def patch_diameter(areas: Iterable[float]) -> float:
+    """Diameter of the disc that the average involved pixel's patch would fill: patches weighted by their area.
+
+    Args:
+        areas: Areas of the patches, pixels or mm^2; the diameter has the root of their unit. 0 if there are none.
+
+    Example:
+        >>> round(patch_diameter([math.pi * 25.0]), 6)
+        10.0
+    """
+    patches = list(areas)
+    total = math.fsum(patches)
+    return 2 * math.sqrt(math.fsum(a * a for a in patches) / total / math.pi) if total > 0 else 0.0
+
+
 def step(value: float) -> int:
     """The step value of a continuous D or H: the nearest whole number, halves upward."""
     return math.floor(value + 0.5)
@@ -137,3 +184,11 @@ def severity(total: float) -> Severity:
 def _check_share(share: float) -> None:
     if not 0 <= share <= 1:
         raise ValueError(f"share = {share}: must lie between 0 and 1; divide the involved skin by the region's skin")
+
+
+def _between(table: tuple[tuple[float, float], ...], x: float) -> float:
+    """Linear interpolation in a table of (x, y), constant beyond its ends."""
+    for (x0, y0), (x1, y1) in pairwise(table):
+        if x <= x1:
+            return y0 + (y1 - y0) * max(0.0, x - x0) / (x1 - x0)
+    return table[-1][1]

@@ -1,15 +1,12 @@
-"""Area, darkness and homogeneity of a region, as numbers behind the MASI steps.
+"""Area, darkness and homogeneity of a region of a photograph, with intervals, as numbers behind the MASI steps.
 
-Area is the involved share of the region's bare skin. Darkness is the mean melanin density of the involved skin above
-the unaffected skin around it. Homogeneity follows the wording of Kimbrough-Green et al. 1994 (0 normal, 1 specks, 2
-patches under 1.5 cm, 3 patches over 2 cm, 4 uniform without clear areas). The tables that turn them into 0 to 4 are
-ours; no published calibration against dermatologists exists for optical density, and the report says so.
+Area is the involved share of the region's bare skin. Darkness is the melanin density of the involved skin above the
+unaffected skin around it, homogeneity comes from the size of the patches; `masi.regional_score` turns them into steps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import cv2
 import numpy as np
@@ -17,15 +14,10 @@ from numpy.typing import NDArray
 
 from melascope.lesions.outline import FACE_MM
 from melascope.lesions.pigment import PigmentMap
-from melascope.masi import DETECTION_FLOOR, RegionalScore, area_value
+from melascope.masi import DETECTION_FLOOR, RegionalScore, patch_diameter, regional_score
 from melascope.vocabulary import Region
 
-__all__ = ["DARKNESS", "HOMOGENEITY_MM", "RegionMeasure", "measure_region"]
-
-DARKNESS: Final = ((0.0, 0.0), (0.03, 1.0), (0.08, 2.0), (0.14, 3.0), (0.22, 4.0))
-"""(melanin density above normal, D). On skin of L* 65 the densities darken by about 3, 8, 13 and 21 units of L*."""
-HOMOGENEITY_MM: Final = ((0.0, 0.5), (3.0, 1.0), (10.0, 2.0), (25.0, 3.0))
-"""(typical diameter of a patch in mm, H); from 3 to 4 by the involved share, see `_homogeneity`."""
+__all__ = ["RegionMeasure", "measure_region"]
 
 
 @dataclass(frozen=True)
@@ -81,9 +73,9 @@ def measure_region(
         high=high,
         excess=excess,
         excess_error=error,
-        score=_score(share, excess, diameter),
-        least=_score(low, max(0.0, excess - error), diameter),
-        most=_score(high, excess + error, diameter),
+        score=regional_score(share, excess, diameter),
+        least=regional_score(low, max(0.0, excess - error), diameter),
+        most=regional_score(high, excess + error, diameter),
     )
 
 
@@ -98,22 +90,6 @@ def _interval(probability: NDArray[np.float32], share: float, widening: float) -
 
 
 def _typical_diameter(involved: NDArray[np.bool_]) -> float:
-    """Diameter in pixels of the disc that the average involved pixel's patch would fill (weighted by area)."""
+    """Typical diameter of the patches in pixels."""
     count, _, stats, _ = cv2.connectedComponentsWithStats(involved.astype(np.uint8), connectivity=8)
-    areas = stats[1:count, cv2.CC_STAT_AREA].astype(float)
-    if not areas.size:
-        return 0.0
-    return float(2 * np.sqrt((areas**2).sum() / areas.sum() / np.pi))
-
-
-def _score(share: float, excess: float, diameter_mm: float) -> RegionalScore:
-    # Around the detection floor darkness and homogeneity fade in, so that a few pixels never make a jump of the score.
-    fade = float(np.clip((share - DETECTION_FLOOR / 2) / (1.5 * DETECTION_FLOOR), 0, 1))
-    darkness = float(np.interp(excess, [x for x, _ in DARKNESS], [d for _, d in DARKNESS]))
-    return RegionalScore(area_value(share), fade * darkness, fade * _homogeneity(share, diameter_mm))
-
-
-def _homogeneity(share: float, diameter_mm: float) -> float:
-    by_size = float(np.interp(diameter_mm, [x for x, _ in HOMOGENEITY_MM], [h for _, h in HOMOGENEITY_MM]))
-    uniform = float(np.clip((share - 0.5) / 0.45, 0, 1))
-    return by_size + (4.0 - by_size) * uniform * float(np.clip((diameter_mm - 10) / 15, 0, 1))
+    return patch_diameter(stats[1:count, cv2.CC_STAT_AREA].astype(float).tolist())

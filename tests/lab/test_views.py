@@ -29,6 +29,7 @@ PLAIN = ViewParameters(
     grey=False,
     background=0,
     covering=0,
+    coarse=1.0,
     blur=0.0,
     noise=0.0,
     jpeg=0,

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from melascope.lesions.outline import FACE_MM, outline_lesions
 from melascope.lesions.pigment import map_pigment
+from melascope.masi import DARKNESS, HOMOGENEITY_MM
 from melascope.photo.light import to_linear, to_srgb
-from melascope.scoring import DARKNESS, HOMOGENEITY_MM, measure_region
+from melascope.scoring import measure_region
 from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap
 from melascope.vocabulary import Region, View

@@ -36,7 +36,11 @@ def label(
 
 @app.command()
 def train(
-    weights: Annotated[Path | None, typer.Option(help="ImageNet MobileNetV2, torchvision state dict.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Where to start: ImageNet MobileNetV2 (torchvision state dict), or a skin.onnx to go on from."),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Highest learning rate; a third of it to go on from a skin.onnx.")] = 2e-3,
     samples: Annotated[int, typer.Option(help="Views to train on.")] = 60_000,
     workers: Annotated[int, typer.Option(help="Processes that render views.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of the network.")] = 2,
@@ -49,7 +53,7 @@ def train(
 
     skin = out / "skin"
     folders = [out / "faces", *(also or [])]
-    recipe = Recipe(samples=samples)
+    recipe = Recipe(samples=samples, rate=rate)
     run(
         folders,
         skin if skin.exists() else None,

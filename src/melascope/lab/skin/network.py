@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from torchvision.models import mobilenet_v2
 
 from melascope.vocabulary import Region
 
-__all__ = ["CLASSES", "SkinNetwork", "load_imagenet", "renormalise"]
+__all__ = ["CLASSES", "SkinNetwork", "load_imagenet", "load_shipped", "renormalise"]
 
 CLASSES: Final = len(Region)
 FROZEN: Final = 3
@@ -150,15 +151,63 @@ def load_imagenet(network: SkinNetwork, path: Path) -> None:
 
 
 @torch.no_grad()
-def renormalise(network: SkinNetwork, pixels: Tensor) -> None:
-    """Gives folded batch norms real statistics without changing what the encoder computes.
+def load_shipped(network: SkinNetwork, path: Path, side: int = 64) -> None:
+    """Loads an exported ONNX file, in which each batch norm has been folded into the convolution before it.
+
+    Both list their convolutions in the order in which they are run. A norm becomes the identity plus a shift;
+    `renormalise` then gives it statistics to train with.
+
+    Args:
+        network: What to fill; it computes what the file computes, in evaluation.
+        path: `skin.onnx`.
+        side: Pixels of the view on which the order of the convolutions is read off.
+
+    Raises:
+        ValueError: The file holds another architecture.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(path)).graph
+    tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
+    stored = [[tensors[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
+    order: list[nn.Conv2d] = []
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    hooks = [m.register_forward_hook(lambda module, *_: order.append(module)) for m in convolutions]
+    network.eval()
+    network(torch.zeros(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    if [tuple(m.weight.shape) for m in order] != [tuple(weight.shape) for weight, _ in stored]:
+        raise ValueError(f"{path} holds another network than this laboratory builds; export it with this version")
+    norms = _norm_after(network)
+    for module, (weight, bias) in zip(order, stored, strict=True):
+        module.weight.copy_(weight)
+        if module.bias is not None:
+            module.bias.copy_(bias)
+            continue
+        norm = norms[module]
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1.0)
+        norm.weight.fill_((1.0 + norm.eps) ** 0.5)
+        norm.bias.copy_(bias)
+
+
+def _norm_after(network: nn.Module) -> dict[nn.Module, nn.BatchNorm2d]:
+    modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    return {conv: norm for conv, norm in pairwise(modules) if isinstance(norm, nn.BatchNorm2d)}
+
+
+@torch.no_grad()
+def renormalise(network: SkinNetwork, pixels: Tensor, part: nn.Module | None = None) -> None:
+    """Gives folded batch norms real statistics without changing what the network computes.
 
     Weights whose batch norm was folded into the convolution have mean 0 and variance 1 there; training would
-    normalise them to something else. Each norm gets the mean and variance of `pixels`, and a scale and shift that undo
-    it.
+    normalise them to something else. Each norm of `part` (the whole network if None) gets the mean and variance of
+    `pixels`, and a scale and shift that undo it.
     """
     network.eval()
-    norms = [m for m in network.encoder.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in (part or network).modules() if isinstance(m, nn.BatchNorm2d)]
 
     def adopt(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)

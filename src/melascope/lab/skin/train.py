@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from melascope.lab.skin.faces import LabelledFace, read_labelled
-from melascope.lab.skin.network import CLASSES, SkinNetwork, load_imagenet, renormalise
+from melascope.lab.skin.network import CLASSES, SkinNetwork, load_imagenet, load_shipped, renormalise
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
 from melascope.lab.skin.views import SIZE, render, sample
 from melascope.vocabulary import SKIN, Region
@@ -144,7 +144,8 @@ def train(
         labelled: Labelled folders of faces; persons of the held-out third are left out.
         skin: Labelled folder of skin close-ups, or None.
         out: Folder of the run: `recipe.json`, `history.csv`, `checkpoint.pt`.
-        weights: ImageNet MobileNetV2 (torchvision state dict); None starts from random weights.
+        weights: Where a new run starts: ImageNet MobileNetV2 (torchvision state dict), or a `skin.onnx` to go on from;
+            None starts from random weights.
         recipe: Settings; the defaults if None.
         workers: Processes that render views.
         threads: CPU threads of the network.
@@ -164,9 +165,11 @@ def train(
         done = int(saved["step"])
         network.load_state_dict(saved["network"])
     elif weights:
-        load_imagenet(network, weights)
+        shipped = weights.suffix == ".onnx"
+        (load_shipped if shipped else load_imagenet)(network, weights)
         views = iter(Views(faces, close_ups, recipe, start=10**6))
-        renormalise(network, torch.stack([_scaled(next(views)[0]) for _ in range(64)]).to(device))
+        examples = torch.stack([_scaled(next(views)[0]) for _ in range(64)]).to(device)
+        renormalise(network, examples, part=None if shipped else network.encoder)
     network.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in (saved["average"] if saved else network.state_dict()).items()}
     branch = [p for name, p in network.named_parameters() if name.startswith("pigment")]
@@ -175,7 +178,9 @@ def train(
     optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
     if saved:
         optimiser.load_state_dict(saved["optimiser"])
-    (out / "recipe.json").write_text(json.dumps({**asdict(recipe), "faces": len(faces), "skin": len(close_ups)}))
+    (out / "recipe.json").write_text(
+        json.dumps({**asdict(recipe), "faces": len(faces), "skin": len(close_ups), "start": weights and weights.name})
+    )
     stream = Views(faces, close_ups, recipe, start=done)
     loader = iter(DataLoader(stream, batch_size=recipe.batch, num_workers=workers, prefetch_factor=4))
     network.train()

@@ -49,6 +49,8 @@ class ViewParameters:
     """0 as photographed, 1 black, 2 plain, 3 gradient, 4 noise."""
     covering: int
     """0 none, 1 bar over the eyes, 2 mosaic over the eyes, 3 glasses, 4 sunglasses, 5 patch, 6 captions, 7 hair."""
+    coarse: float
+    """Pixels of the view per pixel of the camera: a photograph of low resolution, or one saved at half its size."""
     blur: float
     noise: float
     jpeg: int
@@ -107,6 +109,7 @@ def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
         grey=bool(rng.random() < 0.04),
         background=int(rng.choice(5, p=[0.6, 0.16, 0.1, 0.07, 0.07])),
         covering=covering,
+        coarse=float(rng.uniform(1.0, 2.5)) if rng.random() < 0.35 else 1.0,
         blur=float(rng.uniform(0.4, 1.3) if rng.random() < 0.25 else 0.0),
         noise=float(rng.uniform(1, 6) if rng.random() < 0.3 else 0.0),
         jpeg=int(rng.integers(45, 96)) if rng.random() < 0.5 else 0,
@@ -353,6 +356,10 @@ def _cover(
 def _camera(pixels: NDArray[np.uint8], view: ViewParameters) -> NDArray[np.uint8]:
     if view.grey:
         pixels = np.repeat(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)[..., None], 3, axis=2)
+    size = pixels.shape[0]
+    if view.coarse > 1:
+        few = round(size / view.coarse)
+        pixels = np.asarray(cv2.resize(pixels, (few, few), interpolation=cv2.INTER_AREA), np.uint8)
     if view.blur:
         pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), view.blur), np.uint8)
     if view.noise:
@@ -363,4 +370,6 @@ def _camera(pixels: NDArray[np.uint8], view: ViewParameters) -> NDArray[np.uint8
     if view.jpeg:
         _, packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, view.jpeg])
         pixels = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+    if view.coarse > 1:
+        pixels = np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.ascontiguousarray(pixels)
