@@ -113,7 +113,7 @@ def sample_melasma(rng: np.random.Generator, severity: float | None = None) -> L
         )
     # Epidermal, mixed, dermal: Wood's lamp classes in about these frequencies.
     layer = int(rng.choice(3, p=[0.5, 0.38, 0.12]))
-    depth = float((rng.uniform(0.0, 0.15), rng.uniform(0.25, 0.6), rng.uniform(0.75, 0.95))[layer])
+    depth = float((rng.uniform(0.0, 0.15), rng.uniform(0.2, 0.4), rng.uniform(0.45, 0.65))[layer])
     density = (0.05 + 0.25 * s) * math.exp(float(rng.normal(0.0, 0.2)))
     return LesionParameters(
         kind=Lesion.MELASMA,
@@ -166,7 +166,7 @@ def grow_melasma(parameters: LesionParameters, chart: FaceChart) -> Grown:
     share: float | NDArray[np.float32] = p.depth
     if 0.2 < p.depth < 0.7:
         sway = noise((full // 4, full // 4), 14.0 * px / 4.0, rng, octaves=2)
-        big = cv2.resize(np.asarray(p.depth + 0.16 * sway, np.float32), (full, full), interpolation=cv2.INTER_LINEAR)
+        big = cv2.resize(np.asarray(p.depth + 0.08 * sway, np.float32), (full, full), interpolation=cv2.INTER_LINEAR)
         share = np.clip(big, 0.0, 1.0).astype(np.float32)
     return Grown(cover, np.asarray(amount, np.float32), share, _patches(cover, px))
 
