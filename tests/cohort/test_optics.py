@@ -236,3 +236,9 @@ def test_what_makes_no_sense_is_refused() -> None:
         optics.epidermal_for_density(-0.1, 0.1, BLOOD, OXYGEN)
     with pytest.raises(ValueError, match="only darkens"):
         optics.dermal_for_density(float("nan"), 0.1, BLOOD, OXYGEN)
+
+
+def test_nowhere_has_no_colour() -> None:
+    nothing = np.zeros(0, np.float32)
+    assert skin_colour(nothing, nothing, nothing, 0.7).shape == (0, 3)
+    assert epidermal_for_density(nothing, nothing, nothing, 0.7).shape == (0,)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.cohort.chart import PX_MM, SIDE, Chart
-from melascope.vocabulary import FACIAL_SKIN, Region
+from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
 
 __all__ = ["SMALL", "Places", "enlarge", "places_of"]
 
@@ -38,6 +38,7 @@ class Places:
         inside: 1 well inside the chart, falling to 0 at its outer border, so that skin beyond it joins without a seam.
         bare: Coarse; where a spot may grow.
         cheeks: Chart pixels that the wished skin tone refers to: both malar regions near the cheekbones.
+        face: The four MASI regions on every fourth chart pixel along either axis.
     """
 
     chart: Chart
@@ -49,6 +50,7 @@ class Places:
     inside: Field
     bare: NDArray[np.bool_]
     cheeks: NDArray[np.bool_]
+    face: NDArray[np.bool_]
     store: dict[str, Field] = field(default_factory=dict, repr=False)
 
     def at(self, name: str, dx: float = 0.0, dy: float = 0.0) -> Point:
@@ -127,7 +129,10 @@ def _prepare(chart: Chart) -> Places:
             for name in ("right_cheekbone", "left_cheekbone")
         )
     )
+    malar &= chart.valid
     malar &= cv2.resize(high.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) < 32 * unit
+    if not malar.any():
+        raise ValueError("the chart has no malar region near its cheekbones: skin tone has nothing to refer to")
     return Places(
         chart=chart,
         unit=unit,
@@ -137,5 +142,6 @@ def _prepare(chart: Chart) -> Places:
         lips=np.asarray(lips, np.float32),
         inside=np.asarray(inside, np.float32),
         bare=bare,
-        cheeks=malar & chart.valid,
+        cheeks=malar,
+        face=np.isin(chart.codes, MASI_REGIONS)[::4, ::4] & chart.valid[::4, ::4],
     )

@@ -108,7 +108,7 @@ def _folded(values: Float32, positions: Sequence[Float32], shape: tuple[int, ...
     varying: list[Float32] = []
     for number in range(len(positions), 0, -1):
         position = positions[number - 1]
-        if position.size > 1:
+        if position.size != 1:
             varying.insert(0, np.broadcast_to(position, shape).reshape(-1))
             continue
         steps = values.shape[number]
