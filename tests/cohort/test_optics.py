@@ -240,5 +240,5 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 def test_nowhere_has_no_colour() -> None:
     nothing = np.zeros(0, np.float32)
-    assert skin_colour(nothing, nothing, nothing, 0.7).shape == (0, 3)
-    assert epidermal_for_density(nothing, nothing, nothing, 0.7).shape == (0,)
+    assert optics.skin_colour(nothing, nothing, nothing, 0.7).shape == (0, 3)
+    assert optics.epidermal_for_density(nothing, nothing, nothing, 0.7).shape == (0,)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from melascope.cli import analyze, dataset, demo, schema
+from melascope.cli import analyze, cohort, dataset, demo, schema
 
 __all__ = ["app"]
 
@@ -39,5 +39,6 @@ def _root(
 
 app.command("analyze")(analyze.command)
 app.command("demo")(demo.command)
+app.add_typer(cohort.app, name="cohort")
 app.add_typer(dataset.app, name="dataset")
 app.command("schema", hidden=True)(schema.command)

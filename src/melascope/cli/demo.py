@@ -1,49 +1,74 @@
-"""``melascope demo``: photographs that come with scikit-image, analysed."""
+"""``melascope demo``: virtual patients that come with the package, measured beside what is true of them."""
 
 from __future__ import annotations
 
+import json
+import sys
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from melascope.batch import Result
+
+__all__ = ["command", "samples"]
 
 
 def command(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for samples and results.")] = Path("melascope-demo"),
 ) -> None:
-    """Analyse three built-in samples.
+    """Analyse the built-in samples: photographs of people who do not exist, whose truth is known.
 
-    A face, a close-up of its cheek, and a rocket, which is refused.
-
-    The face is that of Eileen Collins, a public-domain portrait by NASA; the rocket is by SpaceX, also public domain.
+    Prints what was measured beside what is true of the picture.
     """
     from melascope.cli.analyze import run_batch
 
-    try:
-        samples = _write_samples(out / "photos")
-    except ModuleNotFoundError:
-        typer.echo("Error: the samples come with scikit-image: pip install melascope[demo].", err=True)
-        raise typer.Exit(2) from None
-    results = run_batch(samples, out, jobs=1, analyse=context.obj)
+    folder = out / "photos"
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = json.loads(samples().joinpath("truth.json").read_text(encoding="utf-8"))
+    photos = []
+    for name in truth:
+        photos.append(folder / name)
+        photos[-1].write_bytes(samples().joinpath(name).read_bytes())
+    results = run_batch(photos, out, jobs=1, analyse=context.obj)
+    _print_truth(results, truth)
     typer.echo(f"Open {results[0].folder / 'report.html'} in a browser.")
 
 
-def _write_samples(folder: Path) -> list[Path]:
-    import cv2
-    from skimage import data as _data
+def samples() -> Traversable:
+    """The folder of the samples: JPEGs, and ``truth.json`` by their names."""
+    return files("melascope.cli").joinpath("samples")
 
-    data: Any = _data
 
-    face = data.astronaut()
-    samples = {"astronaut": face, "cheek-close-up": face[110:200, 165:245], "rocket": data.rocket()}
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, pixels in samples.items():
-        path = folder / f"{name}.png"
-        _, encoded = cv2.imencode(".png", pixels[..., ::-1])
-        path.write_bytes(bytes(encoded))
-        paths.append(path)
-    return paths
+def _print_truth(results: Sequence[Result], truth: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="measured / true of the picture", title_justify="left")
+    for name in ("Sample", "What it is", "ITA", "MASI", "Forehead", "Right malar", "Left malar", "Chin"):
+        table.add_column(name, overflow="fold")
+    for result in results:
+        true, analysis = truth[result.photo.name], result.analysis
+        cells = [result.photo.stem, true["what"]]
+        tone = analysis.skin_tone
+        cells.append(f"{tone.ita_deg:.0f}° / {true['ita_deg']:.0f}°" if tone else f"- / {true['ita_deg']:.0f}°")
+        total = analysis.masi.masi if analysis.masi else None
+        cells.append(_pair(total, true["masi"], "{:.1f}"))
+        for region in ("forehead", "right_malar", "left_malar", "chin"):
+            measured = getattr(analysis.regions, region) if analysis.regions else None
+            share = measured.involved_fraction if measured and measured.visible else None
+            cells.append(_pair(share, true["shares"].get(region), "{:.0%}"))
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _pair(measured: float | None, true: float | None, form: str) -> str:
+    return " / ".join("-" if value is None else form.format(value) for value in (measured, true))

@@ -1,0 +1,194 @@
+"""``melascope cohort``: virtual patients, their photographs, and everything that is true of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Virtual patients: photographs with exact ground truth.")
+_INTERRUPTED = 130
+_Seed = Annotated[int, typer.Option(help="Another one gives other people.")]
+
+
+@app.command("render")
+def render(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the data set; an unfinished one goes on.")],
+    patients: Annotated[int, typer.Option(min=1, help="How many people.")] = 100,
+    seed: _Seed = 0,
+    visits: Annotated[int, typer.Option(min=1, help="Visits of each, three months apart, under treatment.")] = 1,
+    photos: Annotated[
+        int, typer.Option(min=1, help="Photographs a visit: DSLR from the front, then a telephone, and so on.")
+    ] = 2,
+    size: Annotated[int, typer.Option(help="Pixels of a side.")] = 768,
+    kinds: Annotated[
+        str, typer.Option(help="Lesions in turn, one a patient: mel,fre,sl,caf,ota,hori. Default: as they occur.")
+    ] = "",
+    per_head: Annotated[
+        int, typer.Option(help="Patients that share a head (never two splits). 0: by the cohort's size, 1 to 10.")
+    ] = 0,
+    maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Melanin, blood, density, reflectance.")] = True,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
+) -> None:
+    """Render photographs of people who do not exist, with everything that is true about them.
+
+    OUT becomes a data set: manifest.csv, photos/, masks/ of regions, lesion kinds and single lesions, maps/, records/
+    with every parameter, ratings of three simulated raters, COCO and Pascal VOC annotations. A run that was stopped,
+    even by kill -9, goes on when the same command is given again. The same command and version give the same bytes,
+    with any number of processes.
+
+    Exit code: 0 done, 1 could not be finished, 2 wrong usage, 130 interrupted.
+    """
+    _need_extra()
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from melascope.cohort.patient import Cohort
+    from melascope.cohort.render import CohortError, render_cohort
+
+    named = _kinds(kinds)
+    try:
+        cohort = Cohort(patients, seed, visits, photos, size, named, per_head)
+    except ValueError as error:
+        _usage(str(error))
+    if out.exists() and not out.is_dir():
+        _usage(f"{out} is a file; name a folder")
+    bar = Progress(
+        TextColumn("Rendering"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    try:
+        with bar:
+            task = bar.add_task("", total=patients * visits * photos)
+            manifest = render_cohort(
+                cohort, out, jobs=jobs or _cores(), maps=maps, advance=lambda count: bar.advance(task, count)
+            )
+    except CohortError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or out}: {error.strerror}; free the disk or name another folder, then go on")
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+    typer.echo(f"{patients * visits * photos} photographs of {patients} patients. Manifest: {manifest}")
+
+
+@app.command("again")
+def again(
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="A file of a cohort's folder records/.")],
+    to: Annotated[Path, typer.Option(help="Picture to write, .png or .jpg.")],
+) -> None:
+    """Take one photograph again, from its record alone."""
+    _need_extra()
+    import cv2
+
+    from melascope.cohort.files import RecordError, read_record, retake
+
+    if to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        _usage(f"--to {to}: must end in .png or .jpg")
+    try:
+        photo = retake(read_record(record))
+    except RecordError as error:
+        _fail(str(error))
+    if not cv2.imwrite(os.fspath(to), photo.pixels[..., ::-1]):
+        _fail(f"{to} could not be written; name another place")
+    typer.echo(str(to))
+
+
+@app.command("sheet")
+def sheet(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A data set.")],
+    to: Annotated[Path | None, typer.Option(help="Picture to write. Default: OUT/sheet.jpg.")] = None,
+    columns: Annotated[int, typer.Option(min=1, help="Photographs a row.")] = 8,
+    rows: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 6,
+    side: Annotated[int, typer.Option(min=64, max=768, help="Pixels of a photograph.")] = 224,
+    by: Annotated[
+        str, typer.Option(help="ROWS,COLUMNS: kind, tone, severity, device, view, visit, light or patient.")
+    ] = "",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Such photographs alone, as device=dslr; may be repeated.")
+    ] = None,
+    outlines: Annotated[bool, typer.Option("--outlines", help="Draw the true outlines of the lesions.")] = False,
+) -> None:
+    """Lay photographs of a data set side by side, with tone, kinds and MASI below each."""
+    from melascope.cohort.sheet import contact_sheet
+    from melascope.data import ManifestError
+
+    target = to or folder / "sheet.jpg"
+    rows_columns = tuple(word.strip() for word in by.split(",")) if by else None
+    if rows_columns is not None and len(rows_columns) != 2:
+        _usage(f"--by {by}: must be two words with a comma between, such as kind,tone")
+    chosen = dict(word.partition("=")[::2] for word in only or [])
+    try:
+        contact_sheet(
+            folder, target, columns=columns, rows=rows, side=side, by=rows_columns, only=chosen, outlines=outlines
+        )
+    except (ManifestError, ValueError, OSError) as error:
+        _fail(str(error))
+    typer.echo(str(target))
+
+
+@app.command("paint")
+def paint(
+    canvases: Annotated[Path, typer.Argument(metavar="CANVASES", help="Folder of photographs of healthy faces.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the data set.")],
+    each: Annotated[int, typer.Option(min=1, help="Paintings of each photograph.")] = 3,
+    seed: _Seed = 0,
+    kinds: Annotated[str, typer.Option(help="Lesions in turn: mel,fre,sl,caf,ota,hori. Default: as they occur.")] = "",
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
+) -> None:
+    """Grow the same lesions on real photographs of healthy skin that you may use.
+
+    Pigment is laid on as optical density, so that pores, hair and light stay. Only for photographs of people who do
+    not exist or have agreed. Meant for training.
+    """
+    _need_extra()
+    from melascope.cohort.paint import PaintError, paint_canvases
+
+    try:
+        report = paint_canvases(canvases, out, each=each, seed=seed, kinds=_kinds(kinds), jobs=jobs or _cores())
+    except PaintError as error:
+        _fail(str(error))
+    typer.echo(report)
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    return tuple(kind.strip() for kind in text.split(",") if kind.strip())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _need_extra() -> None:
+    missing = [name for name in ("anny", "mitsuba") if find_spec(name) is None]
+    if missing:
+        _usage(f"virtual patients need {' and '.join(missing)}: pip install 'melascope[cohort]'")
+
+
+def _usage(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}.", err=True)
+    raise typer.Exit(2)
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}.", err=True)
+    raise typer.Exit(1)

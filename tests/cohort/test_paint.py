@@ -1,0 +1,82 @@
+"""Lesions grown on a photograph: where they lie, how dark they are, and that all else stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("mitsuba", reason="the extra `cohort` is not installed")
+
+from melascope.cohort.chart import PX_MM, SIDE, face_chart  # noqa: E402
+from melascope.cohort.growth import sample_lesion  # noqa: E402
+from melascope.cohort.paint import PaintError, paint_canvases, paint_photo, to_chart  # noqa: E402
+from melascope.photo.light import to_linear  # noqa: E402
+from melascope.skin.regions import RegionMap  # noqa: E402
+from melascope.vocabulary import FACIAL_SKIN, Lesion, Region, View  # noqa: E402
+
+SCALE = 0.5
+
+
+@pytest.fixture(scope="module")
+def flat_face() -> RegionMap:
+    """A photograph that is the chart itself at half its size: its place on the chart is known exactly."""
+    chart = face_chart()
+    size = round(SIDE * SCALE)
+    codes = cv2.resize(chart.codes, (size, size), interpolation=cv2.INTER_NEAREST)
+    pixels = np.full((size, size, 3), (200, 160, 140), np.uint8)
+    return RegionMap(
+        codes=np.asarray(codes, np.uint8),
+        pixels=pixels,
+        frame=(0, 0, size, size),
+        view=View.FACE,
+        confidence={},
+        visible=frozenset(),
+        faces=1,
+        disease=np.zeros((size, size), np.float32),
+        outline=np.zeros((8, 8), np.uint8),
+    )
+
+
+def test_the_chart_is_found_where_it_is(flat_face: RegionMap) -> None:
+    place = to_chart(flat_face, face_chart())
+    assert place is not None
+    ys, xs = np.nonzero(np.isin(flat_face.codes, FACIAL_SKIN))
+    for axis, pixels in ((0, xs), (1, ys)):
+        true = (pixels + 0.5) / SCALE / PX_MM - SIDE / PX_MM / 2
+        assert np.abs(place[ys, xs, axis] - true).max() < 2.5  # mm
+
+
+def test_pigment_darkens_as_much_as_it_says_and_nothing_else_changes(flat_face: RegionMap) -> None:
+    lesion = sample_lesion(np.random.default_rng(4), Lesion.MELASMA, severity=0.6)
+    painting = paint_photo(flat_face, [lesion], face_chart(), 30.0)
+    assert painting is not None
+    dark = painting.density > 0.05
+    assert dark.sum() > 500
+    red = to_linear(painting.pixels)[..., 0][dark] / to_linear(flat_face.pixels)[..., 0][dark]
+    assert np.median(np.abs(-np.log10(red) - painting.density[dark])) < 0.01
+    assert (painting.pixels[painting.density == 0] == flat_face.pixels[painting.density == 0]).all()
+    assert not painting.density[~np.isin(flat_face.codes, FACIAL_SKIN)].any()
+    assert (painting.kinds[dark] == 3).mean() > 0.9
+
+
+def test_a_face_of_which_little_is_seen_is_left_out(flat_face: RegionMap) -> None:
+    codes = np.where(np.isin(flat_face.codes, [Region.FOREHEAD, Region.NOSE]), flat_face.codes, np.uint8(0))
+    hidden = RegionMap(**{**vars(flat_face), "codes": codes})
+    assert to_chart(hidden, face_chart()) is None
+
+
+def test_folders_that_cannot_serve_are_told(tmp_path: Path) -> None:
+    with pytest.raises(PaintError, match="holds no photograph"):
+        paint_canvases(tmp_path, tmp_path / "out", each=1, seed=0, kinds=(), jobs=1)
+    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
+    with pytest.raises(PaintError, match="'wart' is unknown"):
+        paint_canvases(tmp_path, tmp_path / "out", each=1, seed=0, kinds=("wart",), jobs=1)
+    with pytest.raises(PaintError, match="no whole, healthy face"):
+        paint_canvases(tmp_path, tmp_path / "out", each=1, seed=0, kinds=(), jobs=1)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    with pytest.raises(PaintError, match="is not empty"):
+        paint_canvases(tmp_path, tmp_path / "full", each=1, seed=0, kinds=(), jobs=1)

@@ -1,0 +1,123 @@
+"""Who is drawn: tone bands evenly, heads shared within a cast, visits that run their course."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+
+import pytest
+from pydantic import TypeAdapter
+
+from melascope.cohort.patient import (
+    Cast,
+    Cohort,
+    Patient,
+    PhotoPlan,
+    photo_plans,
+    sample_cast,
+    sample_patient,
+    visits_of,
+)
+from melascope.vocabulary import ITA_BANDS, Lesion, ToneBand
+
+COHORT = Cohort(patients=180, seed=3, visits=4, per_head=10)
+
+
+@pytest.fixture(scope="module")
+def patients() -> list[Patient]:
+    return [sample_patient(COHORT, number) for number in range(COHORT.patients)]
+
+
+def test_tone_bands_occur_alike(patients: list[Patient]) -> None:
+    counts = Counter(patient.band for patient in patients)
+    assert set(counts) == set(ToneBand)
+    assert max(counts.values()) - min(counts.values()) <= 2
+
+
+def test_the_angle_lies_in_its_band(patients: list[Patient]) -> None:
+    for patient in patients:
+        assert next(band for limit, band in ITA_BANDS if patient.ita_deg > limit) == patient.band
+
+
+def test_a_patient_depends_on_seed_and_number_alone() -> None:
+    assert sample_patient(COHORT, 77) == sample_patient(COHORT, 77)
+    assert sample_patient(COHORT, 77) != sample_patient(Cohort(180, 4, visits=4, per_head=10), 77)
+
+
+@pytest.mark.parametrize(
+    ("patients", "per_head", "size", "casts"), [(1, 0, 1, 1), (24, 0, 2, 12), (500, 0, 10, 50), (7, 3, 3, 3)]
+)
+def test_casts_share_heads(patients: int, per_head: int, size: int, casts: int) -> None:
+    cohort = Cohort(patients, per_head=per_head)
+    assert (cohort.cast_size, cohort.casts) == (size, casts)
+    members = [number for cast in range(cohort.casts) for number in cohort.members(cast)]
+    assert members == list(range(patients))
+
+
+def test_members_of_a_cast_share_shots_and_nothing_of_the_skin(patients: list[Patient]) -> None:
+    one, other = patients[10], patients[11]
+    assert one.cast == other.cast == 1
+    assert one.skin != other.skin
+    for a, b in zip(photo_plans(COHORT, one, 2), photo_plans(COHORT, other, 2), strict=True):
+        assert a.shot == b.shot
+        assert a.camera != b.camera
+        assert a.name != b.name
+
+
+def test_every_visit_has_new_light_and_pose(patients: list[Patient]) -> None:
+    shots = [next(photo_plans(COHORT, patients[0], visit)).shot for visit in (1, 2, 3)]
+    assert len({shot.yaw_deg for shot in shots}) == 3
+
+
+def test_treatment_lightens_and_relapse_comes_back() -> None:
+    with_melasma = [
+        (patient, list(visits_of(COHORT, patient)))
+        for patient in (sample_patient(Cohort(120, 3, visits=4, kinds=("mel",)), n) for n in range(120))
+    ]
+    courses = {patient.course for patient, _ in with_melasma}
+    assert courses == {"improving", "stable", "relapsing", "worsening"}
+    for patient, visits in with_melasma:
+        densities = [visit.lesions[0].density for visit in visits]
+        assert densities[0] == patient.lesions[0].density
+        if patient.course == "improving":
+            assert densities == sorted(densities, reverse=True)
+            assert densities[-1] < densities[0]
+        if patient.course == "worsening":
+            assert densities[-1] > densities[0] or densities[0] >= 0.4
+        if patient.course == "relapsing":
+            assert min(densities) < densities[-1]
+
+
+def test_kinds_come_in_turn() -> None:
+    cohort = Cohort(12, kinds=("ota", "fre"))
+    kinds = [sample_patient(cohort, number).lesions[0].kind for number in range(12)]
+    assert Counter(kinds) == {Lesion.NEVUS_OF_OTA: 6, Lesion.FRECKLE: 6}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"patients": 0}, "patients = 0"),
+        ({"patients": 5, "seed": -1}, "seed = -1"),
+        ({"patients": 5, "size_px": 10}, "size_px = 10"),
+        ({"patients": 5, "visits": 0}, "visits = 0"),
+        ({"patients": 5, "kinds": ("wart",)}, "'wart' is unknown"),
+    ],
+)
+def test_nonsense_is_refused(values: dict[str, int], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Cohort(**values)
+    with pytest.raises(ValueError, match="patient 180"):
+        sample_patient(COHORT, 180)
+
+
+def test_everything_survives_json(patients: list[Patient]) -> None:
+    patient = patients[5]
+    for kind, value in (
+        (Patient, patient),
+        (Cast, sample_cast(COHORT, patient.cast)),
+        (PhotoPlan, list(photo_plans(COHORT, patient, 1))[1]),
+    ):
+        written = json.loads(json.dumps(asdict(value)))
+        assert TypeAdapter(kind).validate_python(written) == value
