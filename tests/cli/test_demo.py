@@ -1,44 +1,55 @@
-"""The demo: three samples, a table, a report."""
+"""The demo: virtual patients, a table, their truth beside it, a report."""
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from melascope.cli.app import app
+from melascope.cli.demo import samples
+from melascope.masi import RegionalScore, area_value, masi
 from melascope.record import Analysis
+from melascope.vocabulary import MASI_REGIONS
 from tests.report.synthetic import analyse_drawn
 
+TRUTH = json.loads(samples().joinpath("truth.json").read_text(encoding="utf-8"))
 
-def test_demo_shows_its_samples(tmp_path: Path) -> None:
-    pytest.importorskip("skimage")
+
+def test_demo_shows_its_samples_and_their_truth(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)], obj=analyse_drawn)
     assert result.exit_code == 0, result.output
-    for name in ("astronaut", "cheek-close-up", "rocket"):
-        assert name in result.stdout
-        assert (tmp_path / name / "report.html").is_file()
-    assert f"Open {tmp_path / 'astronaut' / 'report.html'}" in result.stdout
+    assert "measured / true" in result.stdout
+    for name, true in TRUTH.items():
+        stem = Path(name).stem
+        assert stem in result.stdout
+        assert (tmp_path / stem / "report.html").is_file()
+        assert f"/ {true['ita_deg']:.0f}°" in result.stdout
+    assert f"Open {tmp_path / Path(next(iter(TRUTH))).stem / 'report.html'}" in result.stdout
 
 
-def test_demo_shows_a_face_a_close_up_and_a_refusal(tmp_path: Path) -> None:
-    pytest.importorskip("skimage")
+def test_samples_are_small_and_their_totals_follow_from_their_parts() -> None:
+    assert 2 <= len(TRUTH) <= 4
+    for name, true in TRUTH.items():
+        assert len(samples().joinpath(name).read_bytes()) < 200_000
+        if true["masi"] is None:
+            continue
+        scores = {
+            region: RegionalScore(area_value(true["shares"][region.key]), *true["darkness_homogeneity"][region.key])
+            for region in MASI_REGIONS
+        }
+        total = masi(scores)
+        assert total is not None
+        assert abs(total - true["masi"]) < 1e-6
+
+
+def test_every_sample_is_measured(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    shown = {}
-    for name in ("astronaut", "cheek-close-up", "rocket"):
-        record = Analysis.model_validate_json((tmp_path / name / "analysis.json").read_text(encoding="utf-8"))
-        shown[name] = (record.view.value, record.quality.usable, [f.code for f in record.quality.findings])
-    assert shown["astronaut"][:2] == ("face", True)
-    assert shown["cheek-close-up"][:2] == ("close-up", True)
-    assert shown["rocket"] == ("none", False, ["no_skin"])
-
-
-def test_demo_without_scikit_image_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "skimage", None)
-    result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "new")], obj=analyse_drawn)
-    assert result.exit_code == 2
-    assert "pip install melascope[demo]" in result.stderr
-    assert not (tmp_path / "new").exists()
+    for name, true in TRUTH.items():
+        record = Analysis.model_validate_json(
+            (tmp_path / Path(name).stem / "analysis.json").read_text(encoding="utf-8")
+        )
+        assert record.quality.usable
+        assert record.view.value == ("close-up" if true["view"] == "close-up" else "face")

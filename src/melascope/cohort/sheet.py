@@ -144,7 +144,7 @@ def _thumbnail(folder: Path, row: Row, side: int, outlines: bool) -> NDArray[np.
     if outlines and lesion_mask_path(folder, row.photo_id).exists():
         kinds = read_mask(lesion_mask_path(folder, row.photo_id))
         found, _ = cv2.findContours((kinds > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        pixels = np.ascontiguousarray(pixels)
+        pixels = pixels.copy()
         cv2.drawContours(pixels, found, -1, (0, 230, 230), max(1, pixels.shape[0] // 400), cv2.LINE_AA)
     scale = side / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))

@@ -32,6 +32,8 @@ QUARTER: Final = 0.5
 """Side of a closer look for pigment, as a share of the face's frame: about three quarters of the face's width."""
 SURE: Final = 0.5
 """Probability that a place must have among the places of skin."""
+STEADY: Final = 1.1
+"""Standard deviation in pixels of the blur before each look: it evens out what compression and another size change."""
 _FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
 _TYPICAL: Final = {Region.FOREHEAD: 0.55, Region.RIGHT_MALAR: 1.0, Region.LEFT_MALAR: 1.0, Region.CHIN: 0.40}
 """Area of a region relative to the larger malar region on a frontal face (median of the training labels)."""
@@ -162,7 +164,8 @@ def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
     canvas = np.zeros((SIDE, SIDE, 3), np.float32)
-    canvas[top : top + size[1], left : left + size[0]] = cv2.resize(pixels, size, interpolation=flags)
+    seen = cv2.resize(pixels, size, interpolation=flags).astype(np.float32)
+    canvas[top : top + size[1], left : left + size[0]] = cv2.GaussianBlur(seen, (0, 0), STEADY)
     batch = np.stack([canvas, canvas[:, ::-1]]).transpose(0, 3, 1, 2) / 127.5 - 1.0
     one, other = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
     other = other[:, :, ::-1]
