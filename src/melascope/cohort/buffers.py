@@ -1,0 +1,112 @@
+"""What a scene leaves behind once its light is known: everything a skin is laid onto."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Buffers", "Part"]
+
+_HALF: Final = ("skin_share", "on_chart", "cosine", "tilt_x", "tilt_y", "irradiance", "specular", "hair", "other")
+"""Stored as float16: three significant digits are more than an 8-bit picture shows."""
+
+
+class Part(IntEnum):
+    """What a pixel of a scene shows; SKIN lies on the face chart, OTHER_SKIN does not."""
+
+    BACKGROUND = 0
+    SKIN = 1
+    OTHER_SKIN = 2
+    EYE = 3
+    HAIR = 4
+    BROW = 5
+    LASH = 6
+    BEARD = 7
+    WORN = 8
+    GLASSES = 9
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """One scene as arrays (H, W) or (H, W, channels), float32 unless said.
+
+    The picture in linear light is ``skin_share * albedo * irradiance * (1 + tilt_x * slope_x + tilt_y * slope_y)
+    + gloss * specular + tint * hair + other``. A white card at the face that looks into the camera (for telephones: the
+    mean of three cards, one straight and two turned by 45 degrees) has irradiance 1 in all three channels.
+
+    Attributes:
+        part: uint8 codes of `Part`, what most of the pixel shows.
+        skin_share: 0 to 1, share of the pixel that is skin.
+        on_chart: 0 to 1, share of the pixel that is skin on the face chart.
+        chart: (H, W, 2) mm on the chart, of the foremost skin in the pixel; NaN where there is none.
+        mm_per_px: A pixel's side at the skin's distance, mm, across the line of sight; the skin it shows measures
+            ``mm_per_px**2 / cosine``. NaN off the skin.
+        cosine: Of the angle between skin normal and view, 0 to 1; 0 off the skin.
+        irradiance: (H, W, 3), so that albedo times irradiance is radiance; 0 off the skin.
+        tilt_x: Relative change of luminance irradiance by a surface slope of 1 along chart x.
+        tilt_y: The same along chart y.
+        specular: (H, W, 3) highlight of skin of unit gloss, times the skin's share.
+        hair: (H, W, 3) radiance of all hair with reflectance 0.2, times its share.
+        other: (H, W, 3) radiance of eyes, worn things and background, times their share.
+    """
+
+    part: NDArray[np.uint8]
+    skin_share: NDArray[np.float32]
+    on_chart: NDArray[np.float32]
+    chart: NDArray[np.float32]
+    mm_per_px: NDArray[np.float32]
+    cosine: NDArray[np.float32]
+    irradiance: NDArray[np.float32]
+    tilt_x: NDArray[np.float32]
+    tilt_y: NDArray[np.float32]
+    specular: NDArray[np.float32]
+    hair: NDArray[np.float32]
+    other: NDArray[np.float32]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        h, w = self.part.shape
+        return h, w
+
+    def stored(self) -> Buffers:
+        """The buffers as they come back from a file: rounded, so that fresh and reloaded scenes give one picture."""
+        return Buffers(**{name: _widen(_narrow(name, value)) for name, value in self._items()})
+
+    def save(self, path: Path) -> None:
+        """Writes a compressed .npz file; light and shares as float16, chart and scale as float32."""
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file, allow_pickle=False, **{name: _narrow(name, value) for name, value in self._items()}
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Buffers:
+        """Reads what `save` wrote.
+
+        Raises:
+            ValueError: The file lacks an array.
+        """
+        with np.load(path, allow_pickle=False) as file:
+            lacking = [field.name for field in fields(cls) if field.name not in file]
+            if lacking:
+                raise ValueError(
+                    f"{path.name} lacks {', '.join(lacking)}: not a scene of this version; render it again"
+                )
+            return cls(**{field.name: _widen(file[field.name]) for field in fields(cls)})
+
+    def _items(self) -> list[tuple[str, NDArray[Any]]]:
+        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+
+
+def _narrow(name: str, value: NDArray[Any]) -> NDArray[Any]:
+    return np.clip(value, -65000, 65000).astype(np.float16) if name in _HALF else value
+
+
+def _widen(value: NDArray[Any]) -> NDArray[Any]:
+    return value.astype(np.float32) if value.dtype == np.float16 else value
