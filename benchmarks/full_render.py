@@ -4,7 +4,7 @@
 
 A head is lit by a DSLR's ring and by a window; skins of six tones, with melasma, are laid onto its buffers and rendered
 in full with their reflectance as texture, six bounces. Light within the skin (the blur) and gloss are left out of both,
-because Mitsuba's texture has neither. Printed: relative difference of the light of skin that faces the camera, by channel.
+because Mitsuba's texture has neither. Printed: relative difference of the light of skin that faces the camera.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def test_every_command_has_help(name: str) -> None:
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
     code, _, err = run("render", tmp_path / "out")
     assert code == 2
     assert "pip install 'melascope[cohort]'" in err

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("mitsuba", reason="the extra `cohort` is not installed")
 
-from melascope.cohort.chart import PX_MM, SIDE, face_chart  # noqa: E402
-from melascope.cohort.growth import sample_lesion  # noqa: E402
-from melascope.cohort.paint import PaintError, paint_canvases, paint_photo, to_chart  # noqa: E402
-from melascope.photo.light import to_linear  # noqa: E402
-from melascope.skin.regions import RegionMap  # noqa: E402
-from melascope.vocabulary import FACIAL_SKIN, Lesion, Region, View  # noqa: E402
+from melascope.cohort.chart import PX_MM, SIDE, face_chart
+from melascope.cohort.growth import sample_lesion
+from melascope.cohort.paint import PaintError, paint_canvases, paint_photo, to_chart
+from melascope.photo.light import to_linear
+from melascope.skin.regions import RegionMap
+from melascope.vocabulary import FACIAL_SKIN, Lesion, Region, View
 
 SCALE = 0.5
 

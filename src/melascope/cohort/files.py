@@ -34,6 +34,7 @@ from melascope.data.layout import (
 from melascope.data.pixels import MAP_SCALES, write_maps, write_mask
 from melascope.data.rle import Rle, pack
 from melascope.data.voc import write_voc
+from melascope.vocabulary import ITA_BANDS
 
 __all__ = ["RecordError", "read_record", "retake", "write_photo"]
 
@@ -79,7 +80,7 @@ def write_photo(
         "plan": asdict(plan),
         "truth": {
             "ita_deg": face.ita_deg,
-            "tone_band": patient.band.value,
+            "tone_band": next(band for limit, band in ITA_BANDS if face.ita_deg > limit).value,
             "reflectance": face.base_rgb,
             "photo": {"melasma": {**as_json(seen), "totals": asdict(score(seen))}},
             "patient": {"melasma": {**as_json(surface), "totals": asdict(score(surface))}},

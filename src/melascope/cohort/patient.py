@@ -143,7 +143,9 @@ class Patient:
     sex: str
     age_years: float
     band: ToneBand
+    """From which the tone was drawn; the skin that came of it may lie just beyond its border."""
     ita_deg: float
+    """As wished; the truth is what the skin's reflectance has."""
     skin: SkinParameters
     lesions: tuple[LesionParameters, ...]
     hair_rgb: tuple[float, float, float]

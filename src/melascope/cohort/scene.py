@@ -10,8 +10,8 @@ from melascope.cohort.eyes import build_eyes
 from melascope.cohort.head import build_head
 from melascope.cohort.patient import Cast
 from melascope.cohort.shot import Shot
-from melascope.cohort.strands import grow_beard, grow_brows, grow_lashes
 from melascope.cohort.sitter import Sitter
+from melascope.cohort.strands import grow_beard, grow_brows, grow_lashes
 from melascope.cohort.studio import render
 from melascope.cohort.worn import build_worn, grow_hair_under
 

@@ -38,7 +38,9 @@ def label(
 def train(
     weights: Annotated[
         Path | None,
-        typer.Option(help="Where to start: ImageNet MobileNetV2 (torchvision state dict), or a skin.onnx to go on from."),
+        typer.Option(
+            help="Where to start: ImageNet MobileNetV2 (torchvision state dict), or a skin.onnx to go on from."
+        ),
     ] = None,
     rate: Annotated[float, typer.Option(help="Highest learning rate; a third of it to go on from a skin.onnx.")] = 2e-3,
     samples: Annotated[int, typer.Option(help="Views to train on.")] = 60_000,

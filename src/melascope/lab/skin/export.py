@@ -85,6 +85,14 @@ def _write_checked(model: _Probabilities, example: torch.Tensor, path: Path) -> 
         raise RuntimeError(f"ONNX and torch differ by {gap:.2e}; at most {MOST_GAP} is allowed; try another opset")
 
 
+def _origin(recipe: dict[str, Any]) -> str:
+    imagenet = "ImageNet MobileNetV2 (Apache-2.0)"
+    start = recipe.get("start")
+    if start is None or not start["file"].endswith(".onnx"):
+        return imagenet
+    return f"an earlier {start['file']} of this laboratory (sha256 {start['sha256']}), it from {imagenet}"
+
+
 def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], path: Path) -> dict[str, Any]:
     return {
         "name": "skin",
@@ -98,7 +106,7 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
         "disease probability, pigment density (optical density in red)",
         "classes": {str(int(region)): region.key for region in Region},
         "architecture": "MobileNetV2 blocks 0-16 and a light top-down decoder",
-        "initialised_from": "ImageNet MobileNetV2 (Apache-2.0)",
+        "initialised_from": _origin(recipe),
         "data": {
             "faces": "98 generated portraits (CC BY 4.0, tobecwb/facial-features-yolo8x-seg) and 141 official "
             "portraits (largely public domain, voteview/member_photos); persons by hash, two thirds for training",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -179,7 +180,7 @@ def train(
     if saved:
         optimiser.load_state_dict(saved["optimiser"])
     (out / "recipe.json").write_text(
-        json.dumps({**asdict(recipe), "faces": len(faces), "skin": len(close_ups), "start": weights and weights.name})
+        json.dumps({**asdict(recipe), "faces": len(faces), "skin": len(close_ups), "start": _start(weights)})
     )
     stream = Views(faces, close_ups, recipe, start=done)
     loader = iter(DataLoader(stream, batch_size=recipe.batch, num_workers=workers, prefetch_factor=4))
@@ -215,6 +216,13 @@ def train(
             torch.save({**state, "optimiser": optimiser.state_dict()}, partial)
             partial.replace(checkpoint)
     return checkpoint
+
+
+def _start(weights: Path | None) -> dict[str, str] | None:
+    """What a run started from, for the card."""
+    if weights is None:
+        return None
+    return {"file": weights.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()}
 
 
 def _scaled(pixels: Tensor) -> Tensor:
