@@ -10,7 +10,7 @@ BIN  := $(VENV)/bin
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.run ## analyse the built-in photographs
+demo: $(VENV)/.run ## analyse the built-in virtual patients
 	$(BIN)/melascope demo
 
 test: $(VENV)/.dev ## all tests, with coverage
@@ -35,8 +35,8 @@ lab: $(VENV)/.lab ## add the laboratory (torch and its company: several GB)
 lock: $(VENV)/.made ## choose and pin all versions anew
 	$(LOCK) --group tools -o requirements/uv.txt
 	$(LOCK) --group build -o requirements/build.txt
-	$(LOCK) --extra demo -o requirements/run.txt -c requirements/build.txt pyproject.toml
-	$(LOCK) --extra demo --extra cohort --group dev --override requirements/data-only.txt -o requirements/dev.txt \
+	$(LOCK) -o requirements/run.txt -c requirements/build.txt pyproject.toml
+	$(LOCK) --extra cohort --group dev --override requirements/data-only.txt -o requirements/dev.txt \
 		-c requirements/run.txt pyproject.toml
 	$(LOCK) --extra lab -o requirements/lab.txt -c requirements/dev.txt pyproject.toml
 

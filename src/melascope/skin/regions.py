@@ -33,7 +33,8 @@ QUARTER: Final = 0.5
 SURE: Final = 0.5
 """Probability that a place must have among the places of skin."""
 STEADY: Final = 1.1
-"""Standard deviation in pixels of the blur before each look: it evens out what compression and another size change."""
+"""Standard deviation of the blur before a closer look, in the network's pixels: it evens out what compression and
+another size change."""
 _FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
 _TYPICAL: Final = {Region.FOREHEAD: 0.55, Region.RIGHT_MALAR: 1.0, Region.LEFT_MALAR: 1.0, Region.CHIN: 0.40}
 """Area of a region relative to the larger malar region on a frontal face (median of the training labels)."""
@@ -155,8 +156,13 @@ def _shrink(pixels: NDArray[np.uint8], frame: tuple[float, float, float, float],
     return np.ascontiguousarray(part)
 
 
-def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The network's maps (regions + 2, h, w) of a picture, at its own resolution, without the padding."""
+def _look(pixels: NDArray[np.uint8], blur: float = 0.0) -> NDArray[np.float32]:
+    """The network's maps (regions + 2, h, w) of a picture, at its own resolution, without the padding.
+
+    Args:
+        pixels: (H, W, 3).
+        blur: Standard deviation of a blur in the network's pixels.
+    """
     height, width = pixels.shape[:2]
     scale = SIDE / max(height, width)
     # Multiples of four leave equal, even margins on both sides: the mirrored view is the mirror image to the pixel.
@@ -165,7 +171,7 @@ def _look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
     canvas = np.zeros((SIDE, SIDE, 3), np.float32)
     seen = cv2.resize(pixels, size, interpolation=flags).astype(np.float32)
-    canvas[top : top + size[1], left : left + size[0]] = cv2.GaussianBlur(seen, (0, 0), STEADY)
+    canvas[top : top + size[1], left : left + size[0]] = cv2.GaussianBlur(seen, (0, 0), blur) if blur else seen
     batch = np.stack([canvas, canvas[:, ::-1]]).transpose(0, 3, 1, 2) / 127.5 - 1.0
     one, other = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
     other = other[:, :, ::-1]
@@ -191,7 +197,7 @@ def _closely(pixels: NDArray[np.uint8], disease: NDArray[np.float32]) -> NDArray
     for top in (margin[0], height - margin[0] - h):
         for left in (margin[1], width - margin[1] - w):
             part = (slice(top, top + h), slice(left, left + w))
-            seen = _look(np.ascontiguousarray(pixels[part]))[len(Region)]
+            seen = _look(np.ascontiguousarray(pixels[part]), STEADY)[len(Region)]
             total[part] += fade * _logit(cv2.resize(seen, (w, h), interpolation=cv2.INTER_LINEAR))
             weight[part] += fade
     return np.asarray(1.0 / (1.0 + np.exp(-total / weight)), np.float32)
