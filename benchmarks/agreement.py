@@ -89,7 +89,8 @@ def agreement(pairs: Iterable[tuple[float | None, float | None]]) -> tuple[int, 
     error = both[:, 1] - both[:, 0]
     spread = 1.96 * float(error.std(ddof=1))
     mean = float(error.mean())
-    single = icc(both.tolist()).single if both.std() > 0 else float("nan")
+    # Where all are healthy there is nothing to correlate.
+    single = icc(both.tolist()).single if both[:, 0].std() > 0 else float("nan")
     return len(both), mean, mean - spread, mean + spread, float(np.abs(error).mean()), float(single)
 
 
@@ -120,11 +121,12 @@ def table(
         if n < 3:
             lines.append(f"| {name} | {n} | | | | |")
             continue
+        correlation = "" if np.isnan(single) else f"{single:.2f}"
         lines.append(
             f"| {name} | {n} | {mean:+.{digits}f} | {low:+.{digits}f} to {high:+.{digits}f} | {absolute:.{digits}f} "
-            f"| {single:.2f} |"
+            f"| {correlation} |"
         )
-    return "\n".join(lines).replace("-0.00", "0.00").replace("nan", "")
+    return "\n".join(lines)
 
 
 def page(pairs: Sequence[Pair], command: str) -> str:
@@ -135,11 +137,17 @@ def page(pairs: Sequence[Pair], command: str) -> str:
     held = f"{np.mean(inside):.2f}" if inside else "-"
     return f"""# Agreement with the truth of virtual patients
 
-Written by `{command}` with melascope {melascope.__version__}. {len(pairs)} frontal photographs of virtual patients
-(docs/cohort.md); {refused} were refused, {len(total)} gave a total. Errors are measured minus true. The truth is that
-of the picture, over all pigment that was grown on it, because this version of `analyze` names no kinds. No part of the
-measurement was tuned on virtual patients: this is how it does on people it was not made for, who are rendered and not
-real. The 90 % interval of the MASI held the truth in {held} of the photographs.
+Written by `{command}`, melascope {melascope.__version__}.
+{len(pairs)} frontal photographs of [virtual patients](cohort.md): {refused} were refused, {len(total)} gave a total. Errors are
+measured minus true. The truth is that of the picture, over all pigment that was grown on it, because this version of
+`analyze` names no kinds. No part of the measurement was tuned on virtual patients: this is how it does on people it was
+not made for, who are rendered and not real. The 90 % interval of the MASI held the truth in {held} of the photographs.
+
+Read it by row. On light and intermediate skin the total follows the truth; on brown and dark skin it does not: shadow and
+curvature are taken for pigment, and pigment for the skin's own tone. The network has hardly seen such skin
+([figures.md](figures.md)). Darkness comes out one step too low, because the skin around a patch is part of what it is
+compared with. ITA from an ordinary photograph is as uncertain as its interval says: the face is curved, and a telephone
+chooses its own exposure.
 
 ## MASI
 

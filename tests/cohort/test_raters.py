@@ -4,49 +4,41 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
-import pytest
 
 from melascope.cohort.raters import Rater, rate, sample_raters
-from melascope.masi import Agreement, RegionalScore, area_value, icc, masi
+from melascope.masi import Agreement, RegionalScore, icc, masi
 from melascope.vocabulary import MASI_REGIONS, Region
 
 Face = dict[Region, RegionalScore]
 
 
-def faces(count: int, seed: int) -> list[Face]:
-    """Faces whose MASI runs from 0 to about 40, most of them mild."""
-    rng = np.random.default_rng(seed)
-    made = []
-    for _ in range(count):
-        severity = rng.beta(1.1, 2.6)
-        face = {}
-        for region in MASI_REGIONS:
-            share = min(1.0, severity * rng.uniform(0.4, 1.5)) * (0.6 if region is Region.CHIN else 1.0)
-            area = area_value(share if rng.random() > 0.12 else 0.0)
-            darkness = np.clip(4 * (0.25 + 0.75 * severity**0.7) + rng.normal(0, 0.4), 0, 4)
-            homogeneity = np.clip(4 * (0.3 + 0.7 * severity) + rng.normal(0, 0.5), 0, 4)
-            face[region] = RegionalScore(area, float(darkness), float(homogeneity))
-        made.append(face)
-    return made
+def faces() -> list[Face]:
+    """Continuous A, D, H of the 43 patients with melasma of `melascope cohort render --patients 143 --seed 2026`."""
+    stored = json.loads((Path(__file__).parent / "surface_scores.json").read_text(encoding="utf-8"))
+    return [
+        {region: RegionalScore(*score) for region, score in zip(MASI_REGIONS, face, strict=True)} for face in stored
+    ]
 
 
 def totals(made: list[Face], raters: tuple[Rater, ...]) -> np.ndarray:
     return np.array([[masi(rate(face, rater, number)) for rater in raters] for number, face in enumerate(made)], float)
 
 
-@pytest.mark.parametrize("seed", [1, 7])
-def test_three_raters_agree_as_trained_people_do(seed: int) -> None:
-    made = faces(600, seed)
+def test_three_raters_agree_as_trained_people_do() -> None:
+    made = faces()
     true = np.array([masi(face) for face in made], float)
-    assert np.median(true) < 12 and true.max() > 35 and true.min() < 1
-    scored = totals(made, sample_raters(seed))
-    agreement: Agreement = icc(scored)
-    assert 0.75 < agreement.single < 0.87  # Majid et al. 2016: 0.816
-    assert agreement.single_low < agreement.single < agreement.single_high
-    assert abs(float(scored.mean() - true.mean())) < 1.5
-    assert np.corrcoef(scored.mean(axis=1), true)[0, 1] > 0.95
+    found = []
+    for seed in range(12):
+        scored = totals(made, sample_raters(seed))
+        agreement: Agreement = icc(scored)
+        assert agreement.single_low < agreement.single < agreement.single_high
+        assert np.corrcoef(scored.mean(axis=1), true)[0, 1] > 0.9
+        found.append(agreement.single)
+    assert 0.76 < np.mean(found) < 0.86  # Majid et al. 2016: 0.816
+    assert min(found) > 0.65 and max(found) < 0.93
 
 
 def test_one_is_lenient_and_one_is_strict() -> None:
@@ -57,7 +49,7 @@ def test_one_is_lenient_and_one_is_strict() -> None:
 
 
 def test_steps_are_whole_and_in_range() -> None:
-    for face in faces(60, 3):
+    for face in faces():
         for rater in sample_raters(3):
             for score in rate(face, rater, 5).values():
                 assert score.area == int(score.area) and score.darkness == int(score.darkness)
@@ -66,7 +58,7 @@ def test_steps_are_whole_and_in_range() -> None:
 
 
 def test_the_same_look_gives_the_same_score_and_another_one_may_not() -> None:
-    (face,) = faces(1, 8)
+    face = faces()[8]
     rater = sample_raters(7)[0]
     assert sample_raters(7) == sample_raters(7) != sample_raters(8)
     assert rate(face, rater, 1) == rate(face, rater, 1)
@@ -75,7 +67,7 @@ def test_the_same_look_gives_the_same_score_and_another_one_may_not() -> None:
 
 
 def test_healthy_skin_is_seen_as_such_and_hidden_skin_is_not_scored() -> None:
-    (face,) = faces(1, 8)
+    face = faces()[8]
     rater = sample_raters(7)[1]
     healthy = face | {Region.CHIN: RegionalScore(0.2, 3, 3)}
     assert rate(healthy, rater, 1)[Region.CHIN] == RegionalScore(0, 0, 0)

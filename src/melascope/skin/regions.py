@@ -28,6 +28,8 @@ LOOKS: Final = 3
 """Looks at most: the whole photograph, the face, and a small face once more."""
 LANDMARK_SHARE: Final = 0.005
 """Share of a close-up that eyes, brows, lips and nostrils must take for its skin to be placed."""
+LEAST_SIDE: Final = 64
+"""Pixels of a close-up's longer side below which its skin is not placed: right and left cheek look alike there."""
 QUARTER: Final = 0.5
 """Side of a closer look for pigment, as a share of the face's frame: about three quarters of the face's width."""
 SURE: Final = 0.5
@@ -127,7 +129,7 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
     codes, confidence = _decide(probabilities[: len(Region)])
     visible = _visible(codes)
     view = _view(codes, visible)
-    if view is View.CLOSE_UP and not _landmarks(codes):
+    if view is View.CLOSE_UP and (max(height, width) < LEAST_SIDE or not _landmarks(codes)):
         codes[np.isin(codes, FACIAL_SKIN)] = Region.OTHER_SKIN
         visible, confidence = frozenset(), {}
     disease = probabilities[len(Region)]
