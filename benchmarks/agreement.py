@@ -33,6 +33,8 @@ class Pair:
     """One photograph: what is true and what was measured; None where nothing was measured."""
 
     photo: str
+    scene: tuple[str, str]
+    """Head and device: what the light and pose of a frontal photograph depend on."""
     band: str
     device: str
     kinds: tuple[str, ...]
@@ -41,7 +43,7 @@ class Pair:
     inside: bool | None
     """Whether the interval of the measured MASI holds the true one."""
     shares: tuple[tuple[float, float], ...]
-    densities: tuple[tuple[float, float], ...]
+    darknesses: tuple[tuple[float, float], ...]
     verdict: str
 
 
@@ -52,13 +54,13 @@ def compare(task: tuple[str, str]) -> Pair:
     record = json.loads((Path(folder) / "records" / f"{photo_id}.json").read_text(encoding="utf-8"))
     truth = record["truth"]["photo"]["all_pigment"]
     analysis = analyze(Path(folder) / sample.row.file)
-    shares, densities = [], []
+    shares, darknesses = [], []
     for region in MASI_REGIONS:
         measured = getattr(analysis.regions, region.key) if analysis.regions else None
         if region.key in truth and measured is not None and measured.visible:
             shares.append((truth[region.key]["share"], measured.involved_fraction))
             if truth[region.key]["share"] > 0.05 and measured.involved_fraction > 0.05:
-                densities.append((truth[region.key]["darkness"], measured.darkness))
+                darknesses.append((truth[region.key]["darkness"], measured.darkness))
     total = analysis.masi.masi if analysis.masi else None
     true = truth["totals"]["masi"]
     inside = None
@@ -69,6 +71,7 @@ def compare(task: tuple[str, str]) -> Pair:
     tone = analysis.skin_tone
     return Pair(
         photo=photo_id,
+        scene=(sample.row.group, sample.row.device),
         band=str(sample.row.tone_band),
         device=sample.row.device,
         kinds=tuple(str(kind) for kind in sample.row.kinds or ()),
@@ -76,7 +79,7 @@ def compare(task: tuple[str, str]) -> Pair:
         masi=(true, total),
         inside=inside,
         shares=tuple(shares),
-        densities=tuple(densities),
+        darknesses=tuple(darknesses),
         verdict=str(analysis.quality.verdict),
     )
 
@@ -134,20 +137,22 @@ def page(pairs: Sequence[Pair], command: str) -> str:
     refused = sum(p.verdict == "refused" for p in pairs)
     total = [p for p in pairs if p.masi[1] is not None and p.masi[0] is not None]
     inside = [p.inside for p in pairs if p.inside is not None]
+    heads, scenes = len({p.scene[0] for p in pairs}), len({p.scene for p in pairs})
     held = f"{np.mean(inside):.2f}" if inside else "-"
     return f"""# Agreement with the truth of virtual patients
 
 Written by `{command}`, melascope {melascope.__version__}.
-{len(pairs)} frontal photographs of [virtual patients](cohort.md): {refused} were refused, {len(total)} gave a total. Errors are
-measured minus true. The truth is that of the picture, over all pigment that was grown on it, because this version of
-`analyze` names no kinds. No part of the measurement was tuned on virtual patients: this is how it does on people it was
-not made for, who are rendered and not real. The 90 % interval of the MASI held the truth in {held} of the photographs.
+{len(pairs)} frontal photographs of [virtual patients](cohort.md), {heads} heads in {scenes} scenes of light and pose:
+{refused} were refused, {len(total)} gave a total. Patients of one head differ in skin and lesions but share light and
+pose, and the four regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
+minus true. The truth is that of the picture, over all pigment that was grown on it, because this version of `analyze`
+names no kinds. No part of the measurement was tuned on virtual patients: this is how it does on people it was not made
+for, who are rendered and not real. The 90 % interval of the MASI held the truth in {held} of the photographs.
 
-Read it by row. On light and intermediate skin the total follows the truth; on brown and dark skin it does not: shadow and
-curvature are taken for pigment, and pigment for the skin's own tone. The network has hardly seen such skin
-([figures.md](figures.md)). Darkness comes out one step too low, because the skin around a patch is part of what it is
-compared with. ITA from an ordinary photograph is as uncertain as its interval says: the face is curved, and a telephone
-chooses its own exposure.
+Read it by row. On light and intermediate skin the total follows the truth; on brown and dark skin it does not: shadow
+and curvature are taken for pigment, and pigment for the skin's own tone. The network has hardly seen such skin
+([figures.md](figures.md)). Darkness comes out a step too low. ITA of an ordinary photograph is as uncertain as its
+interval says: the face is curved, and a telephone chooses its own exposure.
 
 ## MASI
 
@@ -159,7 +164,7 @@ chooses its own exposure.
 
 ## Darkness of a region in which both see pigment
 
-{table(pairs, lambda p: p.densities, 2)}
+{table(pairs, lambda p: p.darknesses, 2)}
 
 ## ITA, degrees
 
@@ -189,7 +194,9 @@ def main() -> None:
         os.environ["MELASCOPE_THREADS"] = "1"
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
             pairs = list(pool.map(compare, [(str(folder), row.photo_id) for row in rows], chunksize=4))
-    text = page(pairs, f"python -m benchmarks.agreement --photos {given.photos} --seed {given.seed}")
+        about = DataSet.open(folder).about
+    seed = about.generator.get("seed") if about else "unknown"
+    text = page(pairs, f"python -m benchmarks.agreement --photos {given.photos} --seed {seed}")
     print(text)
     if given.page:
         given.page.write_text(text, encoding="utf-8")

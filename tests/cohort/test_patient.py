@@ -101,6 +101,7 @@ def test_kinds_come_in_turn() -> None:
         ({"patients": 0}, "patients = 0"),
         ({"patients": 5, "seed": -1}, "seed = -1"),
         ({"patients": 5, "size_px": 10}, "size_px = 10"),
+        ({"patients": 5, "size_px": 193}, "size_px = 193: must be even"),
         ({"patients": 5, "visits": 0}, "visits = 0"),
         ({"patients": 5, "kinds": ("wart",)}, "'wart' is unknown"),
     ],

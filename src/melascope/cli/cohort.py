@@ -6,9 +6,12 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = ["app"]
 
@@ -22,7 +25,9 @@ def render(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the data set; an unfinished one goes on.")],
     patients: Annotated[int, typer.Option(min=1, help="How many people.")] = 100,
     seed: _Seed = 0,
-    visits: Annotated[int, typer.Option(min=1, help="Visits of each, three months apart, under treatment.")] = 1,
+    visits: Annotated[
+        int, typer.Option(min=1, help="Visits of each, three months apart; melasma gets better, stays, or relapses.")
+    ] = 1,
     photos: Annotated[
         int, typer.Option(min=1, help="Photographs a visit: DSLR from the front, then a telephone, and so on.")
     ] = 2,
@@ -46,16 +51,6 @@ def render(
     Exit code: 0 done, 1 could not be finished, 2 wrong usage, 130 interrupted.
     """
     _need_extra()
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from melascope.cohort.patient import Cohort
     from melascope.cohort.render import CohortError, render_cohort
 
@@ -66,17 +61,8 @@ def render(
         _usage(str(error))
     if out.exists() and not out.is_dir():
         _usage(f"{out} is a file; name a folder")
-    bar = Progress(
-        TextColumn("Rendering"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
     try:
-        with bar:
+        with _bar("Rendering") as bar:
             task = bar.add_task("", total=patients * visits * photos)
             manifest = render_cohort(
                 cohort, out, jobs=jobs or _cores(), maps=maps, advance=lambda count: bar.advance(task, count)
@@ -100,16 +86,25 @@ def again(
     _need_extra()
     import cv2
 
+    from melascope.cohort.camera import encode_jpeg
     from melascope.cohort.files import RecordError, read_record, retake
+    from melascope.data.layout import write_whole
 
     if to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         _usage(f"--to {to}: must end in .png or .jpg")
+    cv2.setNumThreads(1)
     try:
-        photo = retake(read_record(record))
+        known = read_record(record)
+        photo = retake(known)
+        if to.suffix.lower() == ".png":
+            packed = cv2.imencode(".png", photo.pixels[..., ::-1])[1].tobytes()
+        else:
+            packed = encode_jpeg(photo.pixels, known["plan"]["camera"]["jpeg_quality"])
+        write_whole(to, packed)
     except RecordError as error:
         _fail(str(error))
-    if not cv2.imwrite(os.fspath(to), photo.pixels[..., ::-1]):
-        _fail(f"{to} could not be written; name another place")
+    except OSError as error:
+        _fail(f"{to} could not be written ({error.strerror}); name another place")
     typer.echo(str(to))
 
 
@@ -158,16 +153,46 @@ def paint(
     """Grow the same lesions on real photographs of healthy skin that you may use.
 
     Pigment is laid on as optical density, so that pores, hair and light stay. Only for photographs of people who do
-    not exist or have agreed. Meant for training.
+    not exist or have agreed, one of each. A photograph that shows pigment already is left out. Meant for training.
     """
     _need_extra()
     from melascope.cohort.paint import PaintError, paint_canvases
 
     try:
-        report = paint_canvases(canvases, out, each=each, seed=seed, kinds=_kinds(kinds), jobs=jobs or _cores())
+        with _bar("Painting") as bar:
+            task = bar.add_task("", total=None)
+            report = paint_canvases(
+                canvases,
+                out,
+                each=each,
+                seed=seed,
+                kinds=_kinds(kinds),
+                jobs=jobs or _cores(),
+                advance=lambda: bar.advance(task),
+            )
     except PaintError as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or out}: {error.strerror}; free the disk or name another folder")
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted: {out} holds no data set yet; remove it and start again.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
     typer.echo(report)
+
+
+def _bar(what: str) -> Progress:
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn(what),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
 
 
 def _kinds(text: str) -> tuple[str, ...]:

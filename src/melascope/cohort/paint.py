@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import signal
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -42,6 +44,7 @@ from melascope.data.layout import (
     write_whole,
 )
 from melascope.data.pixels import write_maps, write_mask
+from melascope.lesions.outline import FACE_MM
 from melascope.photo.light import to_linear, to_srgb
 from melascope.photo.photograph import PhotoRefused
 from melascope.photo.reading import read_photo
@@ -51,7 +54,8 @@ from melascope.vocabulary import FACIAL_SKIN, Lesion, Region, Severity, ToneBand
 
 __all__ = ["PaintError", "Painting", "paint_canvases", "paint_photo", "to_chart"]
 
-FACE_MM: Final = 140.0
+MOST_PIGMENT: Final = 0.05
+"""Share of the facial skin that may be called pigment disease before anything is painted."""
 _ANCHORS: Final = (
     Region.FOREHEAD,
     Region.RIGHT_MALAR,
@@ -146,19 +150,31 @@ def paint_photo(
         covered = read(grown.cover)
         kinds[(covered >= EDGE) & (covered >= cover) & bare] = KIND_CODES[Lesion(lesion.kind)]
         cover = np.maximum(cover, covered)
-    light = to_linear(regions.pixels) * _transmission(shallow * inside, deep * inside, ita_deg)
+    transmission = _transmission(shallow * inside, deep * inside, ita_deg)
+    light = to_linear(regions.pixels) * transmission
     mm = FACE_MM / regions.face_px
     return Painting(
         pixels=to_srgb(np.asarray(light, np.float32)),
         regions=regions.codes,
         kinds=kinds,
-        density=np.asarray((shallow + deep) * inside, np.float32),
+        density=np.asarray(-np.log10(transmission[..., 0]), np.float32),  # what is reached, not what was wished
         mm2_per_px=np.full(shape, mm * mm, np.float32),
     )
 
 
-def paint_canvases(canvases: Path, out: Path, *, each: int, seed: int, kinds: tuple[str, ...], jobs: int) -> str:
+def paint_canvases(
+    canvases: Path,
+    out: Path,
+    *,
+    each: int,
+    seed: int,
+    kinds: tuple[str, ...],
+    jobs: int,
+    advance: Callable[[], None] = lambda: None,
+) -> str:
     """Paints every photograph of a folder `each` times into a data set; returns a sentence on what was done.
+
+    Each photograph counts as a person: with several of one person, splits by `patient` are not by person.
 
     Raises:
         PaintError: No photograph, a kind that does not exist, or a folder that holds something else.
@@ -169,13 +185,20 @@ def paint_canvases(canvases: Path, out: Path, *, each: int, seed: int, kinds: tu
     for kind in kinds:
         if kind not in tuple(Lesion):
             raise PaintError(f"kind {kind!r} is unknown: choose from {', '.join(Lesion)}")
+    if seed < 0:
+        raise PaintError(f"seed = {seed}: must not be negative")
+    if out.exists() and not out.is_dir():
+        raise PaintError(f"{out} is a file: name a folder")
     if out.exists() and any(out.iterdir()):
         raise PaintError(f"{out} is not empty: name another folder, or remove it")
     out.mkdir(parents=True, exist_ok=True)
-    tasks = [(photo, out, each, seed, kinds) for photo in photos]
+    tasks = [(number, photo, out, each, seed, kinds) for number, photo in enumerate(photos)]
+    done = []
     try:
-        with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-            done = list(pool.map(_paint_one, tasks))
+        with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=_begin) as pool:
+            for some in pool.map(_paint_one, tasks):
+                done.append(some)
+                advance()
     except BrokenProcessPool:
         raise PaintError("a worker process died (out of memory?): remove the folder and use fewer --jobs") from None
     rows = [row for some in done for row in some]
@@ -192,22 +215,28 @@ def paint_canvases(canvases: Path, out: Path, *, each: int, seed: int, kinds: tu
     )
     write_about(about, out / ABOUT)
     skipped = sum(not some for some in done)
-    left = f"; {skipped} without a whole, evenly lit face were left out" if skipped else ""
+    left = f"; {skipped} without a whole, healthy face were left out" if skipped else ""
     return f"{len(rows)} paintings of {len(photos) - skipped} photographs in {out}{left}"
 
 
-def _paint_one(task: tuple[Path, Path, int, int, tuple[str, ...]]) -> list[dict[str, Any]]:
-    path, out, each, seed, kinds = task
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["MELASCOPE_THREADS"] = "1"
+    cv2.setNumThreads(1)
+
+
+def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[dict[str, Any]]:
+    number, path, out, each, seed, kinds = task
     try:
         pixels = read_photo(path).pixels
     except (PhotoRefused, OSError):
         return []
     regions = find_regions(pixels)
     tone = measure_tone(regions.pixels, regions.codes, None) if regions.view is View.FACE else None
-    if tone is None:
+    if tone is None or float((regions.disease[np.isin(regions.codes, FACIAL_SKIN)] > 0.5).mean()) > MOST_PIGMENT:
         return []
     digest = hashlib.sha256(pixels.tobytes()).digest()
-    patient = f"{path.stem}-{digest.hex()[:8]}"
+    patient = f"canvas{number:05d}-{digest.hex()[:8]}"
     chart, rows = face_chart(), []
     for index in range(each):
         rng = np.random.default_rng((seed, int.from_bytes(digest[:6]), index))

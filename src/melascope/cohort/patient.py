@@ -84,6 +84,8 @@ class Cohort:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} = {value}: must lie between {low} and {high}")
+        if self.size_px % 2:
+            raise ValueError(f"size_px = {self.size_px}: must be even")
         for kind in self.kinds:
             if kind not in tuple(Lesion):
                 raise ValueError(f"kind {kind!r} is unknown: choose from {', '.join(Lesion)}")
@@ -127,7 +129,7 @@ class Visit:
     months: float
     """Since the first visit."""
     response: float
-    """1: all pigment would be gone by now; 0: as at first; below 0: worse (see `growth.progress`)."""
+    """1: as strongly as treatment works; 0: as at first; below 0: worse (see `growth.progress`)."""
     skin: SkinParameters
     """Of the day: other papules, other make-up, a little more or less flushed."""
     lesions: tuple[LesionParameters, ...]

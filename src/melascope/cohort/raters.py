@@ -1,8 +1,8 @@
 """Simulated raters: persons who look at a face and write MASI steps, each with a bias, a scatter and habits.
 
-Their habits are tuned so that the MASI totals of three of them have an inter-rater ICC(2,1) of about 0.8 over a cohort's
-patients with melasma, as trained dermatologists reach (Majid et al. 2016: 0.816). Over a cohort with its healthy
-patients, on whom all agree, it is higher.
+Their habits are tuned so that the MASI totals of three of them have an inter-rater ICC(2,1) of about 0.8 over the
+patients with melasma of a cohort, as trained dermatologists reach (Majid et al. 2016: 0.816). Over a cohort with its
+healthy patients, on whom all agree, it is higher.
 """
 
 from __future__ import annotations

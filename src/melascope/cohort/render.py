@@ -7,35 +7,30 @@ record is written last and each file whole or not at all, so that a run that was
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 import melascope
-from melascope.cohort.patient import Cohort, Patient, photo_plans, sample_cast, sample_patient, visits_of
+from melascope.cohort.patient import Cohort, photo_plans, sample_cast, sample_patient, visits_of
 from melascope.data.about import About, read_about, write_about
 from melascope.data.layout import ABOUT, record_path
 
-__all__ = ["CohortError", "Renderer", "photo_names", "render_cohort"]
+__all__ = ["CohortError", "Renderer", "render_cohort"]
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class CohortError(Exception):
     """A cohort cannot be rendered; the message says why and the way out."""
-
-
-def photo_names(cohort: Cohort) -> Iterator[tuple[Patient, int, str]]:
-    """(patient, visit, photograph's name) of the whole cohort, in order."""
-    for number in range(cohort.patients):
-        patient = sample_patient(cohort, number)
-        for visit in range(1, cohort.visits + 1):
-            for plan in photo_plans(cohort, patient, visit):
-                yield patient, visit, plan.name
 
 
 def render_cohort(
@@ -59,8 +54,10 @@ def render_cohort(
         The manifest.
 
     Raises:
-        CohortError: The folder holds another cohort, a worker died, or a library of the extra `cohort` is missing.
+        CohortError: The folder holds another cohort, a worker died, or a record cannot be read.
+        ModuleNotFoundError: The extra `cohort` is not installed.
     """
+    from melascope.cohort.files import RecordError
     from melascope.cohort.tables import write_tables
 
     about = _about(cohort, maps)
@@ -77,7 +74,10 @@ def render_cohort(
         _run(cohort, out, tasks, jobs, maps, advance)
     for part in out.rglob(".*.part"):  # what a killed run was writing
         part.unlink()
-    return write_tables(cohort, out)
+    try:
+        return write_tables(cohort, out)
+    except RecordError as error:
+        raise CohortError(f"{error}; remove that record and run the same command again") from None
 
 
 class Renderer:
@@ -128,8 +128,15 @@ def _about(cohort: Cohort, maps: bool) -> About:
         made_by=f"melascope {melascope.__version__}",
         licence="CC0-1.0",
         notes="People who do not exist. Research software, not a medical device.",
-        generator={**asdict(cohort), "kinds": list(cohort.kinds), "maps": maps},
+        generator={**asdict(cohort), "kinds": list(cohort.kinds), "maps": maps, "made_with": _tools()},
     )
+
+
+def _tools() -> dict[str, str]:
+    """What the bytes of a photograph depend on besides the parameters."""
+    from melascope.cohort.matter import variant
+
+    return {"variant": variant(), **{name: version(name) for name in ("mitsuba", "anny", "numpy")}}
 
 
 def _claim(out: Path, about: About) -> None:
@@ -149,7 +156,7 @@ def _claim(out: Path, about: About) -> None:
             told = ", ".join(f"{key} {there.generator.get(key)!r}" for key in differing)
             raise CohortError(f"{out} holds another cohort ({told}): ask for the same, or name another folder")
         return
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and any(not path.name.endswith(".part") for path in out.iterdir()):
         raise CohortError(f"{out} is not empty and holds no cohort: name another folder")
     out.mkdir(parents=True, exist_ok=True)
     write_about(about, path)
@@ -159,7 +166,7 @@ def _run(
     cohort: Cohort, out: Path, tasks: list[tuple[int, int]], jobs: int, maps: bool, advance: Callable[[int], None]
 ) -> None:
     context = get_context("spawn")
-    done = context.Value("q", 0)
+    done, stop = context.Value("q", 0), context.Event()
     told = 0
 
     def tell() -> None:
@@ -172,7 +179,7 @@ def _run(
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers when they start
     try:
         with ProcessPoolExecutor(
-            min(jobs, len(tasks)), mp_context=context, initializer=_begin, initargs=(cohort, out, maps, done)
+            min(jobs, len(tasks)), mp_context=context, initializer=_begin, initargs=(cohort, out, maps, done, stop)
         ) as pool:
             waiting: set[Future[None]] = {pool.submit(_work, *task) for task in tasks}
             try:
@@ -182,6 +189,7 @@ def _run(
                         future.result()
                     tell()
             except BaseException:
+                stop.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
     except BrokenProcessPool:
@@ -199,14 +207,24 @@ def _run(
 
 _renderer: Renderer | None = None
 _done: Any = None
+_stop: Any = None
 
 
-def _begin(cohort: Cohort, out: Path, maps: bool, done: Any) -> None:
+def _begin(cohort: Cohort, out: Path, maps: bool, done: Any, stop: Any) -> None:
     import cv2
 
-    global _renderer, _done
+    global _renderer, _done, _stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     cv2.setNumThreads(1)
-    _renderer, _done = Renderer(cohort, out, maps), done
+    _renderer, _done, _stop = Renderer(cohort, out, maps), done, stop
+
+
+def _end_with(parent: int) -> None:
+    """Ends this worker when its parent is gone, killed perhaps: a second run must not meet the first one's workers."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def _work(cast: int, visit: int) -> None:
@@ -214,3 +232,5 @@ def _work(cast: int, visit: int) -> None:
     for _ in _renderer(cast, visit):
         with _done.get_lock():
             _done.value += 1
+        if _stop.is_set():
+            return

@@ -52,7 +52,7 @@ def contact_sheet(
         columns: Photographs a row; with `by`: columns at most.
         rows: Rows at most.
         side: Pixels of a photograph.
-        by: What rows and columns stand for, of `SORTS`: one photograph for each pair, the first there is.
+        by: What rows and columns stand for, of `SORTS`: one photograph for each pair, of a new patient if there is one.
         only: Photographs with these values alone, by `SORTS`.
         outlines: Whether true lesions are outlined.
 
@@ -63,6 +63,8 @@ def contact_sheet(
     for word in (*(by or ()), *(only or {})):
         if word not in SORTS:
             raise ValueError(f"{word!r} is nothing to sort by: choose from {', '.join(SORTS)}")
+    if to.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
+        raise ValueError(f"{to} could not be written: its ending must be .jpg or .png")
     photos = [
         row
         for row in DataSet.open(folder).manifest.rows
@@ -89,7 +91,7 @@ def contact_sheet(
             _write(sheet, _caption(row), (x + 2, y + side + 12), 0.36)
     quality = [cv2.IMWRITE_JPEG_QUALITY, 88] if to.suffix.lower() in {".jpg", ".jpeg"} else []
     if not cv2.imwrite(str(to), sheet[..., ::-1], quality):
-        raise ValueError(f"{to} could not be written: its ending must be .jpg or .png and its folder exist")
+        raise ValueError(f"{to} could not be written: its folder must exist")
 
 
 def _in_turn(photos: list[Row], rows: int, columns: int) -> tuple[list[list[Row | None]], list[str], list[str]]:
@@ -119,13 +121,13 @@ def _crossed(
 def _order(photos: list[Row], word: str) -> list[str]:
     present = {value for row in photos for value in _values(row, word)}
     known = [value for value in SORTS[word] if value in present]
-    return known or sorted(present)
+    return known or sorted(present, key=lambda value: (len(value), value) if value.isdigit() else (0, value))
 
 
 def _values(row: Row, word: str) -> tuple[str, ...]:
     match word:
         case "kind":
-            return tuple(kind.value for kind in row.kinds) if row.kinds else ("none",)
+            return () if row.kinds is None else tuple(kind.value for kind in row.kinds) or ("none",)
         case "tone":
             return (row.tone_band.value,) if row.tone_band else ()
         case "severity":
