@@ -144,7 +144,7 @@ def page(pairs: Sequence[Pair], command: str) -> str:
 Written by `{command}`, melascope {melascope.__version__}.
 {len(pairs)} frontal photographs of [virtual patients](cohort.md), {heads} heads in {scenes} scenes of light and pose:
 {refused} were refused, {len(total)} gave a total. Patients of one head differ in skin and lesions but share light and
-pose, and the four regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
+pose, and the regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
 minus true. The truth is that of the picture, over all pigment that was grown on it, because this version of `analyze`
 names no kinds. No part of the measurement was tuned on virtual patients: this is how it does on people it was not made
 for, who are rendered and not real. The 90 % interval of the MASI held the truth in {held} of the photographs.

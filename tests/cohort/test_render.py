@@ -70,6 +70,13 @@ def test_everything_is_written_and_passes_the_check(folder: Path) -> None:
         assert len(list(csv.DictReader(file))) == 2 * 3
 
 
+def test_every_column_is_documented(folder: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    pages = (docs / "cohort.md").read_text(encoding="utf-8") + (docs / "dataset.md").read_text(encoding="utf-8")
+    for column in DataSet.open(folder).manifest.rows[0].extra:
+        assert f"`{column}`" in pages, column
+
+
 def test_the_manifest_follows_from_the_maps(folder: Path) -> None:
     """MASI from the written masks and maps, to what their rounding allows; from the record, to 1e-6."""
     seen = 0
