@@ -54,7 +54,7 @@ def floor(out: Path) -> float:
     began = time.perf_counter()
     for path in files:
         image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        cv2.imencode(path.suffix, image, [cv2.IMWRITE_PNG_COMPRESSION, 2])
+        cv2.imencode(path.suffix, image, [cv2.IMWRITE_PNG_COMPRESSION, 2] if path.suffix == ".png" else [])
     return time.perf_counter() - began
 
 
