@@ -74,12 +74,12 @@ $(VENV)/.made: $(filter .tools/bin/uv,$(UV))
 	$(UV) venv --quiet --python "$(PYTHON)" $(VENV)
 	@touch $@
 
-# Requirements are pinned by hash; the project itself is installed in place, without looking at its dependencies again.
+# Requirements are complete and pinned by hash; the project itself is installed in place. Nothing is looked up again.
 $(VENV)/.run $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made requirements/%.txt requirements/build.txt pyproject.toml
-	$(INSTALL) --require-hashes -r requirements/build.txt -r requirements/$*.txt
+	$(INSTALL) --no-deps --require-hashes -r requirements/build.txt -r requirements/$*.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.dev requirements/lab.txt
-	$(INSTALL) --require-hashes -r requirements/lab.txt
+	$(INSTALL) --no-deps --require-hashes -r requirements/lab.txt
 	@touch $@
