@@ -231,7 +231,7 @@ def test_mixed_melasma_has_a_map_of_depth() -> None:
     depth = np.asarray(grow(replace(parameters, depth=0.45), face()).dermal_share)
 
     assert depth.shape == (512, 512)
-    assert float(depth.mean()) == pytest.approx(0.45, abs=0.03) and float(depth.std()) > 0.08
+    assert float(depth.mean()) == pytest.approx(0.45, abs=0.03) and float(depth.std()) > 0.05
 
 
 @pytest.mark.parametrize("kind", KINDS)
