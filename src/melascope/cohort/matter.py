@@ -41,6 +41,8 @@ _SKIN_ALPHA: Final = 0.32
 _HAIR_ALPHA: Final = 0.28
 _HAIR_SHEEN: Final = 3.0
 """Hair is multiplied by its colour / 0.2 later, highlight and all: this makes it right on dark hair."""
+LEAST_LLVM: Final = (19,)
+"""Older versions of LLVM end the process when they meet a whole scene (15 does, seen; 19 does not)."""
 _GROWTH: Final = 1.3
 """Numbers of hairs and faces are rounded up to powers of this."""
 
@@ -59,7 +61,7 @@ def mitsuba(name: str = "mitsuba") -> Any:
 
 @cache
 def variant() -> str:
-    """Name of the Mitsuba variant in use: "llvm_ad_rgb" if it renders a test picture, else "scalar_rgb"."""
+    """Name of the Mitsuba variant in use: "llvm_ad_rgb" with an LLVM that serves, else the slower "scalar_rgb"."""
     dr = mitsuba("drjit")
     mi = mitsuba()
 
@@ -69,6 +71,8 @@ def variant() -> str:
             continue
         try:
             mi.set_variant(name)
+            if name.startswith("llvm") and dr.detail.llvm_version() < LEAST_LLVM:
+                continue
             dr.set_thread_count(1)
             film = {"type": "hdrfilm", "width": 2, "height": 2, "rfilter": {"type": "box"}}
             world = {"type": "scene", "sky": {"type": "constant"}, "camera": {"type": "perspective", "film": film}}
