@@ -36,6 +36,9 @@ def flat_face() -> RegionMap:
         visible=frozenset(),
         faces=1,
         disease=np.zeros((size, size), np.float32),
+        density=np.zeros((size, size), np.float32),
+        kinds=np.zeros((7, 8, 8), np.float32),
+        depth=np.zeros((8, 8), np.float32),
         outline=np.zeros((8, 8), np.uint8),
     )
 

@@ -14,8 +14,9 @@ from melascope.vocabulary import SKIN, Region
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 pytest.importorskip("torchvision", reason="torchvision is not installed: `make lab` adds it")
 
-from melascope.lab.skin.network import CLASSES, SkinNetwork, load_imagenet, renormalise  # noqa: E402
+from melascope.lab.skin.network import CLASSES, KINDS, MAPS, SkinNetwork, load_imagenet, renormalise  # noqa: E402
 from melascope.lab.skin.train import loss_of  # noqa: E402
+from melascope.lab.skin.views import LOOK_ALIKE, UNKNOWN  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -30,8 +31,8 @@ def network() -> SkinNetwork:
 def test_maps_have_half_the_side(network: SkinNetwork, count: int, side: int) -> None:
     with torch.no_grad():
         maps = network(torch.zeros(count, 3, side, side))
-    assert maps.shape == (count, 19, side // 2, side // 2)
-    assert CLASSES + 2 == 19
+    assert maps.shape == (count, 27, side // 2, side // 2)
+    assert MAPS == 27
 
 
 def test_the_first_blocks_stay_frozen(network: SkinNetwork) -> None:
@@ -95,7 +96,7 @@ def slow_pigment(outputs: np.ndarray, labels: np.ndarray, pigment: np.ndarray) -
         label = int(labels[n, y, x])
         if label == IGNORE:
             continue
-        cover, density, told = (float(v) for v in pigment[n, :, y, x])
+        cover, density, told = (float(v) for v in pigment[n, :3, y, x])
         target = min(1.0, max(0.0, 2 * (cover - 0.25)))
         disease = 1 / (1 + math.exp(-float(outputs[n, CLASSES, y, x])))
         weight = told * (1.0 if label in SKIN else 0.1)
@@ -105,13 +106,34 @@ def slow_pigment(outputs: np.ndarray, labels: np.ndarray, pigment: np.ndarray) -
     return entropy / max(mass, 1.0), error / max(mass, 1.0)
 
 
+def slow_kinds(outputs: np.ndarray, labels: np.ndarray, pigment: np.ndarray) -> tuple[float, float]:
+    """Weighted mean of the cross-entropy of named marks, and mean of that of the depth of pigment, likewise."""
+    rarity = (3.0, 5.0, 1.0, 2.0, 1.0, 3.0, 5.0)  # small lesions have few pixels
+    which, below, mass, deep = 0.0, 0.0, 0.0, 0.0
+    for n, y, x in np.ndindex(labels.shape):
+        cover, _, told, kind, depth = (float(v) for v in pigment[n, :, y, x])
+        if 0 < kind < UNKNOWN and int(labels[n, y, x]) != IGNORE:
+            odds = [math.exp(float(v)) for v in outputs[n, CLASSES + 2 : CLASSES + 2 + KINDS, y, x]]
+            weight = rarity[int(kind) - 1]
+            which += weight * -math.log(odds[int(kind) - 1] / sum(odds))
+            mass += weight
+        if cover >= 0.5 and kind != LOOK_ALIKE and int(labels[n, y, x]) != IGNORE:
+            share = 1 / (1 + math.exp(-float(outputs[n, MAPS - 1, y, x])))
+            below += told * -(depth * math.log(share) + (1 - depth) * math.log(1 - share))
+            deep += told
+    return which / max(mass, 1.0), below / max(deep, 1.0)
+
+
 def tiny(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    outputs = rng.normal(0, 2, (2, CLASSES + 2, 6, 7)).astype(np.float32)
+    outputs = rng.normal(0, 2, (2, MAPS, 6, 7)).astype(np.float32)
     labels = rng.choice([*Region, SOME_SKIN, IGNORE], (2, 6, 7)).astype(np.uint8)
     labels[0, 0, :4] = SOME_SKIN, IGNORE, Region.NECK, Region.BACKGROUND
     told = rng.choice([0.0, 0.5, 1.0], (2, 1, 6, 7))
-    pigment = np.concatenate([rng.uniform(0, 1, (2, 1, 6, 7)), rng.uniform(0, 0.3, (2, 1, 6, 7)), told], axis=1)
+    kinds = rng.choice([0, 1, 2, 3, 4, 5, 6, LOOK_ALIKE, UNKNOWN], (2, 1, 6, 7))
+    depth = rng.uniform(0, 1, (2, 1, 6, 7))
+    pigment = [rng.uniform(0, 1, (2, 1, 6, 7)), rng.uniform(0, 0.3, (2, 1, 6, 7)), told, kinds, depth]
+    pigment = np.concatenate(pigment, axis=1)
     return outputs, labels, pigment.astype(np.float32)
 
 
@@ -121,23 +143,32 @@ def loss(outputs: np.ndarray, labels: np.ndarray, pigment: np.ndarray) -> float:
 
 def balance() -> tuple[float, float]:
     """Factors of the cross-entropy and of the density's error, read off a single pixel: they are a matter of tuning."""
-    labels, pigment = np.full((1, 1, 1), Region.CHIN, np.uint8), np.array([0.0, 0.0, 1.0], np.float32)
-    outputs = np.zeros((1, CLASSES + 2, 1, 1), np.float32)
+    labels, pigment = np.full((1, 1, 1), Region.CHIN, np.uint8), np.array([0.0, 0.0, 1.0, 0.0, 0.0], np.float32)
+    outputs = np.zeros((1, MAPS, 1, 1), np.float32)
     outputs[:, Region.CHIN] = 50.0
-    entropy = loss(outputs, labels, pigment.reshape(1, 3, 1, 1)) / math.log(2)
+    entropy = loss(outputs, labels, pigment.reshape(1, 5, 1, 1)) / math.log(2)
     outputs[:, CLASSES], outputs[:, CLASSES + 1] = -50.0, 1.0
-    return entropy, loss(outputs, labels, pigment.reshape(1, 3, 1, 1))
+    return entropy, loss(outputs, labels, pigment.reshape(1, 5, 1, 1))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_loss_is_what_it_says(seed: int) -> None:
     outputs, labels, pigment = tiny(seed)
-    untold = pigment * np.array([1, 1, 0], np.float32).reshape(1, 3, 1, 1)
+    untold = pigment * np.array([1, 1, 0, 0, 0], np.float32).reshape(1, 5, 1, 1)
     regions = slow_regions(outputs, labels)
     assert loss(outputs, labels, untold) == pytest.approx(regions, rel=1e-4)
     (a, b), (entropy, error) = balance(), slow_pigment(outputs, labels, pigment)
     assert min(a, b, entropy, error) > 0.1
-    assert loss(outputs, labels, pigment) == pytest.approx(regions + a * entropy + b * error, rel=1e-4)
+    unnamed = pigment * np.array([1, 1, 1, 0, 0], np.float32).reshape(1, 5, 1, 1)
+    unnamed[:, 3] = LOOK_ALIKE  # neither a name that is asked for elsewhere nor pigment with a depth
+    named = outputs.copy()
+    named[:, CLASSES + 2 :] = 0.0
+    named[:, CLASSES + 1 + LOOK_ALIKE] = 60.0
+    assert loss(named, labels, unnamed) == pytest.approx(regions + a * entropy + b * error, rel=1e-4)
+    which, below = slow_kinds(outputs, labels, pigment)
+    assert min(which, below) > 0.1
+    rest = loss(outputs, labels, pigment) - regions - a * entropy - b * error
+    assert rest == pytest.approx(0.3 * which + 0.2 * below, rel=1e-3)
 
 
 def test_pixels_to_ignore_do_not_count() -> None:
@@ -151,13 +182,13 @@ def test_pixels_to_ignore_do_not_count() -> None:
 
 
 def test_some_skin_asks_for_skin_of_any_place() -> None:
-    labels, pigment = np.full((1, 2, 2), SOME_SKIN, np.uint8), np.zeros((1, 3, 2, 2), np.float32)
+    labels, pigment = np.full((1, 2, 2), SOME_SKIN, np.uint8), np.zeros((1, 5, 2, 2), np.float32)
     for region in Region:
-        outputs = np.zeros((1, CLASSES + 2, 2, 2), np.float32)
+        outputs = np.zeros((1, MAPS, 2, 2), np.float32)
         outputs[:, region] = 20.0
         found = loss(outputs, labels, pigment)
         assert found < 1e-4 if region in SKIN else found > 5, region
-    even = np.zeros((1, CLASSES + 2, 2, 2), np.float32)
+    even = np.zeros((1, MAPS, 2, 2), np.float32)
     assert loss(even, labels, pigment) == pytest.approx(-0.7 * math.log(len(SKIN) / CLASSES), rel=1e-5)
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from melascope.lab.skin.paint import NOTHING, Paint, add, density, look_alikes, sample
+from melascope.cohort.paint import transmission
+from melascope.lab.skin.paint import MOST, NOTHING, Paint, add, density, lay, look_alikes, sample
 
 SIDE, FACE = 160, 140.0
 SKIN = np.zeros((SIDE, SIDE), bool)
@@ -40,6 +41,21 @@ def test_layers_of_pigment_add_up() -> None:
     half, whole = np.full((2, 2), 0.1, np.float32), np.full((2, 2), 0.2, np.float32)
     assert add(add(light, half), half) == pytest.approx(add(light, whole), rel=1e-5)
     assert add(light, 0 * half) == pytest.approx(light)
+
+
+@pytest.mark.parametrize("ita", [-50.0, 10.0, 50.0])
+@pytest.mark.parametrize("depth", [0.0, 0.5, 1.0])
+def test_spectral_pigment_is_the_skins_optics(ita: float, depth: float) -> None:
+    """Pixel by pixel: light x the transmission of that much pigment in skin of that tone."""
+    rng = np.random.default_rng(1)
+    light = rng.uniform(0, 1, (3, 4, 3)).astype(np.float32)
+    amount = rng.uniform(0, MOST, (3, 4)).astype(np.float32)
+    seen, reached = lay(light, amount, depth, ita + 3.0)  # the tone counts to the nearest ten degrees
+    for row, column in np.ndindex(amount.shape):
+        wished = amount[row : row + 1, column]
+        through = transmission(wished * (1 - depth), wished * depth, ita)[0]
+        assert seen[row, column] == pytest.approx(light[row, column] * through, rel=0.02)
+        assert reached[row, column] == pytest.approx(-np.log10(through[0]), rel=0.02, abs=1e-3)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -97,8 +113,10 @@ def test_look_alikes_are_replayable_and_leave_most_views_alone_in_part() -> None
     light = np.full((SIDE, SIDE, 3), 0.4, np.float32)
     changed = 0
     for seed in range(20):
-        seen = look_alikes(light, SKIN, FACE, np.random.default_rng(seed))
-        assert (seen == look_alikes(light, SKIN, FACE, np.random.default_rng(seed))).all()
+        seen, marks = look_alikes(light, SKIN, FACE, np.random.default_rng(seed))
+        assert (seen == look_alikes(light, SKIN, FACE, np.random.default_rng(seed))[0]).all()
+        assert not marks[~SKIN].any()
+        assert not marks[(seen == light).all(axis=2)].any()
         assert seen.dtype == np.float32
         assert np.isfinite(seen).all()
         assert seen.min() > 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from melascope.lab.skin.faces import TruePigment
 from melascope.lab.skin.paint import NOTHING, Paint
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
 from melascope.lab.skin.views import SIZE, View, ViewParameters, mirror_labels, render, sample
@@ -22,6 +23,7 @@ PLAIN = ViewParameters(
     mirrored=False,
     tone=0.0,
     paint=NOTHING,
+    spectral=True,
     gains=(1.0, 1.0, 1.0),
     gamma=1.0,
     exposure=1.0,
@@ -39,7 +41,7 @@ PATCHES = Paint("patches", 0.2, 0.0, 0.4, 0.2, 0.05, (0.5, 0.5, 1.0), 9)
 
 
 def same(one: View, other: View) -> bool:
-    fields = ("pixels", "labels", "cover", "density")
+    fields = ("pixels", "labels", "cover", "density", "kinds", "depth")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in fields)
 
 
@@ -105,6 +107,7 @@ def test_a_mirrored_view_is_the_mirror_image() -> None:
     assert (other.labels == mirror_labels(one.labels)).all()
     assert (other.cover == one.cover[:, ::-1]).all()
     assert (other.density == one.density[:, ::-1]).all()
+    assert (other.kinds == one.kinds[:, ::-1]).all()
 
 
 @pytest.mark.parametrize("covering", range(1, 7))
@@ -134,11 +137,11 @@ def test_hair_over_the_face_is_labelled_hair() -> None:
     assert changed > 100
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize(("mirrored", "spectral"), [(False, True), (True, True), (False, False)])
 @pytest.mark.parametrize("pattern", ["patches", "reticulate", "diffuse", "spots", "field"])
-def test_the_truth_lies_where_the_pixels_change(pattern: str, mirrored: bool) -> None:
+def test_the_truth_lies_where_the_pixels_change(pattern: str, mirrored: bool, spectral: bool) -> None:
     face = drawn_face()
-    healthy = replace(PLAIN, mirrored=mirrored)
+    healthy = replace(PLAIN, mirrored=mirrored, spectral=spectral)
     before = render(face, healthy)
     after = render(face, replace(healthy, paint=replace(PATCHES, pattern=pattern)))
     assert (after.cover > 0.5).sum() > 50
@@ -164,6 +167,28 @@ def test_nothing_is_ever_painted_on_people_who_have_not_agreed() -> None:
             assert not view.cover.any()
             assert not view.density.any()
             assert Region.COVERING not in view.labels
+
+
+def test_a_virtual_patients_own_pigment_goes_where_the_pixels_go() -> None:
+    face = drawn_face()
+    kinds = np.zeros(face.labels.shape, np.uint8)
+    kinds[170:190, 95:125] = 3
+    density = (kinds > 0).astype(np.uint16) * np.uint16(1500)
+    pigment = TruePigment(kinds, density, (0.0, 0.0, 0.0, 0.7, 0.0, 0.0, 0.0))
+    virtual = replace(face, pigment=pigment, face_px=160.0)
+    for change in ({}, {"mirrored": True}, {"rotation_deg": 70.0}, {"side": 900.0}, {"side": 120.0}):
+        view = render(virtual, replace(PLAIN, centre=(115.0, 180.0), **change))
+        where = view.kinds == 3
+        middle = view.kinds[SIZE // 2, SIZE // 2 - 4 : SIZE // 2 + 4]
+        assert (middle == 3).any(), change
+        scale = SIZE / replace(PLAIN, **change).side
+        assert where.sum() == pytest.approx(600 * scale**2, rel=0.25, abs=15)
+        assert (view.depth[where & (view.cover > 0.5)] == np.float32(0.7)).all()
+        assert np.median(view.density[where]) == pytest.approx(0.15, abs=0.03)
+        assert not view.cover[~np.isin(view.labels, SKIN)].any()
+    painted = [sample(virtual, np.random.default_rng(n)) for n in range(100)]
+    assert 0.05 < np.mean([view.paint.pattern != "none" for view in painted]) < 0.5
+    assert all(view.tone == 0 for view in painted)
 
 
 def test_others_are_painted_tinted_and_covered() -> None:

@@ -52,7 +52,7 @@ from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
 from melascope.vocabulary import FACIAL_SKIN, Lesion, Region, Severity, ToneBand, View
 
-__all__ = ["PaintError", "Painting", "paint_canvases", "paint_photo", "to_chart"]
+__all__ = ["PaintError", "Painting", "paint_canvases", "paint_photo", "to_chart", "transmission"]
 
 MOST_PIGMENT: Final = 0.05
 """Share of the facial skin that may be called pigment disease before anything is painted."""
@@ -150,14 +150,14 @@ def paint_photo(
         covered = read(grown.cover)
         kinds[(covered >= EDGE) & (covered >= cover) & bare] = KIND_CODES[Lesion(lesion.kind)]
         cover = np.maximum(cover, covered)
-    transmission = _transmission(shallow * inside, deep * inside, ita_deg)
-    light = to_linear(regions.pixels) * transmission
+    through = transmission(shallow * inside, deep * inside, ita_deg)
+    light = to_linear(regions.pixels) * through
     mm = FACE_MM / regions.face_px
     return Painting(
         pixels=to_srgb(np.asarray(light, np.float32)),
         regions=regions.codes,
         kinds=kinds,
-        density=np.asarray(-np.log10(transmission[..., 0]), np.float32),  # what is reached, not what was wished
+        density=np.asarray(-np.log10(through[..., 0]), np.float32),  # what is reached, not what was wished
         mm2_per_px=np.full(shape, mm * mm, np.float32),
     )
 
@@ -328,8 +328,17 @@ def _kernel(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(0.5 * r2 * np.log(np.maximum(r2, 1e-12)), np.float64)
 
 
-def _transmission(shallow: NDArray[np.float32], deep: NDArray[np.float32], ita_deg: float) -> NDArray[np.float32]:
-    """Reflectance with pigment relative to that without, (h, w, 3)."""
+def transmission(shallow: NDArray[np.float32], deep: NDArray[np.float32], ita_deg: float) -> NDArray[np.float32]:
+    """Reflectance with pigment relative to that without, by the spectral optics of the skin.
+
+    Args:
+        shallow: Wished optical density in red of epidermal pigment, any shape.
+        deep: The same of dermal pigment.
+        ita_deg: Tone of the skin without it.
+
+    Returns:
+        (..., 3) linear R, G, B. What is reached in red may be less than what was wished: pigment deep in dark skin.
+    """
     melanin = np.float32(melanin_for_ita(float(np.clip(ita_deg, -60, 60)), _BLOOD, _OXYGEN))
     out = np.ones((*shallow.shape, 3), np.float32)
     where = (shallow + deep) > 1e-4

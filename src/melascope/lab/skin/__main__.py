@@ -48,8 +48,9 @@ def train(
     threads: Annotated[int, typer.Option(help="CPU threads of the network.")] = 2,
     out: Folder = Path("runs/skin"),
     also: Annotated[list[Path] | None, typer.Option(help="Further labelled folders.")] = None,
+    cohort: Annotated[list[Path] | None, typer.Option(help="Virtual cohorts, rendered with maps.")] = None,
 ) -> None:
-    """Train on OUT/faces and OUT/skin, or go on where a stopped run ended."""
+    """Train on OUT/faces, OUT/skin and virtual cohorts, or go on where a stopped run ended."""
     from melascope.lab.skin.train import Recipe
     from melascope.lab.skin.train import train as run
 
@@ -60,6 +61,7 @@ def train(
         folders,
         skin if skin.exists() else None,
         out,
+        cohorts=cohort or (),
         weights=weights,
         recipe=recipe,
         workers=workers,
@@ -73,6 +75,17 @@ def export(out: Folder = Path("runs/skin"), to: Annotated[Path | None, typer.Opt
     from melascope.lab.skin.export import export as run
 
     print(run(out, to))
+
+
+@app.command()
+def calibrate(
+    cohorts: Annotated[list[Path], typer.Argument(help="Virtual cohorts that neither training nor a figure has seen.")],
+    card: Annotated[bool, typer.Option(help="Write the factors into the shipped card.")] = False,
+) -> None:
+    """Measure what makes the 90 % intervals hold, on virtual patients."""
+    from melascope.lab.skin.calibrate import calibrate as run
+
+    print(run(cohorts, write_card=card))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from melascope.lab.skin.network import CLASSES, SkinNetwork
+from melascope.lab.skin.network import CLASSES, KINDS, MAPS, SkinNetwork
 from melascope.skin.regions import SIDE as SIZE
 from melascope.vocabulary import Region
 
@@ -30,8 +30,10 @@ class _Probabilities(torch.nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         outputs = self.network(pixels)
-        regions, disease, density = outputs[:, :CLASSES], outputs[:, CLASSES : CLASSES + 1], outputs[:, CLASSES + 1 :]
-        return torch.cat([torch.softmax(regions, dim=1), torch.sigmoid(disease), density], dim=1)
+        sizes = [CLASSES, 1, 1, KINDS, 1]
+        regions, disease, density, kinds, depth = outputs.split(sizes, dim=1)
+        parts = [regions.softmax(dim=1), disease.sigmoid(), density, kinds.softmax(dim=1), depth.sigmoid()]
+        return torch.cat(parts, dim=1)
 
 
 def export(run: Path, to: Path | None = None) -> Path:
@@ -102,8 +104,9 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "parameters": sum(p.numel() for p in network.parameters()),
         "input": f"views x 3 x {SIZE} x {SIZE}, RGB / 127.5 - 1, whole photograph or face, padded with black",
-        "output": f"views x {len(Region) + 2} x {SIZE // 2} x {SIZE // 2}: region probabilities, pigment "
-        "disease probability, pigment density (optical density in red)",
+        "output": f"views x {MAPS} x {SIZE // 2} x {SIZE // 2}: region probabilities, pigment disease probability, "
+        "pigment density (optical density in red), probabilities of the six lesions (sl, fre, mel, caf, ota, hori) and "
+        "of a look-alike given that there is a mark, share of the pigment in the dermis",
         "classes": {str(int(region)): region.key for region in Region},
         "architecture": "MobileNetV2 blocks 0-16 and a light top-down decoder",
         "initialised_from": _origin(recipe),
@@ -113,6 +116,8 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
             "close_ups": f"{recipe['skin']} of PAD-UFES-20 (CC BY 4.0), two thirds of the patients, as skin of unknown "
             "place",
             "labels": "MediaPipe Face Landmarker (Apache-2.0) polygons, refined by colour: no label was drawn by hand",
+            "virtual_patients": f"{recipe.get('virtual', 0)} photographs rendered by melascope's cohort, with exact "
+            "regions, pigment, kinds and depth",
             "pigment": "painted on the generated portraits as optical density, at two depths, with moles, redness, "
             "shadows and shine as look-alikes; official portraits serve unpainted; no patient with melasma was "
             "seen; close-ups of patients' skin taught it what skin is, not pigment",

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import mobilenet_v2
 
-from melascope.vocabulary import Region
+from melascope.vocabulary import Lesion, Region
 
-__all__ = ["CLASSES", "SkinNetwork", "load_imagenet", "load_shipped", "renormalise"]
+__all__ = ["CLASSES", "KINDS", "MAPS", "SkinNetwork", "load_imagenet", "load_shipped", "renormalise"]
 
 CLASSES: Final = len(Region)
+KINDS: Final = len(Lesion) + 1
+"""The six lesions and, last, what looks like one."""
+MAPS: Final = CLASSES + 2 + KINDS + 1
 FROZEN: Final = 3
 """Encoder blocks that keep their ImageNet weights: edges and colours, and three quarters of the cost of training."""
 CONTRASTS: Final = (4, 8, 16)
@@ -40,8 +43,9 @@ def _lateral(inputs: int, outputs: int) -> nn.Sequential:
 class SkinNetwork(nn.Module):
     """Pixels to regions and pigment.
 
-    Input (N, 3, S, S) float, RGB scaled to -1 ... 1, S a multiple of 32. Output (N, CLASSES + 2, S/2, S/2): region
-    logits, the logit of pigment disease, and pigment density (optical density in red, any sign).
+    Input (N, 3, S, S) float, RGB scaled to -1 ... 1, S a multiple of 32. Output (N, MAPS, S/2, S/2): region logits, the
+    logit of pigment disease, pigment density (optical density in red, any sign), logits of what the pigment is (the six
+    lesions in the order of `Lesion`, then their look-alikes), and the logit of its lying in the dermis.
     The encoder ends at stride 32 with 160 channels (block 16): the last block and the 1280-channel head are left out.
     """
 
@@ -71,6 +75,9 @@ class SkinNetwork(nn.Module):
         self.pigment_refine4 = _separable(48)
         self.pigment_refine2 = _separable(24)
         self.pigment = nn.Conv2d(24, 2, 1)
+        self.kind_narrow = _lateral(96, 48)
+        self.kind_refine = _separable(48)
+        self.kind = nn.Conv2d(48, KINDS + 1, 1)
 
     def train(self, mode: bool = True) -> SkinNetwork:
         """Training mode for all but the frozen blocks."""
@@ -97,11 +104,14 @@ class SkinNetwork(nn.Module):
         y = self.refine8(at_8)
         y = self.refine4(functional.relu6(self.lateral4(at4) + _double(self.narrow(y))))
         p = self.pigment8(at_8)
-        p = self.pigment_refine4(functional.relu6(self.pigment4(at4) + _double(self.pigment_narrow(p))))
+        p4 = self.pigment_refine4(functional.relu6(self.pigment4(at4) + _double(self.pigment_narrow(p))))
         p = self.pigment_refine2(
-            functional.relu6(self.pigment2(torch.cat([at2, colour], dim=1)) + _double(self.pigment_up(p)))
+            functional.relu6(self.pigment2(torch.cat([at2, colour], dim=1)) + _double(self.pigment_up(p4)))
         )
-        return torch.cat([_double(self.head(y)), self.pigment(p)], dim=1)
+        maps = [_double(self.head(y)), self.pigment(p)]
+        # What it is depends on where it lies and what it looks like; run last, so that older files are a beginning.
+        k = self.kind_refine(functional.relu6(self.kind_narrow(torch.cat([y, p4], dim=1))))
+        return torch.cat([*maps, _double(self.kind(k))], dim=1)
 
 
 def _contrasts(pixels: Tensor) -> Tensor:
@@ -155,7 +165,8 @@ def load_shipped(network: SkinNetwork, path: Path, side: int = 64) -> None:
     """Loads an exported ONNX file, in which each batch norm has been folded into the convolution before it.
 
     Both list their convolutions in the order in which they are run. A norm becomes the identity plus a shift;
-    `renormalise` then gives it statistics to train with.
+    `renormalise` then gives it statistics to train with. A file of an earlier version holds the first convolutions
+    alone: what it does not hold stays as it is.
 
     Args:
         network: What to fill; it computes what the file computes, in evaluation.
@@ -178,10 +189,11 @@ def load_shipped(network: SkinNetwork, path: Path, side: int = 64) -> None:
     network(torch.zeros(1, 3, side, side))
     for hook in hooks:
         hook.remove()
-    if [tuple(m.weight.shape) for m in order] != [tuple(weight.shape) for weight, _ in stored]:
+    shapes = [tuple(m.weight.shape) for m in order]
+    if not stored or shapes[: len(stored)] != [tuple(weight.shape) for weight, _ in stored]:
         raise ValueError(f"{path} holds another network than this laboratory builds; export it with this version")
     norms = _norm_after(network)
-    for module, (weight, bias) in zip(order, stored, strict=True):
+    for module, (weight, bias) in zip(order, stored, strict=False):
         module.weight.copy_(weight)
         if module.bias is not None:
             module.bias.copy_(bias)

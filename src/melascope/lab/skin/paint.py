@@ -1,24 +1,30 @@
 """Pigment painted on healthy skin as optical density, with exact truth; and look-alikes, which carry no label.
 
-Linear light is multiplied by 10^(-density x absorption), absorption being relative to red, so that pores, hair, light
-and noise of the photograph stay as they are. `sample` draws the parameters, `density` is a pure function of them.
+Linear light is multiplied by what pigment of that density and depth lets through in skin of that tone, by the cohort's
+spectral optics, so that pores, hair, light and noise of the photograph stay as they are. `sample` draws the parameters,
+`density` is a pure function of them. `add` is the same with fixed ratios of the three channels, for a change of tone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DERMAL", "EPIDERMAL", "NOTHING", "Paint", "add", "density", "look_alikes", "sample"]
+from melascope.cohort.paint import transmission
+
+__all__ = ["DERMAL", "EPIDERMAL", "NOTHING", "Paint", "add", "density", "lay", "look_alikes", "sample"]
 
 EPIDERMAL: Final = np.array([1.0, 1.55, 2.4], np.float32)
 """Absorption of epidermal melanin in R, G, B relative to R: about wavelength to the power -3.3 (Jacques 1998)."""
 DERMAL: Final = np.array([1.0, 1.2, 1.45], np.float32)
 """The same seen through the scattering dermis: flatter, hence greyer."""
+MOST: Final = 0.6
+"""Density in red beyond which no more pigment is laid."""
 _LN10: Final = np.float32(np.log(10.0))
 
 
@@ -118,11 +124,43 @@ def add(light: NDArray[np.float32], amount: NDArray[np.float32], depth: float = 
     return np.asarray(light * np.exp(amount[..., None] * (-_LN10 * absorption)), np.float32)
 
 
+def lay(
+    light: NDArray[np.float32], amount: NDArray[np.float32], depth: float, ita_deg: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Linear light (h, w, 3) seen through spectral pigment, and the density in red (h, w) that is reached.
+
+    Args:
+        light: What is there.
+        amount: (h, w) wished density in red, 0 to MOST.
+        depth: Share of the pigment that lies in the dermis.
+        ita_deg: Tone of the skin beneath, to the nearest 10 degrees.
+    """
+    curves = _curves(round(float(np.clip(ita_deg, -60, 60)) / 10) * 10, round(4 * depth) / 4)
+    steps = np.clip(amount * ((len(curves) - 1) / MOST), 0, len(curves) - 1)
+    low = np.minimum(steps.astype(np.int32), len(curves) - 2)
+    part = (steps - low)[..., None]
+    reached = curves[low] * (1 - part) + curves[low + 1] * part
+    return np.asarray(light * np.exp(-_LN10 * reached), np.float32), np.asarray(reached[..., 0], np.float32)
+
+
+@cache
+def _curves(ita_deg: int, depth: float) -> NDArray[np.float32]:
+    """Optical density (49, 3) in R, G, B of wished densities in red from 0 to MOST."""
+    wished = np.linspace(0, MOST, 49, dtype=np.float32)
+    through = transmission(wished * np.float32(1 - depth), wished * np.float32(depth), ita_deg)
+    return np.asarray(-np.log10(through), np.float32)
+
+
 def look_alikes(
     light: NDArray[np.float32], skin: NDArray[np.bool_], face_px: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Moles, redness, shadows with and without an edge, and shine: each darkens or colours, none is pigment disease."""
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Moles, redness, shadows with and without an edge, and shine: each darkens or colours, none is pigment disease.
+
+    Returns:
+        The light, and where (h, w) a mole or clear redness lies.
+    """
     h, w = skin.shape
+    marks = np.zeros((h, w), bool)
     near = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), 1.0)
     if rng.random() < 0.25 and skin.any():
         ys, xs = np.nonzero(skin)
@@ -131,9 +169,11 @@ def look_alikes(
             size = max(1, round(face_px * float(rng.uniform(0.004, 0.014))))
             cv2.circle(moles, (int(xs[pick]), int(ys[pick])), size, float(rng.uniform(0.3, 1.0)), -1, cv2.LINE_AA)
         light = add(light, 0.4 * cv2.GaussianBlur(moles, (0, 0), 0.7) * near)
+        marks |= (moles > 0.25) & skin
     if rng.random() < 0.2:
         red = float(rng.uniform(0.02, 0.12)) * np.clip(_noise(h, w, 0.3 * face_px, rng, 2) * 2 - 0.8, 0, 1) * near
         light = light * np.exp(red[..., None] * np.array([-0.12, -1.0, -0.75], np.float32) * _LN10)
+        marks |= red > 0.03
     if rng.random() < 0.2:
         level = _noise(h, w, face_px * float(rng.uniform(0.3, 1.0)), rng, 1) - float(rng.uniform(0.3, 0.7))
         edge = float(np.exp(rng.uniform(np.log(0.02), np.log(0.5))))
@@ -144,7 +184,7 @@ def look_alikes(
         level = _noise(h, w, face_px * float(rng.uniform(0.1, 0.5)), rng, 2) - float(rng.uniform(0.55, 0.8))
         shine = float(rng.uniform(0.02, 0.25)) * np.clip(level / 0.2, 0, 1) * near
         light = light + shine[..., None]
-    return np.asarray(light, np.float32)
+    return np.asarray(light, np.float32), marks
 
 
 def _noise(h: int, w: int, cell: float, rng: np.random.Generator, octaves: int) -> NDArray[np.float32]:

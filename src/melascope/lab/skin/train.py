@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -18,14 +18,16 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from melascope.lab.skin.faces import LabelledFace, read_labelled
-from melascope.lab.skin.network import CLASSES, SkinNetwork, load_imagenet, load_shipped, renormalise
+from melascope.lab.skin.faces import LabelledFace, read_cohort, read_labelled
+from melascope.lab.skin.network import CLASSES, KINDS, SkinNetwork, load_imagenet, load_shipped, renormalise
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
-from melascope.lab.skin.views import SIZE, render, sample
-from melascope.vocabulary import SKIN, Region
+from melascope.lab.skin.views import SIZE, UNKNOWN, render, sample
+from melascope.vocabulary import SKIN, Region, ToneBand
 
 __all__ = ["Recipe", "Views", "loss_of", "train"]
 
+_RARITY: Final = (3.0, 5.0, 1.0, 2.0, 1.0, 3.0, 5.0)
+"""Weights of a pixel of each kind and of look-alikes: small lesions have few pixels."""
 _WEIGHTS: Final = {Region.BACKGROUND: 0.6, Region.HAIR: 0.6, Region.OTHER_SKIN: 0.7, Region.NECK: 0.7}
 
 
@@ -44,18 +46,26 @@ class Recipe:
     """Decay of the moving average of the weights, which is what is kept."""
     skin_share: float = 0.08
     """Share of samples from close-ups of unknown place."""
+    virtual_share: float = 0.6
+    """Share of the remaining samples from virtual patients, if there are any."""
+    dark_weight: float = 2.0
+    """How much more often virtual patients of the darkest band are drawn than those of another."""
     painted_share: float = 0.8
-    """Share of the faces on which pigment may be painted."""
+    """Share of the photographed faces on which pigment may be painted."""
     seed: int = 7
 
 
 class _Bands:
-    """Faces by tone band: each band is drawn equally often, but none more than four times as often as it is present."""
+    """Faces by tone band: each band is drawn equally often, but none more than four times as often as it is present.
 
-    def __init__(self, faces: list[LabelledFace]) -> None:
+    The darkest, on which pigment shows least, is drawn `dark_weight` times as often.
+    """
+
+    def __init__(self, faces: list[LabelledFace], dark_weight: float = 1.0) -> None:
         self.bands = [[f for f in faces if f.band == band] for band in sorted({str(f.band) for f in faces})]
         shares = np.array([min(1 / len(self.bands), 4 * len(band) / len(faces)) for band in self.bands])
-        self.shares = shares / shares.sum()
+        shares *= [dark_weight if band[0].band is ToneBand.DARK else 1.0 for band in self.bands]
+        self.shares = shares / max(shares.sum(), 1e-9)
 
     def draw(self, rng: np.random.Generator) -> LabelledFace:
         band = self.bands[int(rng.choice(len(self.bands), p=self.shares))]
@@ -68,7 +78,10 @@ class Views(IterableDataset[tuple[Tensor, ...]]):
     def __init__(self, faces: list[LabelledFace], skin: list[LabelledFace], recipe: Recipe, start: int = 0) -> None:
         super().__init__()
         self.skin, self.recipe, self.start = skin, recipe, start
-        self.groups = [_Bands([face for face in faces if face.paintable == flag]) for flag in (True, False)]
+        photographed = [face for face in faces if face.pigment is None]
+        virtual = [face for face in faces if face.pigment is not None]
+        self.virtual = _Bands(virtual, recipe.dark_weight)
+        self.groups = [_Bands([face for face in photographed if face.paintable == flag]) for flag in (True, False)]
         self.groups = [group for group in self.groups if group.bands]
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
@@ -77,14 +90,17 @@ class Views(IterableDataset[tuple[Tensor, ...]]):
         while True:
             if self.skin and rng.random() < self.recipe.skin_share:
                 face = self.skin[int(rng.integers(len(self.skin)))]
+            elif self.virtual.bands and (not self.groups or rng.random() < self.recipe.virtual_share):
+                face = self.virtual.draw(rng)
             else:
                 painted = rng.random() < self.recipe.painted_share
                 face = self.groups[0 if painted else -1].draw(rng)
             view = render(face, sample(face, rng))
             # Half resolution is the output's. Close-ups of unknown place hold lesions nobody outlined: no pigment loss.
             # Unpainted people have spots of their own: half the loss.
-            told = 1.0 if face.paintable else 0.5 if face.eyes else 0.0
-            pigment = np.stack([_halved(view.cover), _halved(view.density), np.full((SIZE // 2, SIZE // 2), told)])
+            told = np.full((SIZE // 2, SIZE // 2), 1.0 if face.paintable else 0.5 if face.eyes else 0.0)
+            kinds, depth = view.kinds[::2, ::2], view.depth[::2, ::2]
+            pigment = np.stack([_halved(view.cover), _halved(view.density), told, kinds, depth])
             yield (
                 torch.from_numpy(view.pixels).permute(2, 0, 1),
                 torch.from_numpy(view.labels[::2, ::2].copy()),
@@ -102,14 +118,17 @@ def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
 
     Regions: weighted cross-entropy; IGNORE is left out, SOME_SKIN asks for skin of any place. Pigment: cross-entropy
     of the cover (soft at a lesion's edge) and absolute error of the density, on bare skin, and a tenth of it elsewhere.
+    Kinds: weighted cross-entropy where a lesion or look-alike has a name; depth: cross-entropy where there is pigment.
 
     Args:
-        outputs: (N, CLASSES + 2, h, w).
+        outputs: (N, MAPS, h, w).
         labels: (N, h, w) uint8.
-        pigment: (N, 3, h, w): cover, density, and 1 where both are known.
+        pigment: (N, 5, h, w): cover, density, 1 where both are known, kind (0 none, from 1 in the order of the
+            network's kinds, UNKNOWN) and share of the pigment in the dermis.
     """
     labels = labels.long()
-    logits, disease, amount = outputs[:, :CLASSES].float(), outputs[:, CLASSES].float(), outputs[:, CLASSES + 1].float()
+    outputs = outputs.float()
+    logits, disease, amount = outputs[:, :CLASSES], outputs[:, CLASSES], outputs[:, CLASSES + 1]
     weights = torch.ones(CLASSES, device=outputs.device)
     for region, weight in _WEIGHTS.items():
         weights[region] = weight
@@ -119,14 +138,24 @@ def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
     some = torch.logsumexp(logp[:, list(SKIN)], dim=1)
     skin = -(some * (labels == SOME_SKIN)).sum()
     regions = (place + 0.7 * skin) / (labels != IGNORE).sum().clamp_min(1)
-    cover, density, told = pigment.unbind(dim=1)
+    cover, density, told, kind, depth = pigment.unbind(dim=1)
     bare = sum((labels == region).float() for region in SKIN)
     weight = told * (bare + 0.1 * (1 - bare)) * (labels != IGNORE)
     # Where a lesion is too faint to be seen its edge is not learnt as strictly.
     target = (cover - 0.25).mul(2).clamp(0, 1)
     found = functional.binary_cross_entropy_with_logits(disease, target, reduction="none")
     error = (amount - density).abs()
-    return regions + 4.0 * ((found + 6.0 * error) * weight).sum() / weight.sum().clamp_min(1)
+    disease_loss = ((found + 6.0 * error) * weight).sum() / weight.sum().clamp_min(1)
+    named = (kind > 0) & (kind < UNKNOWN) & (labels != IGNORE)
+    kinds = torch.where(named, kind - 1, IGNORE).long()
+    rarity = torch.tensor(_RARITY, device=outputs.device)
+    which = functional.cross_entropy(
+        outputs[:, CLASSES + 2 : CLASSES + 2 + KINDS], kinds, rarity, ignore_index=IGNORE, reduction="sum"
+    )
+    which = which / (rarity[kinds.clamp_max(KINDS - 1)] * named).sum().clamp_min(1)
+    deep = (cover >= 0.5).float() * told * (kind != KINDS) * (labels != IGNORE)
+    below = functional.binary_cross_entropy_with_logits(outputs[:, -1], depth, reduction="none")
+    return regions + 4.0 * disease_loss + 0.3 * which + 0.2 * (below * deep).sum() / deep.sum().clamp_min(1)
 
 
 def train(
@@ -134,6 +163,7 @@ def train(
     skin: Path | None,
     out: Path,
     *,
+    cohorts: Sequence[Path] = (),
     weights: Path | None,
     recipe: Recipe | None = None,
     workers: int = 1,
@@ -144,6 +174,7 @@ def train(
     Args:
         labelled: Labelled folders of faces; persons of the held-out third are left out.
         skin: Labelled folder of skin close-ups, or None.
+        cohorts: Folders of virtual patients, rendered with maps; all of them are trained on.
         out: Folder of the run: `recipe.json`, `history.csv`, `checkpoint.pt`.
         weights: Where a new run starts: ImageNet MobileNetV2 (torchvision state dict), or a `skin.onnx` to go on from;
             None starts from random weights.
@@ -157,6 +188,8 @@ def train(
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     faces = [face for folder in labelled for face in read_labelled(folder, held_out=False)]
+    virtual = [face for folder in cohorts for face in read_cohort(folder)]
+    faces += virtual
     close_ups = read_labelled(skin, held_out=False) if skin else []
     network = SkinNetwork().to(device)
     checkpoint = out / "checkpoint.pt"
@@ -173,14 +206,23 @@ def train(
         renormalise(network, examples, part=None if shipped else network.encoder)
     network.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in (saved["average"] if saved else network.state_dict()).items()}
-    branch = [p for name, p in network.named_parameters() if name.startswith("pigment")]
-    rest = [p for name, p in network.named_parameters() if not name.startswith("pigment")]
+    parts = ("pigment", "kind")
+    branch = [p for name, p in network.named_parameters() if name.startswith(parts)]
+    rest = [p for name, p in network.named_parameters() if not name.startswith(parts)]
     groups = [{"params": rest, "factor": 1.0}, {"params": branch, "factor": recipe.pigment_rate}]
     optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
     if saved:
         optimiser.load_state_dict(saved["optimiser"])
     (out / "recipe.json").write_text(
-        json.dumps({**asdict(recipe), "faces": len(faces), "skin": len(close_ups), "start": _start(weights)})
+        json.dumps(
+            {
+                **asdict(recipe),
+                "faces": len(faces) - len(virtual),
+                "skin": len(close_ups),
+                "virtual": len(virtual),
+                "start": _start(weights),
+            }
+        )
     )
     stream = Views(faces, close_ups, recipe, start=done)
     loader = iter(DataLoader(stream, batch_size=recipe.batch, num_workers=workers, prefetch_factor=4))

@@ -6,21 +6,29 @@ Every view is `render(face, parameters)`, a pure function of parameters drawn by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from melascope.lab.skin import paint as painting
-from melascope.lab.skin.faces import LabelledFace
+from melascope.lab.skin.faces import DENSITY_SCALE, LabelledFace, TruePigment
 from melascope.lab.skin.paint import Paint
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
-from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, FACIAL_SKIN, SKIN, Region
+from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, FACIAL_SKIN, SKIN, Lesion, Region
 
-__all__ = ["SIZE", "View", "ViewParameters", "face_size", "mirror_labels", "render", "sample"]
+__all__ = ["LOOK_ALIKE", "SIZE", "UNKNOWN", "View", "ViewParameters", "face_size", "mirror_labels", "render", "sample"]
 
 SIZE: Final = 224
+ALSO_PAINTED: Final = 0.3
+"""Share of the views of virtual patients on which pigment is painted besides their own."""
+UNKNOWN: Final = 255
+"""Kind of pigment that nobody named."""
+LOOK_ALIKE: Final = len(Lesion) + 1
+"""Kind of a mole or of redness."""
+_DARKENS_DEG: Final = 170.0
+"""Degrees of ITA that a density of 1 takes, roughly; only which curve pigment follows depends on it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class ViewParameters:
     """Melanin added to all skin (density; negative: taken away)."""
     paint: Paint
     """Pigment disease painted on, with its truth."""
+    spectral: bool
+    """Whether pigment follows the skin's optics, or fixed ratios of the three channels: cameras differ as much."""
     gains: tuple[float, float, float]
     gamma: float
     exposure: float
@@ -85,8 +95,11 @@ def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
         else:
             side = size * float(rng.uniform(0.6, 1.5))
             centre = (float(rng.uniform(0, width)), float(rng.uniform(0, height)))
-    # Nothing is painted on portraits of real people: no pigment, no other skin tone, no covering.
-    paint = painting.sample(rng) if face.paintable else painting.NOTHING
+    # Nothing is painted on portraits of real people: no pigment, no other skin tone, no covering. Virtual patients have
+    # pigment of their own and their tone; some get more of it.
+    own = face.pigment is not None
+    painted = face.paintable and (not own or rng.random() < ALSO_PAINTED)
+    paint = painting.sample(rng) if painted else painting.NOTHING
     covering = int(rng.choice(8, p=[0.5, 0.05, 0.05, 0.06, 0.03, 0.07, 0.04, 0.2])) if face.paintable else 0
     temperature = float(rng.normal(0, 0.10))
     return ViewParameters(
@@ -96,8 +109,9 @@ def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
         stretch=float(np.exp(rng.normal(0, 0.06))),
         shear=float(rng.normal(0, 0.05)),
         mirrored=bool(rng.random() < 0.5),
-        tone=float(rng.uniform(-0.05, 0.30) if face.paintable and rng.random() < 0.5 else 0.0),
+        tone=float(rng.uniform(-0.05, 0.30) if face.paintable and not own and rng.random() < 0.5 else 0.0),
         paint=paint,
+        spectral=own or bool(rng.random() < 0.5),
         gains=(
             float(np.exp(temperature + rng.normal(0, 0.03))),
             1.0,
@@ -138,6 +152,10 @@ class View:
     """(size, size) 0 to 1; 0.5 is the edge of a lesion."""
     density: NDArray[np.float32]
     """(size, size) pigment density in red."""
+    kinds: NDArray[np.uint8]
+    """(size, size) 0, a code of `KIND_CODES`, LOOK_ALIKE, or UNKNOWN."""
+    depth: NDArray[np.float32]
+    """(size, size) share of the pigment that lies in the dermis."""
 
 
 def render(face: LabelledFace, view: ViewParameters, size: int = SIZE) -> View:
@@ -162,25 +180,58 @@ def render(face: LabelledFace, view: ViewParameters, size: int = SIZE) -> View:
     if view.tone:
         near = cv2.GaussianBlur((bare | (labels == IGNORE)).astype(np.float32), (0, 0), 2.0)
         light = painting.add(light, view.tone * near)
-    amount, cover = painting.density(view.paint, bare, face_px)
-    light = painting.add(light, amount, view.paint.depth)
+    wished, cover = painting.density(view.paint, bare, face_px)
+    ita = (face.ita_deg if face.ita_deg is not None else 30.0) - _DARKENS_DEG * view.tone
+    if view.spectral:
+        light, amount = painting.lay(light, wished, view.paint.depth, ita)
+    else:
+        light, amount = painting.add(light, wished, view.paint.depth), wished
+    kinds = np.where(cover >= 0.5, np.uint8(UNKNOWN), np.uint8(0))
+    depth = np.full(cover.shape, view.paint.depth, np.float32)
+    if face.pigment is not None:
+        codes, own_cover, own_density = _own(face.pigment, view, size)
+        kinds[(codes > 0) & bare] = codes[(codes > 0) & bare]
+        depth = np.where(own_cover * bare > cover, np.array(face.pigment.depths, np.float32)[codes], depth)
+        cover, amount = np.maximum(cover, own_cover * bare), amount + own_density * bare
     if face.paintable:
-        light = painting.look_alikes(light, bare, face_px, rng)
+        light, marks = painting.look_alikes(light, bare, face_px, rng)
+        kinds[marks & (kinds == 0)] = LOOK_ALIKE
     light = _lighting(light, view, size)
     pixels = _encoded(light, view.gamma)
     if view.covering and view.covering != 7:
         pixels, labels = _cover(pixels, labels, face, view, size, rng)
         hidden = labels == Region.COVERING
         amount, cover = np.where(hidden, np.float32(0), amount), np.where(hidden, np.float32(0), cover)
+        kinds[hidden] = 0
     pixels = _camera(pixels, view)
     if view.mirrored:
         pixels, labels = np.ascontiguousarray(pixels[:, ::-1]), mirror_labels(labels)
-        amount, cover = amount[:, ::-1], cover[:, ::-1]
-    return View(pixels, labels, np.ascontiguousarray(cover, np.float32), np.ascontiguousarray(amount, np.float32))
+        amount, cover, kinds, depth = (part[:, ::-1] for part in (amount, cover, kinds, depth))
+    cover, amount, depth = (np.ascontiguousarray(part, np.float32) for part in (cover, amount, depth))
+    return View(pixels, labels, cover, amount, np.ascontiguousarray(kinds), depth)
+
+
+def _own(
+    pigment: TruePigment, view: ViewParameters, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """Kinds, cover and density of a virtual patient's own pigment where the view looks."""
+    matrix, flat = _matrix(view, size), (size, size)
+    codes = cv2.warpAffine(pigment.kinds, matrix, flat, flags=cv2.INTER_NEAREST)
+    source, scaled = _shrunk((pigment.kinds > 0).astype(np.uint8) * np.uint8(255), matrix)
+    cover = cv2.warpAffine(source, scaled, flat, flags=cv2.INTER_LINEAR)
+    amounts, scaled = _shrunk(pigment.density, matrix)
+    density = cv2.warpAffine(amounts, scaled, flat, flags=cv2.INTER_LINEAR)
+    return (
+        np.asarray(codes, np.uint8),
+        np.asarray(cover / np.float32(255), np.float32),
+        np.asarray(density / np.float32(DENSITY_SCALE), np.float32),
+    )
 
 
 def face_size(face: LabelledFace) -> float:
     """Width of the face in pixels, roughly; for a close-up of unknown place, of the face it would belong to."""
+    if face.face_px is not None:
+        return face.face_px
     if face.eyes is None:
         return 1.5 * float(min(face.labels.shape))
     return float(np.sqrt(np.isin(face.labels, FACIAL_SKIN).sum()) * 1.25)
@@ -195,11 +246,11 @@ def _matrix(view: ViewParameters, size: int) -> NDArray[np.float64]:
     return np.hstack([linear, shift[:, None]])
 
 
-def _shrunk(pixels: NDArray[np.uint8], matrix: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _shrunk(pixels: NDArray[Any], matrix: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Halves the source as often as the view would skip pixels, so that small faces do not alias."""
     matrix = matrix.copy()
     while np.sqrt(abs(np.linalg.det(matrix[:, :2]))) < 0.6:
-        pixels = np.asarray(cv2.pyrDown(pixels), np.uint8)
+        pixels = np.asarray(cv2.pyrDown(pixels), pixels.dtype)
         matrix[:, :2] *= 2
     return pixels, matrix
 

@@ -1,0 +1,104 @@
+"""Factors of the intervals: what makes them hold the truth of nine photographs of ten.
+
+Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): on virtual patients that neither training nor any figure
+has seen, each error is divided by the half width that the measurement gives it, and the 90 % quantile of that ratio
+becomes the factor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from melascope.lesions.pigment import map_pigment
+from melascope.masi import masi
+from melascope.photo.reading import read_photo
+from melascope.scoring import UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
+from melascope.skin.regions import find_regions
+from melascope.vocabulary import MASI_REGIONS, Region, View
+
+__all__ = ["Ratios", "calibrate", "factors"]
+
+LEVEL: Final = 0.90
+LEAST_ERROR: Final = 0.05
+"""Points of MASI that no interval is narrower than."""
+
+
+@dataclass
+class Ratios:
+    """Errors as multiples of uncalibrated half widths, with the tone band of each."""
+
+    share: list[tuple[str, float]] = field(default_factory=list)
+    density: list[tuple[str, float]] = field(default_factory=list)
+    total: list[tuple[str, float]] = field(default_factory=list)
+
+
+def factors(ratios: Ratios) -> Calibration:
+    """The 90 % quantiles, every tone band counting alike however many of its photographs there are."""
+    return Calibration(*(round(_quantile(part), 3) for part in (ratios.share, ratios.density, ratios.total)))
+
+
+def _quantile(part: list[tuple[str, float]]) -> float:
+    """Weighted quantile, with the weight that a new photograph would add counted above all (Tibshirani et al. 2019)."""
+    bands = [band for band, _ in part]
+    weights = np.array([1.0 / bands.count(band) for band in bands])
+    values = np.array([value for _, value in part])
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / (weights.sum() + weights.mean())
+    return float(values[order][min(len(values) - 1, int(np.searchsorted(reached, LEVEL)))])
+
+
+def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
+    """Measures the factors on virtual patients and says them; with `write_card`, they go into the shipped card.
+
+    Raises:
+        FileNotFoundError: A folder holds no virtual patients.
+    """
+    ratios, photos = Ratios(), 0
+    for folder in cohorts:
+        records = sorted((folder / "records").glob("*.json"))
+        if not records:
+            raise FileNotFoundError(f"{folder}: holds no virtual patients; make some with `melascope cohort render`")
+        for path in records:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            _add(ratios, folder, record)
+            photos += 1
+    found = factors(ratios)
+    values = {"share": found.share, "density": found.density, "total": found.total, "photos": photos, "level": LEVEL}
+    if write_card:
+        path = Path(str(files("melascope.networks"))) / "skin.json"
+        card = {**json.loads(path.read_text(encoding="utf-8")), "calibration": values}
+        path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return json.dumps(values, indent=2)
+
+
+def _add(ratios: Ratios, folder: Path, record: dict[str, object]) -> None:
+    truth = record["truth"]
+    assert isinstance(truth, dict)
+    photo = record["photo"]
+    assert isinstance(photo, dict)
+    band, true = str(truth["tone_band"]), truth["photo"]["all_pigment"]
+    regions = find_regions(read_photo(folder / photo["file"]).pixels)
+    pigment = map_pigment(regions)
+    measured: dict[Region, RegionMeasure] = {}
+    for region in MASI_REGIONS:
+        if region not in regions.visible or region.key not in true:
+            continue
+        found = measured[region] = measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED)
+        part = true[region.key]
+        ratios.share.append((band, abs(part["share"] - found.share) / found.share_error))
+        if part["share"] > 0.05 and found.share > 0.05:
+            ratios.density.append((band, abs(part["density"] - found.excess) / found.excess_error))
+    total = true["totals"]["masi"]
+    if len(measured) < len(MASI_REGIONS) or regions.view is not View.FACE or total is None:
+        return
+    scores = masi({region: found.score for region, found in measured.items()})
+    assert scores is not None
+    down, up = total_error(measured, modified=False)
+    ratios.total.append((band, abs(total - scores) / max(down if total < scores else up, LEAST_ERROR)))
