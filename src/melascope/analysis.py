@@ -31,7 +31,7 @@ from melascope.record import (
     RegionScore,
     SkinTone,
 )
-from melascope.scoring import RegionMeasure, measure_region
+from melascope.scoring import RegionMeasure, calibration, measure_region, total_error
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, SKIN, Region, Verdict, View
@@ -90,8 +90,8 @@ def _little_normal_skin(share: float) -> Finding:
         code="little_normal_skin",
         value=share,
         limit=LITTLE_NORMAL,
-        advice="Hardly any skin in view is free of excess pigment, so that darkness is measured against the lightest "
-        "skin and may come out too low: take in more unaffected skin.",
+        advice="Hardly any skin in view is free of excess pigment, so that little tells what is normal for this "
+        "person: darkness is uncertain. Take in more unaffected skin.",
         effect="reservation",
     )
 
@@ -211,23 +211,9 @@ def _masi(measured: Mapping[Region, RegionMeasure], face: bool) -> Masi:
 
 
 def _interval(measured: Mapping[Region, RegionMeasure], total: float, *, modified: bool) -> tuple[float, float]:
-    """90 % interval of a total. The regions share light and camera, so their errors are added, half of them squared."""
-    down, up = [], []
-    for region, m in measured.items():
-        parts = [_product(score, modified) for score in (m.least, m.score, m.most)]
-        down.append(index.WEIGHTS[region] * (parts[1] - parts[0]))
-        up.append(index.WEIGHTS[region] * (parts[2] - parts[1]))
-    top = 24.0 if modified else 48.0
-    return max(0.0, total - _together(down)), min(top, total + _together(up))
-
-
-def _product(score: index.RegionalScore, modified: bool) -> float:
-    return score.area * (score.darkness + (0.0 if modified else score.homogeneity))
-
-
-def _together(errors: list[float]) -> float:
-    """Mean of the sum (errors of one cause) and of the root of the sum of squares (errors of their own)."""
-    return (sum(errors) + float(np.sqrt(sum(e * e for e in errors)))) / 2
+    down, up = total_error(measured, modified=modified)
+    factor, top = calibration().total, 24.0 if modified else 48.0
+    return max(0.0, total - factor * down), min(top, total + factor * up)
 
 
 def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
@@ -235,7 +221,8 @@ def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
     x0, y0, x1, y1 = (value / scale for value, scale in zip(outline.box, (across, down) * 2, strict=True))
     left, top, right, bottom = regions.frame
     return LesionRecord(
-        kind=None,
+        kind=outline.kind,
+        kind_probability=outline.kind_probability,
         box=(
             left + int(x0),
             top + int(y0),
@@ -264,7 +251,7 @@ def _arrays(photo: Photo, regions: RegionMap, pigment: PigmentMap) -> Arrays:
         lesion_mask=mask,
         melanin=pigment.melanin,
         haemoglobin=pigment.haemoglobin,
-        pigment=pigment.excess,
+        pigment=pigment.density,
         frame=regions.frame,
     )
 

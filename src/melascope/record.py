@@ -184,7 +184,9 @@ class LesionRecord(_Record):
     """One outlined patch of excess pigment."""
 
     kind: Lesion | None
-    """Which of the six lesions it is; null where no name is given."""
+    """Which of the six lesions it looks like most; null where no kind is probable enough."""
+    kind_probability: Share | None = None
+    """Probability of the most probable kind among the six, as the network sees it; not a diagnosis."""
     box: tuple[int, int, int, int]
     """x0, y0, x1, y1 in pixels of the upright photograph; x1 and y1 are exclusive."""
     score: Share

@@ -1,32 +1,64 @@
 """Area, darkness and homogeneity of a region of a photograph, with intervals, as numbers behind the MASI steps.
 
 Area is the involved share of the region's bare skin. Darkness is the melanin density of the involved skin above the
-unaffected skin around it, homogeneity comes from the size of the patches; `masi.regional_score` turns them into steps.
+skin beneath it, homogeneity comes from the size of the patches; `masi.regional_score` turns them into steps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope import networks
 from melascope.lesions.outline import FACE_MM
-from melascope.lesions.pigment import PigmentMap
-from melascope.masi import DETECTION_FLOOR, RegionalScore, patch_diameter, regional_score
+from melascope.lesions.pigment import PigmentMap, involvement
+from melascope.masi import WEIGHTS, RegionalScore, patch_diameter, regional_score
 from melascope.vocabulary import Region
 
-__all__ = ["RegionMeasure", "measure_region"]
+__all__ = ["UNCALIBRATED", "Calibration", "RegionMeasure", "calibration", "measure_region", "total_error"]
+
+LEAST_DOUBT: Final = 0.005
+"""What even a clear region may hide: the least uncertainty of a share."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Factors that make half widths hold the truth in 90 % of the photographs that they were measured on.
+
+    Of a region's share: times the mean of p (1 - p) over its pixels, the share that is expected to be called wrongly if
+    p is right. Of the density: times 0.01 + 0.2 x density. Of a total: times what the regions' intervals add up to.
+    """
+
+    share: float
+    density: float
+    total: float
+
+
+UNCALIBRATED: Final = Calibration(1.0, 1.0, 1.0)
+
+
+@cache
+def calibration() -> Calibration:
+    """That of the shipped network, from its card."""
+    factors = networks.load("skin").card.get("calibration")
+    return Calibration(factors["share"], factors["density"], factors["total"]) if factors else UNCALIBRATED
 
 
 @dataclass(frozen=True)
 class RegionMeasure:
-    """What was measured in one region. Shares are 0 to 1; intervals cover 90 % on the painted test faces."""
+    """What was measured in one region. Shares are 0 to 1; intervals are meant to hold the truth in nine of ten."""
 
     skin_px: int
     """Working pixels of bare skin."""
     share: float
+    share_error: float
+    """Half width of its 90 % interval, before it is cut at 0 and 1."""
     low: float
     high: float
     excess: float
@@ -36,11 +68,15 @@ class RegionMeasure:
     score: RegionalScore
     least: RegionalScore
     most: RegionalScore
-    """The scores at the lower and upper ends of share and darkness."""
+    """The scores at the lower and upper ends of share and darkness, before calibration: a total has its own factor."""
 
 
 def measure_region(
-    pigment: PigmentMap, codes: NDArray[np.uint8], region: Region | tuple[Region, ...], widening: float
+    pigment: PigmentMap,
+    codes: NDArray[np.uint8],
+    region: Region | tuple[Region, ...],
+    widening: float,
+    factors: Calibration | None = None,
 ) -> RegionMeasure:
     """Measures one region, or several as one.
 
@@ -49,6 +85,7 @@ def measure_region(
         codes: (h, w) region codes.
         region: Which region or regions.
         widening: Factor of at least 1 by which the photograph's faults widen the intervals.
+        factors: Of the intervals; the shipped network's if None.
 
     Raises:
         ValueError: The region has no pixel.
@@ -60,33 +97,52 @@ def measure_region(
         names = ", ".join(one.label for one in wanted)
         raise ValueError(f"{names}: no pixel of it in the photograph; ask only for regions that are present")
     involved = pigment.involved & place
-    share = float(involved.sum()) / total
-    low, high = _interval(pigment.probability[place], share, widening)
+    share = float(involvement(pigment.probability[place]).mean())
+    factors = factors or calibration()
+    doubt = widening * (_doubt(pigment.probability[place]) + LEAST_DOUBT)
     diameter = _typical_diameter(involved) * FACE_MM / pigment.face_px
     inner = involved & pigment.core if (involved & pigment.core).any() else involved
-    excess = max(0.0, float(np.median(pigment.excess[inner]))) if inner.any() else 0.0
-    error = widening * (0.015 + 0.25 * excess)
+    excess = max(0.0, float(np.median(pigment.density[inner]))) if inner.any() else 0.0
+    error = widening * (0.01 + 0.2 * excess)
     return RegionMeasure(
         skin_px=total,
         share=share,
-        low=low,
-        high=high,
+        share_error=factors.share * doubt,
+        low=max(0.0, share - factors.share * doubt),
+        high=min(1.0, share + factors.share * doubt),
         excess=excess,
-        excess_error=error,
+        excess_error=factors.density * error,
         score=regional_score(share, excess, diameter),
-        least=regional_score(low, max(0.0, excess - error), diameter),
-        most=regional_score(high, excess + error, diameter),
+        least=regional_score(max(0.0, share - doubt), max(0.0, excess - error), diameter),
+        most=regional_score(min(1.0, share + doubt), excess + error, diameter),
     )
 
 
-def _interval(probability: NDArray[np.float32], share: float, widening: float) -> tuple[float, float]:
-    """90 % interval of a share: from the sure pixels to the possible ones, never narrower than the detection floor."""
-    sure = float((probability >= 0.85).mean())
-    possible = float((probability >= 0.15).mean())
-    margin = DETECTION_FLOOR + 0.05 * np.sqrt(share * (1 - share))
-    low = share - widening * (margin + max(0.0, share - sure))
-    high = share + widening * (margin + max(0.0, possible - share))
-    return float(np.clip(low, 0, 1)), float(np.clip(high, 0, 1))
+def total_error(measured: Mapping[Region, RegionMeasure], *, modified: bool) -> tuple[float, float]:
+    """How far MASI (or mMASI) may lie below and above what was measured, before the calibration's factor.
+
+    The regions share light and camera, so that their errors are added, half of them squared.
+    """
+    down, up = [], []
+    for region, m in measured.items():
+        least, middle, most = (_product(score, modified) for score in (m.least, m.score, m.most))
+        down.append(WEIGHTS[region] * (middle - least))
+        up.append(WEIGHTS[region] * (most - middle))
+    return _together(down), _together(up)
+
+
+def _product(score: RegionalScore, modified: bool) -> float:
+    return score.area * (score.darkness + (0.0 if modified else score.homogeneity))
+
+
+def _together(errors: list[float]) -> float:
+    """Mean of the sum (errors of one cause) and of the root of the sum of squares (errors of their own)."""
+    return (sum(errors) + float(np.sqrt(sum(e * e for e in errors)))) / 2
+
+
+def _doubt(probability: NDArray[np.float32]) -> float:
+    """Share of pixels that is expected on the wrong side if p is right: the mean of p (1 - p)."""
+    return float((probability * (1 - probability)).mean())
 
 
 def _typical_diameter(involved: NDArray[np.bool_]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,10 +14,10 @@ from melascope.lesions.outline import FACE_MM, outline_lesions
 from melascope.lesions.pigment import map_pigment
 from melascope.masi import DARKNESS, HOMOGENEITY_MM
 from melascope.photo.light import to_linear, to_srgb
-from melascope.scoring import measure_region
+from melascope.scoring import Calibration, measure_region
 from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap
-from melascope.vocabulary import Region, View
+from melascope.vocabulary import Lesion, Region, View
 
 SIDE = 480
 DERMAL = (1.0, 1.2, 1.45)
@@ -45,6 +46,9 @@ def drawn(
         visible=frozenset(),
         faces=1,
         disease=np.where(cover >= 0.5, 0.95, 0.02).astype(np.float32),
+        density=np.asarray(density * cover, np.float32),
+        kinds=np.full((7, SIDE // 4, SIDE // 4), 1 / 7, np.float32),
+        depth=np.zeros((SIDE // 4, SIDE // 4), np.float32),
         outline=codes,
     )
 
@@ -57,10 +61,16 @@ def disc(x: int, y: int, radius: int, blur: float = 1.0) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("slope", [0.0, 0.4])
 @pytest.mark.parametrize("density", [0.05, 0.1, 0.2])
-def test_excess_is_the_density_that_was_painted_in_any_light(density: float, slope: float) -> None:
+def test_contrast_is_the_density_that_was_painted_in_any_light(density: float, slope: float) -> None:
     regions = drawn(disc(140, 300, 40), density, slope=slope)
-    measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 1.0)
-    assert measured.excess == pytest.approx(density, abs=0.012)
+    assert outline_lesions(regions, map_pigment(regions))[0].contrast == pytest.approx(density, abs=0.012)
+
+
+def test_darkness_is_the_density_that_the_network_reads() -> None:
+    regions = drawn(disc(140, 300, 40), 0.1)
+    read = replace(regions, density=2 * regions.density)
+    one, two = (measure_region(map_pigment(r), r.codes, Region.RIGHT_MALAR, 1.0).excess for r in (regions, read))
+    assert (one, two) == (pytest.approx(0.1, abs=0.01), pytest.approx(0.2, abs=0.02))
 
 
 def test_share_is_counted_in_pixels_of_the_region() -> None:
@@ -76,8 +86,28 @@ def test_share_is_counted_in_pixels_of_the_region() -> None:
 
 def test_redness_is_not_melanin() -> None:
     regions = drawn(disc(140, 300, 40), 0.15, absorption=(0.12, 1.0, 0.75))
-    measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 1.0)
-    assert measured.excess < 0.01
+    assert outline_lesions(regions, map_pigment(regions))[0].contrast < 0.01
+
+
+def test_a_patch_bears_the_name_that_is_probable_enough() -> None:
+    regions = drawn(np.maximum(disc(120, 280, 30), disc(340, 120, 15)), 0.12)
+    chances = regions.kinds.copy()
+    chances[:, : SIDE // 8] = 0.05
+    chances[5, : SIDE // 8] = 0.7  # Hori's nevus in the upper half
+    patches = outline_lesions(replace(regions, kinds=chances), map_pigment(regions))
+    assert [(p.region, p.kind) for p in patches] == [(Region.RIGHT_MALAR, None), (Region.FOREHEAD, Lesion.HORI_NEVUS)]
+    assert patches[0].kind_probability == pytest.approx(1 / 6, rel=0.01)
+    assert patches[1].kind_probability == pytest.approx(0.7 / 0.95, rel=0.01)  # among the six, look-alikes left out
+
+
+def test_the_interval_of_a_share_is_what_the_probabilities_leave_open() -> None:
+    regions = drawn(disc(140, 300, 40), 0.1)
+    place = regions.codes == Region.RIGHT_MALAR
+    factors = Calibration(share=1.5, density=1.0, total=1.0)
+    measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 2.0, factors)
+    doubt = sum(float(p) * (1 - float(p)) for p in regions.disease[place]) / place.sum()
+    assert measured.share_error == pytest.approx(2.0 * 1.5 * (doubt + 0.005), rel=1e-3)
+    assert measured.excess_error == pytest.approx(2.0 * (0.01 + 0.2 * measured.excess), rel=1e-3)
 
 
 @pytest.mark.parametrize(("density", "step"), DARKNESS[1:])

@@ -13,7 +13,7 @@ import pytest
 
 from melascope import networks
 from melascope.networks import THREADS_VARIABLE, Network, NetworkError, load
-from melascope.vocabulary import Region
+from melascope.vocabulary import Lesion, Region
 
 SHIPPED = Path(str(files("melascope.networks")))
 MOST_BYTES = 8_000_000
@@ -96,11 +96,16 @@ def test_the_file_is_small() -> None:
 def test_maps_are_those_of_the_card() -> None:
     batch = np.random.default_rng(0).uniform(-1, 1, (2, 3, 256, 256)).astype(np.float32)
     maps = load("skin")(batch)
-    assert maps.shape == (2, len(Region) + 2, 128, 128)
+    regions_and_marks = len(Region) + 2 + len(Lesion) + 1 + 1  # disease, density; six lesions and look-alikes; depth
+    assert maps.shape == (2, regions_and_marks, 128, 128)
     assert maps.dtype == np.float32
     regions, disease = maps[:, : len(Region)], maps[:, len(Region)]
     assert np.allclose(regions.sum(axis=1), 1, atol=1e-4)
     assert (regions >= 0).all()
     assert disease.min() >= 0
     assert disease.max() <= 1
+    kinds, depth = maps[:, len(Region) + 2 : -1], maps[:, -1]
+    assert np.allclose(kinds.sum(axis=1), 1, atol=1e-4)
+    assert depth.min() >= 0
+    assert depth.max() <= 1
     assert np.isfinite(maps).all()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from melascope.lesions.pigment import PigmentMap
 from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap
-from melascope.vocabulary import SKIN, Region
+from melascope.vocabulary import SKIN, Lesion, Region
 
 __all__ = ["Outline", "outline_lesions"]
 
@@ -21,6 +21,8 @@ LEAST_MM: Final = 1.0
 FACE_MM: Final = 140.0
 MOST: Final = 200
 """Lesions listed at most, the largest first."""
+NAMED: Final = 0.6
+"""Probability from which a patch bears the name of a kind."""
 _DERMAL: Final = (1.0, 1.2, 1.45)
 """Absorption of the same melanin seen through the dermis, which scatters blue light back before it gets there."""
 
@@ -43,6 +45,10 @@ class Outline:
     """-1 brown as epidermal melanin, +1 grey-blue as dermal melanin."""
     region: Region
     """Region that holds most of it."""
+    kind: Lesion | None
+    """Which of the six lesions it is, where the network is sure enough."""
+    kind_probability: float
+    """Mean probability of the most probable kind over its pixels, given that it is a lesion."""
 
 
 def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
@@ -59,8 +65,9 @@ def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
             break
         window = _window(x, y, w, h, 2 * millimetre, mask.shape)
         inside = labels[window] == index
-        excess = pigment.excess[window]
+        excess = pigment.contrast[window]
         contrast = float(np.nanmean(excess[inside]))
+        kind, certainty = _name(regions, window, inside)
         found.append(
             Outline(
                 box=(x, y, x + w, y + h),
@@ -70,6 +77,8 @@ def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
                 edge_sharpness=_sharpness(inside, excess, contrast, millimetre),
                 blueness=_blueness(pigment.absorption[window][inside].mean(axis=0)),
                 region=_place(regions.codes[window][inside]),
+                kind=kind,
+                kind_probability=certainty,
             )
         )
     return found
@@ -101,6 +110,19 @@ def _blueness(absorption: NDArray[np.float32]) -> float:
     brown, blue = slope(*MELANIN), slope(*_DERMAL)
     here = slope(*(float(v) for v in absorption))
     return float(np.clip(1 - 2 * (here - blue) / (brown - blue), -1.0, 1.0))
+
+
+def _name(regions: RegionMap, window: tuple[slice, slice], inside: NDArray[np.bool_]) -> tuple[Lesion | None, float]:
+    """Kind of a patch and its probability among the six; no kind where none is NAMED."""
+    ys, xs = np.nonzero(inside)
+    height, width = regions.codes.shape
+    rows = (ys + window[0].start) * regions.kinds.shape[1] // height
+    columns = (xs + window[1].start) * regions.kinds.shape[2] // width
+    chances = regions.kinds[: len(Lesion), rows, columns].mean(axis=1)
+    chances = chances / max(float(chances.sum()), 1e-6)
+    best = int(chances.argmax())
+    certainty = float(chances[best])
+    return (tuple(Lesion)[best] if certainty >= NAMED else None), certainty
 
 
 def _place(codes: NDArray[np.uint8]) -> Region:

@@ -1,9 +1,9 @@
 """The pigment map: where a patient's skin holds more pigment than its own normal skin, and how much.
 
-Two instruments, each for what it can do. Where: the skin network, trained on pigment painted with exact truth. On one
-photograph, pigment and the absence of shine change colour in nearly the same way (both darken and saturate), so that no
-threshold on a chromophore map can tell a large patch from soft light; shape and place can. How much: the melanin map,
-compared between a lesion and the unaffected skin around it, in physical units.
+One instrument says both: the skin network, trained on virtual patients and painted photographs whose pigment is known
+exactly. On one photograph, pigment and the absence of shine change colour in nearly the same way (both darken and
+saturate), so that no threshold on a chromophore map can tell a large patch from soft light; shape and place can. The
+colour itself describes what was found: how a patch differs from the skin around, how sharp its edge is, how blue.
 """
 
 from __future__ import annotations
@@ -19,22 +19,16 @@ from melascope.skin.chromophores import chromophores, optical_density
 from melascope.skin.regions import RegionMap
 from melascope.vocabulary import FACIAL_SKIN, SKIN
 
-__all__ = ["DOUBTFUL", "SURE", "PigmentMap", "involvement", "map_pigment"]
+__all__ = ["OUTLINED", "PigmentMap", "involvement", "map_pigment"]
 
-LEAST_SHARE: Final = 0.005
-"""Share of a region below which nothing is outlined in it."""
-PROBABLE: Final = 0.5
-"""Probability from which a pixel of a close-up counts: there the expectation (below) has not been calibrated."""
-LITTLE_NORMAL: Final = 0.02
-"""Share of normal skin below which the lightest tenth of the skin stands for it."""
-LEAST_CONTRAST: Final = 0.01
-"""Melanin density above the skin around that a patch must have."""
-DARK: Final = 0.15
-"""Melanin density that nobody overlooks: marked, on the scale of darkness."""
+OUTLINED: Final = 0.3
+"""Probability from which a pixel belongs to an outlined patch."""
 DOUBTFUL: Final = 0.05
 SURE: Final = 0.8
 """Probabilities at which a pixel starts to count as involved, and from which it counts in full; in between it counts in
-part. Chosen on thirteen of the training people, where they keep both the error of the share and healthy skin low."""
+part, so that a share never jumps where a probability crosses a limit."""
+LITTLE_NORMAL: Final = 0.02
+"""Share of normal skin below which the lightest tenth of the skin stands for it."""
 _CLOSE_UP_FACE: Final = 1.5
 """Width of a face relative to the shorter side of a close-up, for want of a better scale."""
 
@@ -47,8 +41,10 @@ class PigmentMap:
     """Skin with excess pigment."""
     probability: NDArray[np.float32]
     """Probability of that."""
-    excess: NDArray[np.float32]
-    """Melanin above the unaffected skin around; noise on normal skin, the lesion's density on involved skin."""
+    density: NDArray[np.float32]
+    """Optical density in red that pigment adds to the skin beneath, as the network reads it."""
+    contrast: NDArray[np.float32]
+    """Melanin above the unaffected skin around, as the colour says."""
     melanin: NDArray[np.float32]
     """Melanin, 0 = median of the unaffected facial skin."""
     haemoglobin: NDArray[np.float32]
@@ -71,11 +67,7 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     places = FACIAL_SKIN if regions.face_px else SKIN
     skin = np.isin(regions.codes, places)
     probability = np.where(skin, regions.disease, np.float32(0))
-    if regions.face_px:
-        expected = _most_probable(probability, np.where(skin, regions.codes, 0).astype(np.uint8))
-    else:
-        expected = probability >= PROBABLE
-    involved = _tidy(expected, skin, face)
+    involved = _tidy(probability >= OUTLINED, skin, face)
     density = optical_density(regions.pixels)
     density = np.asarray(cv2.GaussianBlur(density, (0, 0), max(0.5, 0.004 * face)), np.float32)
     # Edges of hair, eyes and brows bleed into the skin next to them.
@@ -87,13 +79,12 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     if normal_share < LITTLE_NORMAL and core.any():  # the lightest tenth of the skin has to stand for normal
         normal = core & (maps.melanin <= np.quantile(maps.melanin[core], 0.1))
     absorption = density - _surroundings(density, normal, face)
-    excess = chromophores(absorption).melanin
-    involved = _agreed(involved, probability, excess, core)
     where = np.where(skin, np.float32(0), np.float32(np.nan))
     return PigmentMap(
         involved=involved,
         probability=probability,
-        excess=excess + where,
+        density=np.maximum(regions.density, 0) + where,
+        contrast=chromophores(absorption).melanin + where,
         melanin=maps.melanin - _middle(maps.melanin, normal) + where,
         haemoglobin=maps.haemoglobin - _middle(maps.haemoglobin, normal) + where,
         absorption=absorption,
@@ -103,48 +94,9 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     )
 
 
-def _agreed(
-    involved: NDArray[np.bool_],
-    probability: NDArray[np.float32],
-    excess: NDArray[np.float32],
-    core: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Keeps the patches on which the two instruments agree.
-
-    A patch must be darker than the skin around. And pigment as dark as DARK is never a matter of doubt: where the
-    network doubts it, it is the edge of hair or a shadow.
-    """
-    _, labels = cv2.connectedComponents(involved.astype(np.uint8), connectivity=8)
-    inner = involved & core
-    count = int(labels.max()) + 1
-    pixels = np.bincount(labels[inner], minlength=count)
-    contrast = np.bincount(labels[inner], excess[inner], minlength=count) / np.maximum(pixels, 1)
-    sure = np.bincount(labels[inner], probability[inner], minlength=count) / np.maximum(pixels, 1)
-    keep = (contrast > LEAST_CONTRAST) & (pixels > 0) & ((contrast < DARK) | (sure >= 0.6))
-    keep[0] = False
-    return np.asarray(keep[labels])
-
-
 def involvement(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     """How much a pixel of that probability counts, 0 to 1."""
     return np.asarray(np.clip((probability - DOUBTFUL) / (SURE - DOUBTFUL), 0, 1), np.float32)
-
-
-def _most_probable(probability: NDArray[np.float32], places: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """In each place (region code; 0 is none), the most probable pixels, as many as are involved by expectation.
-
-    A fixed threshold finds nothing of a faint lesion that is probable at 0.4 everywhere, and all of it at 0.6; the
-    expected number of pixels changes smoothly.
-    """
-    involved = np.zeros(probability.shape, bool)
-    weight = involvement(probability)
-    for place in np.unique(places[places > 0]):
-        here = places == place
-        count = round(float(weight[here].sum()))
-        if count >= LEAST_SHARE * here.sum():
-            limit = np.partition(probability[here], -count)[-count]
-            involved |= here & (probability >= max(limit, DOUBTFUL))
-    return involved
 
 
 def _tidy(mask: NDArray[np.bool_], skin: NDArray[np.bool_], face: float) -> NDArray[np.bool_]:

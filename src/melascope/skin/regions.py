@@ -67,6 +67,13 @@ class RegionMap:
     """Faces that the first look found."""
     disease: NDArray[np.float32]
     """(h, w) probability that the skin there holds pigment disease."""
+    density: NDArray[np.float32]
+    """(h, w) optical density in red that pigment disease adds, as the network reads it."""
+    kinds: NDArray[np.float32]
+    """(7, h', w') probabilities of the six lesions, in the order of `Lesion`, and of a look-alike, given that there is
+    a mark; coarser than the frame, which it covers."""
+    depth: NDArray[np.float32]
+    """(h', w') share of the pigment that lies in the dermis."""
     outline: NDArray[np.uint8]
     """(h0, w0) codes of the whole photograph, small: for what lies outside the frame."""
 
@@ -125,16 +132,16 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
         frame, maps = target, closer
     bounds = (round(frame[0]), round(frame[1]), round(frame[2]), round(frame[3]))
     working = _shrink(pixels, frame, WORKING_SIDE)
-    probabilities = _resized(maps, working.shape[1], working.shape[0])
-    codes, confidence = _decide(probabilities[: len(Region)])
+    codes, confidence = _decide(_resized(maps[: len(Region)], working.shape[1], working.shape[0]))
     visible = _visible(codes)
     view = _view(codes, visible)
     if view is View.CLOSE_UP and (max(height, width) < LEAST_SIDE or not _landmarks(codes)):
         codes[np.isin(codes, FACIAL_SKIN)] = Region.OTHER_SKIN
         visible, confidence = frozenset(), {}
-    disease = probabilities[len(Region)]
+    marks = maps[len(Region) :]
     if view is View.FACE:
-        disease = _closely(working, disease)
+        marks = _closely(working, marks)
+    disease, density = _resized(marks[:2], working.shape[1], working.shape[0])
     return RegionMap(
         codes=codes,
         pixels=working,
@@ -144,6 +151,9 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
         visible=visible,
         faces=faces,
         disease=disease,
+        density=density,
+        kinds=marks[2:-1],
+        depth=marks[-1],
         outline=_outline(coarse, small.shape[1], small.shape[0]),
     )
 
@@ -159,7 +169,7 @@ def _shrink(pixels: NDArray[np.uint8], frame: tuple[float, float, float, float],
 
 
 def _look(pixels: NDArray[np.uint8], blur: float = 0.0) -> NDArray[np.float32]:
-    """The network's maps (regions + 2, h, w) of a picture, at its own resolution, without the padding.
+    """The network's maps (its card names them; h, w) of a picture, at its own resolution, without the padding.
 
     Args:
         pixels: (H, W, 3).
@@ -178,31 +188,46 @@ def _look(pixels: NDArray[np.uint8], blur: float = 0.0) -> NDArray[np.float32]:
     one, other = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
     other = other[:, :, ::-1]
     right, left_code = EXCHANGED_WHEN_MIRRORED
-    order = np.arange(len(one))  # regions, then disease and density
+    order = np.arange(len(one))
     order[[right, left_code]] = left_code, right
     mean = (one + other[order]) / 2
     half = (top // 2, left // 2)
     return np.asarray(mean[:, half[0] : half[0] + size[1] // 2, half[1] : half[1] + size[0] // 2])
 
 
-def _closely(pixels: NDArray[np.uint8], disease: NDArray[np.float32]) -> NDArray[np.float32]:
+def _closely(pixels: NDArray[np.uint8], marks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Looks at four overlapping quarters of a face for its pigment, which wants more detail than its regions do.
 
-    Logits of the quarters and of the whole are averaged, with weights that fade to nothing at a quarter's border, so
-    that there are no seams. The quarters lie symmetrically: a mirrored face is looked at in mirrored quarters.
+    Quarters and whole are averaged (the disease's logits, the other maps themselves) with weights that fade to nothing
+    at a quarter's border, so that there are no seams. The quarters lie symmetrically: a mirrored face is looked at in
+    mirrored quarters.
+
+    Args:
+        pixels: (H, W, 3) the face.
+        marks: (10, h, w) disease, density, kinds and depth of the whole.
+
+    Returns:
+        (10, h', w'), twice as fine.
     """
-    height, width = disease.shape
+    height, width = (2 * length for length in marks.shape[1:])
+    across, down = pixels.shape[1] / width, pixels.shape[0] / height
     h, w = round(QUARTER * height), round(QUARTER * width)
     margin = (round(0.1 * height), round(0.1 * width))
-    total, weight = _logit(disease), np.ones((height, width), np.float32)
+    total, weight = _resized(marks, width, height), np.ones((height, width), np.float32)
+    total[0] = _logit(total[0])
     fade = np.minimum(_ramp(h)[:, None], _ramp(w)[None, :])
     for top in (margin[0], height - margin[0] - h):
         for left in (margin[1], width - margin[1] - w):
+            rows = slice(round(top * down), round((top + h) * down))
+            columns = slice(round(left * across), round((left + w) * across))
+            seen = _resized(_look(np.ascontiguousarray(pixels[rows, columns]), STEADY)[len(Region) :], w, h)
+            seen[0] = _logit(seen[0])
             part = (slice(top, top + h), slice(left, left + w))
-            seen = _look(np.ascontiguousarray(pixels[part]), STEADY)[len(Region)]
-            total[part] += fade * _logit(cv2.resize(seen, (w, h), interpolation=cv2.INTER_LINEAR))
+            total[:, *part] += fade * seen
             weight[part] += fade
-    return np.asarray(1.0 / (1.0 + np.exp(-total / weight)), np.float32)
+    total /= weight
+    total[0] = 1.0 / (1.0 + np.exp(-total[0]))
+    return total
 
 
 def _ramp(length: int) -> NDArray[np.float32]:
