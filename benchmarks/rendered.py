@@ -1,0 +1,59 @@
+"""Cohorts for the benchmarks, rendered or taken, and work on their photographs by several processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import cv2
+from rich.console import Console
+from rich.progress import track
+
+from melascope.cohort.patient import Cohort
+from melascope.data import DataSet
+from melascope.data.layout import MANIFEST
+
+__all__ = ["cohort_in", "each_photo", "made_with"]
+
+T = TypeVar("T")
+
+
+@contextmanager
+def cohort_in(folder: Path | None, cohort: Cohort) -> Iterator[Path]:
+    """The cohort that lies in a folder, whichever; if none does, `cohort` is rendered there, or for the while."""
+    with TemporaryDirectory() as scratch:
+        place = folder or Path(scratch) / "cohort"
+        if not (place / MANIFEST).exists():
+            from melascope.cohort.render import render_cohort
+
+            render_cohort(cohort, place, jobs=_jobs(), maps=False)
+        yield place
+
+
+def made_with(folder: Path) -> dict[str, Any]:
+    """What a cohort was made from: patients, seed, per_head ..."""
+    about = DataSet.open(folder).about
+    return about.generator if about else {}
+
+
+def each_photo(work: Callable[[tuple[str, str]], T], folder: Path, photos: Sequence[str], what: str) -> list[T]:
+    """`work((folder, photo id))` of each photograph, in their order, by one process per core with one thread each."""
+    os.environ["MELASCOPE_THREADS"] = "1"
+    tasks = [(str(folder), photo) for photo in photos]
+    with ProcessPoolExecutor(_jobs(), mp_context=get_context("spawn"), initializer=_begin) as pool:
+        done = pool.map(work, tasks, chunksize=4)
+        return list(track(done, description=what, total=len(tasks), console=Console(stderr=True)))
+
+
+def _begin() -> None:
+    cv2.setNumThreads(1)
+
+
+def _jobs() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,93 @@
+"""The agreement benchmark: pairing of test and retest, and the classical version that it compares with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from benchmarks.agreement import Pair, agreement, retest_table, retests, table
+from benchmarks.classical import background, otsu
+
+from melascope.masi import icc
+
+
+def pair(visit: int, device: str, true: float | None, measured: float | None, band: str = "tan") -> Pair:
+    return Pair(
+        photo=f"{visit}{device}",
+        visit=("p", visit),
+        scene=("head", device),
+        band=band,
+        device=device,
+        kinds=("mel",),
+        ita=(0.0, None),
+        masi=(true, measured),
+        classical=measured,
+        inside=None,
+        shares=(),
+        darknesses=(),
+        verdict="usable",
+    )
+
+
+def test_a_retest_is_the_telephone_picture_of_the_same_visit() -> None:
+    pairs = [pair(1, "dslr", 5.0, 6.0), pair(2, "dslr", 1.0, 1.0), pair(1, "phone", 5.5, 4.0)]
+    pairs += [pair(3, "dslr", 1.0, None), pair(3, "phone", 1.0, 2.0)]
+    assert [(one.photo, other.photo) for one, other in retests(pairs)] == [("1dslr", "1phone")]
+
+
+def test_the_table_of_retests_shows_difference_and_correlation() -> None:
+    dslr, phone = (0.0, 4.0, 9.0, 20.0), (1.0, 6.0, 9.0, 22.0)
+    pairs = [
+        pair(visit, device, 10.0 + visit, value)
+        for device, values in (("dslr", dslr), ("phone", phone))
+        for visit, value in enumerate(values)
+    ]
+    row = next(line for line in retest_table(pairs).splitlines() if line.startswith("| all |"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1] == "4"
+    assert cells[2] == "+0.00" and cells[4] == "1.00"  # the truth is the same in both
+    difference = np.subtract(phone, dslr)
+    assert cells[5] == f"{difference.mean():+.2f}"
+    assert cells[6].endswith(f"to {difference.mean() + 1.96 * difference.std(ddof=1):+.2f}")
+    assert cells[7] == f"{icc(list(zip(dslr, phone, strict=True))).single:.2f}"
+
+
+def test_both_versions_stand_in_one_row() -> None:
+    pairs = [pair(visit, "dslr", float(visit), visit + 1.0) for visit in range(4)]
+    text = table(pairs, {"one": lambda p: [p.masi], "other": lambda p: [(p.masi[0], p.classical)]}, 2)
+    head, _, row, *_ = text.splitlines()
+    assert head.count("ICC(2,1)") == 2 and head.count("|") == row.count("|")
+    assert row.count("+1.00 to +1.00") == 2
+
+
+def test_agreement_of_a_measurement_that_never_differs_is_told_without_correlation() -> None:
+    n, mean, low, high, absolute, single = agreement([(0.0, 1.0), (0.0, 2.0), (0.0, 3.0), (None, 1.0)])
+    assert (n, mean, absolute) == (3, 2.0, 2.0)
+    assert low == pytest.approx(2 - 1.96) and high == pytest.approx(2 + 1.96)
+    assert np.isnan(single)
+
+
+def test_the_background_is_the_weighted_mean_of_the_skin_near() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((40, 40)).astype(np.float32)
+    where = rng.random((40, 40)) < 0.7
+    found = background(values, where, 4.0)
+    ys, xs = np.mgrid[:40, :40]
+    for y, x in ((20, 20), (12, 25)):
+        weight = np.exp(-((ys - y) ** 2 + (xs - x) ** 2) / (2 * 16.0)) * where
+        literal = (weight * values).sum() / weight.sum()
+        assert found[y, x] == pytest.approx(literal, abs=0.02)
+    assert background(values + 1, where, 4.0) == pytest.approx(found + 1, abs=1e-4)
+    assert np.ptp(background(values, np.zeros_like(where), 4.0)) == 0
+
+
+def test_otsu_takes_the_cut_with_the_least_variance_within() -> None:
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(0, 1, 600), rng.normal(6, 1, 200)]).astype(np.float32)
+    cuts = np.linspace(values.min(), values.max(), 129)[1:-1]
+
+    def within(cut: float) -> float:
+        low, high = values[values < cut], values[values >= cut]
+        return sum(part.size * float(part.var()) for part in (low, high) if part.size)
+
+    assert within(otsu(values)) <= 1.01 * min(within(float(cut)) for cut in cuts)
+    assert otsu(np.zeros(5, np.float32)) == float("inf")
