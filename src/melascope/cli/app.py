@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from melascope.cli import analyze, cohort, dataset, demo, schema
+from melascope.cli import analyze, cohort, dataset, demo, schema, severity
 
 __all__ = ["app"]
 
@@ -41,4 +41,5 @@ app.command("analyze")(analyze.command)
 app.command("demo")(demo.command)
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(severity.app, name="severity")
 app.command("schema", hidden=True)(schema.command)
