@@ -1,0 +1,1 @@
+"""Networks that learn melasma severity: the six of Zhang et al. 2025, any of timm's, and ours."""

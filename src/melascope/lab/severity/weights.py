@@ -1,0 +1,251 @@
+"""What a network starts from: ImageNet, a file, or an earlier run, never chance unless that is asked for."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from melascope.lab.severity.cards import CARDS, IMAGENET, PLAIN, TIMM, Scaling, called
+from melascope.lab.severity.registry import _timm, empty, head_of, resize_head
+
+__all__ = ["Start", "WeightsError", "check_people", "start"]
+
+_WAY_OUT: Final = "use --weights none (a random start) or --weights FILE"
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be had or do not fit; says why, and the way out."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network that is ready to be trained."""
+
+    network: nn.Module
+    scaling: Scaling
+    """What the weights expect."""
+    note: str
+    """Where it comes from, in words, for tables and cards."""
+    trained: bool
+    """Whether the weights are trained ones."""
+    folded: bool = False
+    """Whether batch norms came folded into their convolutions, so that they need statistics before training."""
+    sha256: str = ""
+
+
+def start(name: str, weights: str, *, classes: int = 3, side: int = 224) -> Start:
+    """A network with the weights that are asked for, and a last layer of its own.
+
+    Args:
+        name: One of `NAMES`, or ``timm:NAME``.
+        weights: ``none``; ``imagenet`` (torchvision's or timm's own, downloaded once by these libraries); a state dict
+            (.pth, .pt, .safetensors); or the folder of a run of this laboratory.
+        classes: Outputs. The last layer is taken over only from a run.
+        side: Pixels of a side.
+
+    Raises:
+        NoSuchNetwork: There is no such architecture.
+        WeightsError: The weights cannot be had or do not fit.
+    """
+    if weights == "none":
+        return Start(empty(name, classes, side), IMAGENET, "random start", trained=False)
+    if weights == "imagenet":
+        return _imagenet(name, classes, side)
+    path = Path(weights)
+    if path.is_dir():
+        return _run(name, path, classes, side)
+    if not path.is_file():
+        raise WeightsError(
+            f"--weights {weights}: must be none, imagenet, a file (.pth, .safetensors) or a run's folder, and there is "
+            "no such file or folder; correct its name"
+        )
+    return _file(name, path, classes, side)
+
+
+def _imagenet(name: str, classes: int, side: int) -> Start:
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it tells of every attempt; the last one is enough
+    try:
+        if name in CARDS:
+            from torchvision.models import get_model_weights
+
+            entry = next(iter(get_model_weights(name)))
+            state = entry.get_state_dict(progress=False, check_hash=True)
+            network = empty(name, 1000, side)
+            network.load_state_dict(_renamed(state))
+        elif name.startswith(TIMM):
+            empty(name, classes, side)  # a name that does not exist is no matter of the network
+            network = _timm(name, classes, side, trained=True)
+        else:
+            network = empty(name, classes, side)
+    except (OSError, RuntimeError) as error:
+        # urllib's and the hub's errors are OSErrors; a broken download fails its checksum with a RuntimeError.
+        reason = str(getattr(error, "reason", "") or error).strip().splitlines()
+        raise WeightsError(
+            f"ImageNet weights of {called(name)} cannot be had from here "
+            f"({reason[0][:160] if reason else type(error).__name__}): "
+            f"{_WAY_OUT}"
+        ) from None
+    if name in CARDS:
+        return Start(
+            resize_head(name, network, classes, keep=False), CARDS[name].scaling, "ImageNet (torchvision)", trained=True
+        )
+    made = network.pretrained_cfg
+    return Start(network, Scaling(tuple(made["mean"]), tuple(made["std"])), "ImageNet (timm)", trained=True)
+
+
+def _file(name: str, path: Path, classes: int, side: int) -> Start:
+    state = _read(path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    network = empty(name, classes, side)
+    where, _ = head_of(name, network)
+    heads = {where, *(f"{aux}.fc2" for aux in (CARDS[name].auxiliary if name in CARDS else ()))}
+    body = {
+        key: value for key, value in _renamed(state).items() if not any(key.startswith(f"{head}.") for head in heads)
+    }
+    mine = network.state_dict()
+    needed = [key for key in mine if not any(key.startswith(f"{head}.") for head in heads)]
+    optional = CARDS[name].auxiliary if name in CARDS else ()
+    missing = [key for key in needed if key not in body and not key.startswith(optional or ("\0",))]
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    unlike = [key for key in body if key in mine and body[key].shape != mine[key].shape]
+    extra = [key for key in body if key not in mine]
+    if missing or unlike or extra:
+        first = (missing or unlike or extra)[0]
+        what = "lacks" if missing else "has another shape of" if unlike else "has besides"
+        raise WeightsError(
+            f"{path.name} is no {called(name)}: it {what} {first}; name weights of the same architecture"
+        )
+    network.load_state_dict(body, strict=False)
+    folded = _is_folded(body)
+    note = f"{path.name}{', ImageNet' if 'imagenet' in path.name.lower() else ''}"
+    # The converted quantised MobileNetV2 is read by −1 to 1. Its convolutions of stride 2 were trained with padding
+    # below and to the right; torchvision's pad on all sides, which moves their grid: the features are those of the
+    # photo moved by 31 pixels, up to what happens at its border.
+    return Start(network, PLAIN if folded else _scaling(name), note, trained=True, folded=folded, sha256=sha256)
+
+
+def _run(name: str, folder: Path, classes: int, side: int) -> Start:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        architecture, scaling = config["architecture"], Scaling(tuple(config["mean"]), tuple(config["deviation"]))
+        outputs = int(config["outputs"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{folder}: is no run of this laboratory ({type(error).__name__}: {error}); name a folder that `melascope "
+            "severity train` wrote, or a file of weights"
+        ) from None
+    if architecture != name:
+        raise WeightsError(f"{folder}: holds {called(architecture)}, not {called(name)}; name a run of {called(name)}")
+    path = folder / "weights.safetensors"
+    if not path.is_file():
+        raise WeightsError(f"{folder}: has no weights.safetensors: its training has not ended; finish it first")
+    network = empty(name, outputs, side)
+    state = _read(path)
+    try:
+        lacking = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: does not fit {called(name)} ({str(error).splitlines()[-1].strip()})") from None
+    body = [key for key in lacking.missing_keys if not key.startswith(CARDS[name].auxiliary if name in CARDS else ())]
+    if body or lacking.unexpected_keys:
+        raise WeightsError(f"{path}: lacks {(body or lacking.unexpected_keys)[0]}; train the run again")
+    if outputs != classes:
+        resize_head(name, network, classes)
+    about = config.get("data", {})
+    note = (
+        f"trained on {about.get('photos', '?')} photos of {about.get('patients', '?')} other patients "
+        f"({about.get('name', folder.name)})"
+    )
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Start(network, scaling, note, trained=True, sha256=sha256)
+
+
+def check_people(folder: Path, photos: Mapping[str, str], patients: Iterable[str], identity: str) -> str:
+    """Makes sure that a run was not trained on people on whom its successor will be validated or tested.
+
+    Args:
+        folder: The earlier run.
+        photos: SHA-256 of the photos of validation and test now.
+        patients: Patients, and groups that may not be divided, of validation and test now.
+        identity: Of the data now, see `Study.identity`.
+
+    Returns:
+        What was found, in words.
+
+    Raises:
+        WeightsError: Somebody was seen before.
+    """
+    try:
+        with (folder / "split.csv").open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["part"] != "test"]
+        seen = {row["photo"] for row in rows}
+        known = json.loads((folder / "photos.json").read_text(encoding="utf-8"))
+        digests = {known["sha256"][photo] for photo in seen}
+        theirs, groups = known["identity"], {known["groups"][photo] for photo in seen}
+    except (OSError, ValueError, KeyError, TypeError):
+        return "whether a patient is shared with it cannot be told"
+    same = sorted(photo for photo, digest in photos.items() if digest in digests)
+    if same:
+        raise WeightsError(
+            f"{folder}: was trained on {len(same)} of the photos that are to be validated or tested on, such as "
+            f"{same[0]}; use a run of other patients, or its own split (--split)"
+        )
+    if identity and theirs and identity != theirs:
+        return f"no photo is shared with it, and its virtual patients ({theirs}) are others than these ({identity})"
+    people = {row["patient"] for row in rows} | groups
+    shared = sorted(people & set(patients))
+    if shared:
+        raise WeightsError(
+            f"{folder}: was trained on {len(shared)} of the patients or groups that are to be validated or tested on, "
+            f"such as {shared[0]}; use a run of other patients, or its own split (--split)"
+        )
+    return "no patient is shared with it"
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+
+            try:
+                return dict(load_file(str(path)))
+            except SafetensorError as error:
+                raise ValueError(str(error)) from None
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - a damaged file fails in every way there is
+        raise WeightsError(
+            f"{path}: is no file of weights alone ({type(error).__name__}), or it is damaged; name a state dict saved "
+            "by torch.save or safetensors"
+        ) from None
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise WeightsError(f"{path}: holds no state dict; save network.state_dict() alone")
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """DenseNet's old names of layers (``denselayer1.norm.1``) as they are now (``denselayer1.norm1``)."""
+    return {
+        re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.", r"\1\2.", key): value for key, value in state.items()
+    }
+
+
+def _is_folded(state: Mapping[str, Tensor]) -> bool:
+    means = [value for key, value in state.items() if key.endswith("running_mean")]
+    return bool(means) and all(not value.any() for value in means)
+
+
+def _scaling(name: str) -> Scaling:
+    return CARDS[name].scaling if name in CARDS else IMAGENET

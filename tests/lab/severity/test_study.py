@@ -1,0 +1,185 @@
+"""Which photos are learnt from, their labels, and reading them once."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from melascope.lab.severity.recipe import Picture, read_recipe
+from melascope.lab.severity.study import StudyError, class_probabilities, gather
+from melascope.severity.sharing import MAJORITY
+from tests.lab.severity.faces import drawn, study
+
+
+def cohort(folder: Path, count: int = 30) -> Path:
+    """A data set with two photos of each patient: from the front by DSLR, from the right by telephone."""
+    photos = folder / "photos"
+    photos.mkdir(parents=True)
+    columns = ("photo_id", "patient", "file", "view", "device", "tone_band", "masi")
+    columns += tuple(f"rater{k}_masi" for k in (1, 2, 3))
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        for i in range(count):
+            masi = round(2 + 44 * ((7 * i) % count) / count, 2)
+            for view, device in (("frontal", "dslr"), ("right45", "phone")):
+                name = f"a{i:02}-{device}"
+                cv2.imwrite(str(photos / f"{name}.png"), drawn(masi, i)[..., ::-1])
+                raters = (masi, masi + 1, masi - 1)
+                writer.writerow((name, f"P{i}", f"photos/{name}.png", view, device, "tan", masi + 0.25, *raters))
+    about = {"schema_version": "1.0", "name": "drawn", "generator": {"seed": 3, "patients": count}}
+    (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    return folder
+
+
+def test_a_cohort_gives_labels_parts_and_what_is_known(tmp_path: Path) -> None:
+    found = gather(cohort(tmp_path / "c"), view="frontal", device="DSLR", majority=None, seed=2)
+    assert len(found.photos) == 30 and found.virtual and found.identity == "seed 3, 30 patients"
+    assert found.left_out == "30 of 60 photos (view frontal, device DSLR)"
+    parts = [len(found.part(name)) for name in ("train", "validation", "test")]
+    assert sum(parts) == 30 and 15 <= parts[0] <= 21 and parts[2] >= 1
+    photo = found.photos[4]
+    known = found.known[photo]
+    assert (known.view, known.device, known.tone_band) == ("frontal", "dslr", "tan")
+    assert known.true_masi == pytest.approx(found.ratings.mean_masi(photo) + 0.25)
+    assert found.truth([photo])[0] == int(found.masi([photo])[0] >= 16) + int(found.masi([photo])[0] >= 32)
+
+
+def test_class_shares_are_the_papers_unless_asked_otherwise(tmp_path: Path) -> None:
+    folder = cohort(tmp_path / "c")
+    chosen = gather(folder, view="frontal", seed=2)
+    mild = float((chosen.truth(chosen.photos) == 0).mean())
+    assert len(chosen.photos) < 30
+    assert mild == pytest.approx(MAJORITY, abs=0.03)
+    assert len(gather(folder, majority=None, seed=2).photos) == 60
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"view": "left45"}, "no photo is of view 'left45'; there are: frontal by dslr, right45 by phone"),
+        ({"majority": 2.0}, "must lie between 0 and 1"),
+    ],
+)
+def test_nothing_left_is_said(tmp_path: Path, options: dict[str, object], said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        gather(cohort(tmp_path / "c"), **options)  # type: ignore[arg-type]
+
+
+def test_a_table_without_photos_asks_for_their_folder(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("photo,patient,masi\na,x,3\nb,y,20\nc,z,40\n", encoding="utf-8")
+    with pytest.raises(StudyError, match="--photos"):
+        gather(path)
+
+
+def test_soft_labels_are_the_normal_distribution_between_the_borders() -> None:
+    for mean, error in ((15.0, 2.0), (31.0, 0.5), (3.0, 4.0)):
+        x = np.linspace(-60, 120, 360_001)
+        density = np.exp(-0.5 * ((x - mean) / error) ** 2) / (error * math.sqrt(2 * math.pi))
+        cut = [float(density[(x >= low) & (x < high)].sum() * (x[1] - x[0])) for low, high in
+               ((-60, 16), (16, 32), (32, 121))]  # fmt: skip
+        assert class_probabilities(mean, error) == pytest.approx(cut, abs=2e-3)
+        assert sum(class_probabilities(mean, error)) == pytest.approx(1)
+
+
+def test_raters_spread_is_pooled_over_the_training_part(tmp_path: Path) -> None:
+    found = study(tmp_path)
+    assert found.raters_sd() == pytest.approx(1.0)  # every photo: -1, 0, +1 around its mean
+    near = min(found.photos, key=lambda photo: abs(found.ratings.mean_masi(photo) - 16))
+    soft = found.soft([near])[0]
+    assert soft == pytest.approx(class_probabilities(found.ratings.mean_masi(near), 1 / math.sqrt(3)), abs=1e-6)
+
+
+def test_predictions_carry_everything_that_is_known(tmp_path: Path) -> None:
+    found = study(tmp_path)
+    photo = found.photos[3]
+    row = found.predictions([photo], np.array([[1.0, 2.0, 1.0]]), np.array([60.0]))[0]
+    assert row.probabilities == (0.25, 0.5, 0.25)
+    assert row.predicted_masi == 48.0  # no MASI is beyond it
+    assert (row.part, row.device, row.tone_band, row.true_masi) == (
+        found.split[photo], "dslr", "tan", found.ratings.mean_masi(photo),
+    )  # fmt: skip
+    assert row.raters.keys() == {"rater1", "rater2", "rater3"}
+    assert found.predictions([photo], np.array([[1.0, 2.0, 1.0]]), None)[0].predicted_masi is None
+
+
+class TestReadPhotos:
+    """The kept photos."""
+
+    PICTURE = Picture(32, "whole", 0.0, "weights")
+
+    @pytest.fixture(autouse=True)
+    def _filelock(self) -> None:
+        pytest.importorskip("filelock", reason="filelock is not installed: `make lab` adds it with torch")
+
+    def test_a_photo_is_resized_and_found_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from melascope.lab.severity import photos
+
+        files = study(tmp_path / "p", count=5).ratings.files
+        seen: list[tuple[int, int]] = []
+        first = photos.keep(files, self.PICTURE, tmp_path / "cache", advance=lambda *pair: seen.append(pair))
+        assert first.pixels.shape == (5, 32, 32, 3) and seen[-1] == (5, 5)
+        name = first.names[2]
+        whole = cv2.imread(str(files[name]))[..., ::-1].astype(float)
+        blocks = whole.reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
+        assert np.abs(first.pixels[first.rows([name])[0]].astype(float) - blocks).max() <= 0.51
+
+        def never(*_: object) -> None:
+            raise AssertionError("read again")
+
+        monkeypatch.setattr(photos, "read_framed", never)
+        again = photos.keep(files, self.PICTURE, tmp_path / "cache")
+        assert np.array_equal(again.pixels, first.pixels) and again.digests == first.digests
+
+    def test_what_was_stopped_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from melascope.lab.severity import photos
+
+        monkeypatch.setattr(photos, "_AT_ONCE", 2)
+        files = study(tmp_path / "p", count=6).ratings.files
+
+        def stop(done: int, of: int) -> None:
+            if done == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            photos.keep(files, self.PICTURE, tmp_path / "cache", advance=stop)
+        done: list[int] = []
+        kept = photos.keep(files, self.PICTURE, tmp_path / "cache", advance=lambda n, _: done.append(n))
+        assert done == [6]
+        fresh = photos.keep(files, self.PICTURE, tmp_path / "other")
+        assert np.array_equal(kept.pixels, fresh.pixels)
+
+    def test_photos_that_cannot_be_read_are_all_named(self, tmp_path: Path) -> None:
+        from melascope.lab.severity.photos import PhotosError, keep
+
+        files = dict(study(tmp_path / "p", count=4).ratings.files)
+        for name in list(files)[:2]:
+            files[name].write_bytes(b"no picture")
+        with pytest.raises(PhotosError, match="2 of 4 photos cannot be read") as caught:
+            keep(files, self.PICTURE, tmp_path / "cache")
+        assert all(name in str(caught.value) for name in list(files)[:2])
+
+    def test_the_square_around_a_face(self) -> None:
+        from melascope.lab.severity.photos import _square
+
+        pixels = np.zeros((60, 80, 3), np.uint8)
+        pixels[10:30, 20:30] = 255
+        seen = _square(pixels, (20, 10, 30, 30), margin=0.1)
+        assert seen.shape == (24, 24, 3)
+        rows, columns = np.nonzero(seen[..., 0])
+        assert (rows.min(), rows.max(), columns.min(), columns.max()) == (2, 21, 7, 16)
+
+    def test_no_face_leaves_the_whole_photo(self) -> None:
+        from melascope.lab.severity.photos import framed
+
+        noise = np.random.default_rng(1).integers(0, 255, (96, 96, 3)).astype(np.uint8)
+        face = read_recipe("melascope").picture
+        whole = Picture(face.side, "whole", 0.0, "weights")
+        assert np.array_equal(framed(noise, face), framed(noise, whole))
