@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
+
 import torch
 from torch import Tensor, nn
 from torchvision import models
