@@ -235,7 +235,8 @@ chooses its own exposure.
 ## MASI
 
 Thresholds: the same regions and the same score, but pigment is what exceeds the melanin of the skin around by Otsu's
-threshold of the photograph, at least {THRESHOLD:.3g}, as it was done before networks (`benchmarks/classical.py`). Features, windows and limits were tried on
+threshold of the photograph, at least {THRESHOLD:.3g}, as it was done before networks (`benchmarks/classical.py`).
+Features, windows and limits were tried on
 fifteen virtual patients of other seeds.
 
 {table(pairs, {"network": lambda p: [p.masi], "thresholds": lambda p: [(p.masi[0], p.classical)]}, 2)}
