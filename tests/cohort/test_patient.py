@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
@@ -89,6 +90,16 @@ def test_treatment_lightens_and_relapse_comes_back() -> None:
             assert min(densities) < densities[-1]
 
 
+def test_tones_that_are_asked_for_occur_alone_and_with_fitting_ancestry() -> None:
+    cohort = Cohort(240, 5, per_head=4, tones=("brown", "dark"))
+    patients = [sample_patient(cohort, number) for number in range(240)]
+    assert {patient.band for patient in patients} == {ToneBand.BROWN, ToneBand.DARK}
+    counts = Counter(patient.band for patient in patients)
+    assert abs(counts[ToneBand.BROWN] - counts[ToneBand.DARK]) <= 12
+    shares = np.array([sample_cast(cohort, number).ancestry for number in range(cohort.casts)])
+    assert shares[:, 2].mean() < 0.15
+
+
 def test_kinds_come_in_turn() -> None:
     cohort = Cohort(12, kinds=("ota", "fre"))
     kinds = [sample_patient(cohort, number).lesions[0].kind for number in range(12)]
@@ -104,6 +115,7 @@ def test_kinds_come_in_turn() -> None:
         ({"patients": 5, "size_px": 193}, "size_px = 193: must be even"),
         ({"patients": 5, "visits": 0}, "visits = 0"),
         ({"patients": 5, "kinds": ("wart",)}, "'wart' is unknown"),
+        ({"patients": 5, "tones": ("green",)}, "'green' is unknown"),
     ],
 )
 def test_nonsense_is_refused(values: dict[str, int], told: str) -> None:

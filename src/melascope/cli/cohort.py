@@ -38,6 +38,7 @@ def render(
     per_head: Annotated[
         int, typer.Option(help="Patients that share a head (never two splits). 0: by the cohort's size, 1 to 10.")
     ] = 0,
+    tones: Annotated[str, typer.Option(help="Tone bands alone, as brown,dark. Default: all six alike.")] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Melanin, blood, density, reflectance.")] = True,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
 ) -> None:
@@ -54,9 +55,8 @@ def render(
     from melascope.cohort.patient import Cohort
     from melascope.cohort.render import CohortError, render_cohort
 
-    named = _kinds(kinds)
     try:
-        cohort = Cohort(patients, seed, visits, photos, size, named, per_head)
+        cohort = Cohort(patients, seed, visits, photos, size, _listed(kinds), per_head, _listed(tones))
     except ValueError as error:
         _usage(str(error))
     if out.exists() and not out.is_dir():
@@ -166,7 +166,7 @@ def paint(
                 out,
                 each=each,
                 seed=seed,
-                kinds=_kinds(kinds),
+                kinds=_listed(kinds),
                 jobs=jobs or _cores(),
                 advance=lambda: bar.advance(task),
             )
@@ -195,8 +195,8 @@ def _bar(what: str) -> Progress:
     )
 
 
-def _kinds(text: str) -> tuple[str, ...]:
-    return tuple(kind.strip() for kind in text.split(",") if kind.strip())
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _cores() -> int:

@@ -71,6 +71,8 @@ class Cohort:
     """Abbreviations of lesion kinds: patients get them in turn, one each. Empty: kinds as they occur, and healthy."""
     per_head: int = 0
     """Patients that share a head; 0: a twelfth of the patients, 1 to 10."""
+    tones: tuple[str, ...] = ()
+    """Tone bands that occur, heads of fitting ancestry with them. Empty: all six, each alike."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -89,6 +91,9 @@ class Cohort:
         for kind in self.kinds:
             if kind not in tuple(Lesion):
                 raise ValueError(f"kind {kind!r} is unknown: choose from {', '.join(Lesion)}")
+        for tone in self.tones:
+            if tone not in tuple(ToneBand):
+                raise ValueError(f"tone {tone!r} is unknown: choose from {', '.join(ToneBand)}")
 
     @property
     def cast_size(self) -> int:
@@ -171,7 +176,8 @@ class PhotoPlan:
 def sample_cast(cohort: Cohort, number: int) -> Cast:
     """Draws the cast of a number, from 0."""
     rng = np.random.default_rng((cohort.seed, 1, number))
-    share = np.array(_ANCESTRIES[number % 3]) * 12 + 0.3
+    groups = _groups(cohort)
+    share = np.array(_ANCESTRIES[groups[number % len(groups)]]) * 12 + 0.3
     african, asian, european = (float(x) for x in rng.dirichlet(share))
     ancestry = african, asian, european
     sex = "female" if rng.random() < 0.75 else "male"
@@ -242,11 +248,22 @@ def photo_plans(cohort: Cohort, patient: Patient, visit: int) -> Iterator[PhotoP
         yield PhotoPlan(f"{patient.name}-v{visit}-{slot + 1}-{device}-{view}", slot, shot, camera)
 
 
+def _groups(cohort: Cohort) -> list[int]:
+    """Ancestry groups in which the tones that are asked for occur."""
+    return [group for group in range(len(_QUOTAS)) if _quota(cohort, group)]
+
+
+def _quota(cohort: Cohort, group: int) -> list[ToneBand]:
+    """Tone bands of ten patients of an ancestry group, as far as they are asked for."""
+    counts = zip(_BANDS, _QUOTAS[group], strict=True)
+    return [band for band, quota in counts for _ in range(quota) if not cohort.tones or band in cohort.tones]
+
+
 def _band(cohort: Cohort, number: int) -> ToneBand:
     """Bands in turn, so that each occurs alike: ten at a time from the quota of the ancestry group, shuffled."""
+    groups = _groups(cohort)
     cast, place = divmod(number, cohort.cast_size)
-    group = cast % 3
-    index = (cast // 3) * cohort.cast_size + place
-    ten = [band for band, quota in zip(_BANDS, _QUOTAS[group], strict=True) for _ in range(quota)]
-    order = np.random.default_rng((cohort.seed, 5, group, index // 10)).permutation(10)
-    return ten[int(order[index % 10])]
+    turn, group = cast // len(groups), groups[cast % len(groups)]
+    index, ten = turn * cohort.cast_size + place, _quota(cohort, group)
+    order = np.random.default_rng((cohort.seed, 5, group, index // len(ten))).permutation(len(ten))
+    return ten[int(order[index % len(ten)])]

@@ -128,7 +128,13 @@ def _about(cohort: Cohort, maps: bool) -> About:
         made_by=f"melascope {melascope.__version__}",
         licence="CC0-1.0",
         notes="People who do not exist. Research software, not a medical device.",
-        generator={**asdict(cohort), "kinds": list(cohort.kinds), "maps": maps, "made_with": _tools()},
+        generator={
+            **asdict(cohort),
+            "kinds": list(cohort.kinds),
+            "tones": list(cohort.tones),
+            "maps": maps,
+            "made_with": _tools(),
+        },
     )
 
 
