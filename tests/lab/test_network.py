@@ -35,6 +35,20 @@ def test_maps_have_half_the_side(network: SkinNetwork, count: int, side: int) ->
     assert MAPS == 27
 
 
+def test_what_is_quicker_to_train_computes_the_same(network: SkinNetwork) -> None:
+    """1 x 1 convolutions as products, strides as every other pixel: against plain convolutions."""
+    pixels = torch.rand(2, 3, 96, 96) * 2 - 1
+    with torch.no_grad():
+        plain = network(pixels)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.train()  # and the norms stay as they are
+    quick = network(pixels)
+    assert quick.requires_grad
+    assert plain.std() > 1e-3
+    assert float((quick.detach() - plain).abs().max()) < 1e-4
+
+
 def test_the_first_blocks_stay_frozen(network: SkinNetwork) -> None:
     network.train()
     network(torch.rand(2, 3, 64, 64)).sum().backward()

@@ -46,7 +46,7 @@ class Recipe:
     """Decay of the moving average of the weights, which is what is kept."""
     skin_share: float = 0.08
     """Share of samples from close-ups of unknown place."""
-    virtual_share: float = 0.6
+    virtual_share: float = 0.5
     """Share of the remaining samples from virtual patients, if there are any."""
     dark_weight: float = 2.0
     """How much more often virtual patients of the darkest band are drawn than those of another."""
