@@ -10,7 +10,7 @@ import pytest
 from melascope.lab.skin.faces import TruePigment
 from melascope.lab.skin.paint import NOTHING, Paint
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
-from melascope.lab.skin.views import SIZE, View, ViewParameters, mirror_labels, render, sample
+from melascope.lab.skin.views import LOOK_ALIKE, SIZE, View, ViewParameters, mirror_labels, render, sample
 from melascope.vocabulary import SKIN, Region
 from tests.lab.drawn import drawn_face
 
@@ -24,6 +24,7 @@ PLAIN = ViewParameters(
     tone=0.0,
     paint=NOTHING,
     spectral=True,
+    look_alikes=True,
     gains=(1.0, 1.0, 1.0),
     gamma=1.0,
     exposure=1.0,
@@ -197,3 +198,13 @@ def test_others_are_painted_tinted_and_covered() -> None:
     assert 0.6 < np.mean([view.paint.pattern != "none" for view in views]) < 0.9
     assert 0.3 < np.mean([view.tone != 0 for view in views]) < 0.7
     assert {view.covering for view in views} == set(range(8))
+
+
+def test_look_alikes_are_left_out_where_they_are_not_wished() -> None:
+    face = drawn_face()
+    with_them, without = (
+        [render(face, sample(face, np.random.default_rng(seed), look_alikes=wished)) for seed in range(25)]
+        for wished in (True, False)
+    )
+    assert any((view.kinds == LOOK_ALIKE).any() for view in with_them)
+    assert not any((view.kinds == LOOK_ALIKE).any() for view in without)

@@ -52,6 +52,12 @@ class Recipe:
     """How much more often virtual patients of the darkest band are drawn than those of another."""
     painted_share: float = 0.8
     """Share of the photographed faces on which pigment may be painted."""
+    spectral: float = 0.5
+    """Share of the paintings on photographs in which pigment follows the skin's optics, not fixed ratios of R, G, B."""
+    look_alikes: bool = True
+    """Whether moles, redness, shadows and shine are added."""
+    size: int = SIZE
+    """Pixels of a view's side, a multiple of 32."""
     seed: int = 7
 
 
@@ -95,10 +101,11 @@ class Views(IterableDataset[tuple[Tensor, ...]]):
             else:
                 painted = rng.random() < self.recipe.painted_share
                 face = self.groups[0 if painted else -1].draw(rng)
-            view = render(face, sample(face, rng))
+            drawn = sample(face, rng, spectral=self.recipe.spectral, look_alikes=self.recipe.look_alikes)
+            view = render(face, drawn, self.recipe.size)
             # Half resolution is the output's. Close-ups of unknown place hold lesions nobody outlined: no pigment loss.
             # Unpainted people have spots of their own: half the loss.
-            told = np.full((SIZE // 2, SIZE // 2), 1.0 if face.paintable else 0.5 if face.eyes else 0.0)
+            told = np.full((self.recipe.size // 2,) * 2, 1.0 if face.paintable else 0.5 if face.eyes else 0.0)
             kinds, depth = view.kinds[::2, ::2], view.depth[::2, ::2]
             pigment = np.stack([_halved(view.cover), _halved(view.density), told, kinds, depth])
             yield (

@@ -49,6 +49,8 @@ class ViewParameters:
     """Pigment disease painted on, with its truth."""
     spectral: bool
     """Whether pigment follows the skin's optics, or fixed ratios of the three channels: cameras differ as much."""
+    look_alikes: bool
+    """Whether moles, redness, shadows and shine are added to faces that may be painted on."""
     gains: tuple[float, float, float]
     gamma: float
     exposure: float
@@ -68,8 +70,17 @@ class ViewParameters:
     seed: int
 
 
-def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
-    """Draws a view: one third whole faces, one half crops, the rest figures and places without a face."""
+def sample(
+    face: LabelledFace, rng: np.random.Generator, *, spectral: float = 0.5, look_alikes: bool = True
+) -> ViewParameters:
+    """Draws a view: one third whole faces, one half crops, the rest figures and places without a face.
+
+    Args:
+        face: Of which.
+        rng: Source of chance.
+        spectral: Share of the paintings on photographs in which pigment follows the skin's optics.
+        look_alikes: Whether what resembles pigment is added.
+    """
     height, width = face.labels.shape
     on_face = np.isin(face.labels, FACIAL_SKIN) | (face.labels == SOME_SKIN)
     ys, xs = np.nonzero(on_face)
@@ -111,7 +122,8 @@ def sample(face: LabelledFace, rng: np.random.Generator) -> ViewParameters:
         mirrored=bool(rng.random() < 0.5),
         tone=float(rng.uniform(-0.05, 0.30) if face.paintable and not own and rng.random() < 0.5 else 0.0),
         paint=paint,
-        spectral=own or bool(rng.random() < 0.5),
+        spectral=bool(rng.random() < spectral) or (own and spectral > 0),
+        look_alikes=look_alikes,
         gains=(
             float(np.exp(temperature + rng.normal(0, 0.03))),
             1.0,
@@ -193,7 +205,7 @@ def render(face: LabelledFace, view: ViewParameters, size: int = SIZE) -> View:
         kinds[(codes > 0) & bare] = codes[(codes > 0) & bare]
         depth = np.where(own_cover * bare > cover, np.array(face.pigment.depths, np.float32)[codes], depth)
         cover, amount = np.maximum(cover, own_cover * bare), amount + own_density * bare
-    if face.paintable:
+    if face.paintable and view.look_alikes:
         light, marks = painting.look_alikes(light, bare, face_px, rng)
         kinds[marks & (kinds == 0)] = LOOK_ALIKE
     light = _lighting(light, view, size)
