@@ -100,6 +100,12 @@ def test_a_resized_head_keeps_what_it_is_told_to_keep() -> None:
     assert not torch.equal(head_of("mobilenet_v2", network)[1].weight, old)
 
 
+@pytest.fixture(scope="module")
+def state() -> dict[str, Any]:
+    """Of a MobileNetV2 of ImageNet's classes."""
+    return build("mobilenet_v2", classes=1000).state_dict()
+
+
 class TestWeights:
     """Never a silent random start."""
 
@@ -125,11 +131,6 @@ class TestWeights:
         assert torch.equal(mine["features.0.0.weight"], state["features.0.0.weight"])
         assert mine["classifier.1.weight"].shape == (4, 1280)
         assert not torch.equal(mine["classifier.1.weight"], state["classifier.1.weight"][:4])
-
-    @pytest.fixture(scope="class")
-    def state(self) -> dict[str, Any]:
-        """Of a MobileNetV2 of ImageNet's classes."""
-        return build("mobilenet_v2", classes=1000).state_dict()
 
     @pytest.mark.parametrize("ending", ["pth", "safetensors"])
     def test_files_of_weights(self, tmp_path: Path, ending: str, state: dict[str, Any]) -> None:
