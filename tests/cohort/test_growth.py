@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from melascope.cohort.ground import OPEN, ground_of
 from melascope.cohort.growth import Grown, LesionParameters, Place, grow, progress, sample_lesion, sample_lesions
@@ -99,7 +100,7 @@ def test_nothing_grows_off_the_skin(kind: Lesion) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_parameters_give_the_same_bits_and_another_seed_another_lesion(kind: Lesion) -> None:
     parameters, grown = lesion(kind, 0.9)
-    again = grow(LesionParameters.from_record(json.loads(json.dumps(parameters.record()))), face())
+    again = grow(TypeAdapter(LesionParameters).validate_json(json.dumps(parameters.record())), face())
     other = grow(replace(parameters, seed=parameters.seed + 1), face())
 
     for name in ("cover", "body", "instances"):
@@ -313,5 +314,3 @@ def test_bad_requests_are_refused() -> None:
         progress(parameters, 1.0, 3.0)
     with pytest.raises(ValueError, match="landmark tail"):
         grow(replace(parameters, places=(Place("tail", 0, 0, 5, 5, 0, 1),)), face())
-    with pytest.raises(ValueError, match="wings"):
-        LesionParameters.from_record({**parameters.record(), "wings": 2})

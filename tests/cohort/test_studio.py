@@ -243,19 +243,6 @@ def test_without_llvm_the_picture_is_the_same_within_noise(buffers, monkeypatch)
     assert np.abs(other.hair - buffers.hair).mean() < 0.01
 
 
-def test_buffers_come_back_from_a_file(buffers, tmp_path):
-    path = tmp_path / "scene.npz"
-    buffers.save(path)
-    loaded, stored = Buffers.load(path), buffers.stored()
-    for field in fields(Buffers):
-        assert np.array_equal(getattr(loaded, field.name), getattr(stored, field.name), equal_nan=True), field.name
-        assert getattr(loaded, field.name).dtype == getattr(buffers, field.name).dtype
-    assert np.abs(loaded.irradiance - buffers.irradiance).max() < 2e-3
-    np.savez(path, part=buffers.part)
-    with pytest.raises(ValueError, match="render it again"):
-        Buffers.load(path)
-
-
 def test_quietening_keeps_lamberts_law_and_takes_noise():
     rng = np.random.default_rng(0)
     y, x = np.mgrid[-1:1:120j, -1:1:120j].astype(np.float32)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Buffers", "Part"]
-
-_HALF: Final = ("skin_share", "on_chart", "cosine", "tilt_x", "tilt_y", "irradiance", "specular", "hair", "other")
-"""Stored as float16: three significant digits are more than an 8-bit picture shows."""
 
 
 class Part(IntEnum):
@@ -73,40 +68,3 @@ class Buffers:
         """(H, W)."""
         h, w = self.part.shape
         return h, w
-
-    def stored(self) -> Buffers:
-        """The buffers as they come back from a file: rounded, so that fresh and reloaded scenes give one picture."""
-        return Buffers(**{name: _widen(_narrow(name, value)) for name, value in self._items()})
-
-    def save(self, path: Path) -> None:
-        """Writes a compressed .npz file; light and shares as float16, chart and scale as float32."""
-        with path.open("wb") as file:
-            np.savez_compressed(
-                file, allow_pickle=False, **{name: _narrow(name, value) for name, value in self._items()}
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> Buffers:
-        """Reads what `save` wrote.
-
-        Raises:
-            ValueError: The file lacks an array.
-        """
-        with np.load(path, allow_pickle=False) as file:
-            lacking = [field.name for field in fields(cls) if field.name not in file]
-            if lacking:
-                raise ValueError(
-                    f"{path.name} lacks {', '.join(lacking)}: not a scene of this version; render it again"
-                )
-            return cls(**{field.name: _widen(file[field.name]) for field in fields(cls)})
-
-    def _items(self) -> list[tuple[str, NDArray[Any]]]:
-        return [(field.name, getattr(self, field.name)) for field in fields(self)]
-
-
-def _narrow(name: str, value: NDArray[Any]) -> NDArray[Any]:
-    return np.clip(value, -65000, 65000).astype(np.float16) if name in _HALF else value
-
-
-def _widen(value: NDArray[Any]) -> NDArray[Any]:
-    return value.astype(np.float32) if value.dtype == np.float16 else value

@@ -14,7 +14,7 @@ from melascope.cohort.morphs import neutral_head_mm
 from melascope.cohort.regions import LANDMARKS, draw_regions
 from melascope.cohort.surface import head_surface
 
-__all__ = ["PX_MM", "SIDE", "Chart", "face_chart", "mm_to_px", "px_to_mm"]
+__all__ = ["PX_MM", "SIDE", "Chart", "face_chart", "mm_to_px"]
 
 SIDE: Final = 1024
 PX_MM: Final = SIDE / CHART_MM
@@ -56,11 +56,6 @@ def face_chart() -> Chart:
 def mm_to_px(mm: NDArray[np.floating]) -> NDArray[np.float64]:
     """Chart mm (..., 2) to pixel coordinates (column, row), whole numbers being centres of pixels."""
     return (np.asarray(mm, np.float64) + CHART_MM / 2) * PX_MM - 0.5
-
-
-def px_to_mm(px: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Pixel coordinates (column, row) to chart mm: the inverse of `mm_to_px`."""
-    return (np.asarray(px, np.float64) + 0.5) / PX_MM - CHART_MM / 2
 
 
 def _interpolate(

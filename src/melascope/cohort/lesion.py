@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple, Self
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,24 +91,6 @@ class LesionParameters:
     def record(self) -> dict[str, Any]:
         """As plain JSON-serialisable values."""
         return asdict(self)
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """The parameters that `record` was written from, also after a way through JSON.
-
-        Raises:
-            ValueError: A name is missing or unknown.
-        """
-        known = {f.name for f in fields(cls)}
-        if set(record) != known:
-            odd = ", ".join(sorted(set(record) ^ known))
-            raise ValueError(f"{odd}: missing from or unknown to a lesion's record; use one written by this version")
-        values = dict(record)
-        values["kind"] = Lesion(record["kind"])
-        values["size_range_mm"] = tuple(record["size_range_mm"])
-        values["places"] = tuple(Place(*place) for place in record["places"])
-        values["shares"] = tuple((str(key), float(share)) for key, share in record["shares"])
-        return cls(**values)
 
 
 @dataclass(frozen=True, eq=False)
