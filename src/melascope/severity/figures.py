@@ -100,11 +100,11 @@ def roc_by_class(benchmark: Benchmark) -> str:
             look = looks[one.run.name]
             dash = f' stroke-dasharray="{look.dash}"' if look.dash else ""
             parts_y = f"{y - 3.5:.1f}"
-            key = f'<line x1="{panel.x + side - 170:.1f}" x2="{panel.x + side - 148:.1f}" y1="{parts_y}" y2="{parts_y}"'
+            key = f'<line x1="{panel.x + side - 200:.1f}" x2="{panel.x + side - 178:.1f}" y1="{parts_y}" y2="{parts_y}"'
             panel.parts.append(f'{key} stroke="{look.colour}" stroke-width="{look.width}"{dash}/>')
-            panel.parts.append(text(panel.x + side - 142, y, one.run.name, size=10, bold=one.run.ours))
             value = _two(one.figures[f"auc_{band.value}"].value)
-            panel.parts.append(text(panel.x + side - 8, y, value, size=10, anchor="end", bold=one.run.ours))
+            panel.parts.append(text(panel.x + side - 172, y, value, size=10, bold=one.run.ours))
+            panel.parts.append(text(panel.x + side - 146, y, one.run.name, size=10, bold=one.run.ours))
         parts += panel.parts
     return svg(_WIDTH, side + 72, "ROC curves of each class, all networks", parts)
 
