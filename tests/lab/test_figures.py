@@ -63,5 +63,8 @@ def test_left_and_right_are_never_swapped(card: dict[str, Any], part: str) -> No
 def test_the_card_owns_up_to_what_it_has_seen(card: dict[str, Any]) -> None:
     assert "no photograph of a patient" not in json.dumps(card)
     assert "no patient with melasma was seen; close-ups of patients' skin" in card["data"]["pigment"]
-    assert f"Trained on {card['recipe']['faces']} faces" in card["limits"]
+    assert (
+        f"Trained on {card['recipe']['faces']} faces and {card['recipe']['virtual']} photographs of virtual"
+        in card["limits"]
+    )
     assert card["data"]["close_ups"].startswith(f"{card['recipe']['skin']} of PAD-UFES-20")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +18,13 @@ from numpy.typing import NDArray
 from melascope.lab.skin.faces import LabelledFace, read_labelled
 from melascope.lab.skin.teacher import IGNORE
 from melascope.lab.skin.trials import BROAD, DENSITIES, SHARES, Trial, try_face
+from melascope.networks import THREADS_VARIABLE
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
 
 __all__ = ["Overlap", "as_markdown", "crops", "evaluate", "evaluate_pigment", "evaluate_regions"]
 
+T = TypeVar("T")
 CROPS_PER_FACE: Final = 4
 
 
@@ -43,6 +48,14 @@ class Overlap:
         for side, other in ((Region.RIGHT_MALAR, Region.LEFT_MALAR), (Region.LEFT_MALAR, Region.RIGHT_MALAR)):
             place = truth == side
             self.swapped += bool(place.sum() > 200 and (found[place] == other).mean() > 0.5)
+
+    def merge(self, other: Overlap) -> None:
+        """Adds what another has counted."""
+        for region in MASI_REGIONS:
+            self.both[region] += other.both[region]
+            self.either[region] += other.either[region]
+        self.photos += other.photos
+        self.swapped += other.swapped
 
     def figures(self) -> dict[str, float | int]:
         """IoU per region and their mean."""
@@ -72,43 +85,57 @@ def crops(face: LabelledFace, rng: np.random.Generator, count: int = CROPS_PER_F
     return found
 
 
-def evaluate_regions(faces: Iterable[LabelledFace]) -> dict[str, Any]:
+def evaluate_regions(faces: Sequence[LabelledFace]) -> dict[str, Any]:
     """IoU of the four MASI regions on whole photographs and on crops, over all and by tone band."""
-    whole: dict[str, Overlap] = {}
-    cropped: dict[str, Overlap] = {}
-    rng = np.random.default_rng(11)
-    for face in faces:
-        found = find_regions(face.pixels).full_size(face.labels.shape[1], face.labels.shape[0])
-        for key in ("all", str(face.band)):
-            whole.setdefault(key, Overlap()).add(face.labels, found)
-        for window in crops(face, rng):
-            part = np.ascontiguousarray(face.pixels[window])
-            codes = find_regions(part).full_size(part.shape[1], part.shape[0])
+    parts: dict[str, dict[str, Overlap]] = {"whole faces": {}, "crops": {}}
+    for face, overlaps in zip(faces, _each(_regions_of, faces), strict=True):
+        for table, overlap in zip(parts.values(), overlaps, strict=True):
             for key in ("all", str(face.band)):
-                cropped.setdefault(key, Overlap()).add(face.labels[window], codes)
-    return {
-        "whole faces": {key: overlap.figures() for key, overlap in sorted(whole.items())},
-        "crops": {key: overlap.figures() for key, overlap in sorted(cropped.items())},
-    }
+                table.setdefault(key, Overlap()).merge(overlap)
+    return {part: {key: overlap.figures() for key, overlap in sorted(table.items())} for part, table in parts.items()}
 
 
-def evaluate_pigment(faces: Iterable[LabelledFace]) -> tuple[dict[str, Any], list[Trial]]:
+def _regions_of(number: int, face: LabelledFace) -> tuple[Overlap, Overlap]:
+    """Of the whole photograph and of its crops."""
+    whole, cropped = Overlap(), Overlap()
+    height, width = face.labels.shape
+    whole.add(face.labels, find_regions(face.pixels).full_size(width, height))
+    for window in crops(face, np.random.default_rng((11, number))):
+        part = np.ascontiguousarray(face.pixels[window])
+        cropped.add(face.labels[window], find_regions(part).full_size(part.shape[1], part.shape[0]))
+    return whole, cropped
+
+
+def evaluate_pigment(faces: Sequence[LabelledFace]) -> dict[str, Any]:
     """Painted trials: error of the involved share and cover of its interval, over all, by tone band and density."""
-    trials: list[Trial] = []
-    broad: list[Trial] = []
-    for number, face in enumerate(face for face in faces if face.paintable):
-        rng = np.random.default_rng(number)
-        pairs = [(share, float(rng.choice(DENSITIES))) for share in SHARES]
-        trials += try_face(face.name, face.pixels, face.band, number, pairs)
-        pairs = [(share, float(rng.choice(DENSITIES))) for share in BROAD]
-        broad += try_face(face.name, face.pixels, face.band, number, pairs)
+    found = list(_each(_trials_of, [face for face in faces if face.paintable]))
+    trials = [trial for some, _ in found for trial in some]
+    broad = [trial for _, some in found for trial in some]
     groups: dict[str, list[Trial]] = {"all": trials}
     for trial in trials:
         groups.setdefault(f"tone {trial.band}", []).append(trial)
         painted = f"density {trial.density:.2f}" if trial.true_share > 0 else "healthy"
         groups.setdefault(painted, []).append(trial)
     groups["beyond: shares of 0.75 and 0.9, not in the rows above"] = broad
-    return {key: _summary(group) for key, group in sorted(groups.items())}, trials
+    return {key: _summary(group) for key, group in sorted(groups.items())}
+
+
+def _trials_of(number: int, face: LabelledFace) -> tuple[list[Trial], list[Trial]]:
+    """Of shares up to 0.6, and of broader ones."""
+    rng = np.random.default_rng(number)
+    some, broad = ([(share, float(rng.choice(DENSITIES))) for share in shares] for shares in (SHARES, BROAD))
+    return (
+        list(try_face(face.name, face.pixels, face.band, number, some)),
+        list(try_face(face.name, face.pixels, face.band, number, broad)),
+    )
+
+
+def _each(work: Callable[[int, LabelledFace], T], faces: Sequence[LabelledFace]) -> Iterator[T]:
+    """`work(number, face)` of each face in order, by one process per core with one thread each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ[THREADS_VARIABLE] = "1"
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(work, range(len(faces)), faces)
 
 
 def _summary(trials: list[Trial]) -> dict[str, float | int | str]:
@@ -128,7 +155,7 @@ def _summary(trials: list[Trial]) -> dict[str, float | int | str]:
 def evaluate(labelled: Path, *, write_card: bool = False, page: Path | None = None) -> str:
     """All figures as JSON; with `write_card`, also into the shipped card; with `page`, also as a page of the docs."""
     faces = read_labelled(labelled, held_out=True)
-    figures = {"held_out_faces": len(faces), **evaluate_regions(faces), "painted pigment": evaluate_pigment(faces)[0]}
+    figures = {"held_out_faces": len(faces), **evaluate_regions(faces), "painted pigment": evaluate_pigment(faces)}
     path = Path(str(files("melascope.networks"))) / "skin.json"
     card = {**json.loads(path.read_text(encoding="utf-8")), "figures": figures}
     if write_card:

@@ -98,7 +98,8 @@ def _origin(recipe: dict[str, Any]) -> str:
 def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], path: Path) -> dict[str, Any]:
     return {
         "name": "skin",
-        "what": "Labels every pixel of a photograph with one of the facial regions, and outlines excess pigment.",
+        "what": "Labels every pixel of a photograph with one of the facial regions, outlines excess pigment, reads its "
+        "density, and says which of six lesions it resembles.",
         "licence": "Apache-2.0",
         "date": datetime.now(UTC).date().isoformat(),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -124,7 +125,8 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
         },
         "recipe": recipe,
         "steps": int(saved["step"]),
-        "limits": f"Trained on {recipe['faces']} faces; the truth of its figures is the teacher's, not a person's. "
-        "Faces older than teenagers, mostly unoccluded; the dark ITA band comes from darkened skin only.",
+        "limits": f"Trained on {recipe['faces']} faces and {recipe.get('virtual', 0)} photographs of virtual patients; "
+        "no patient with melasma was seen. The truth of the region figures on photographs is the teacher's, not a "
+        "person's. Faces older than teenagers, mostly unoccluded; dark skin was seen darkened or rendered only.",
         "figures": {},
     }
