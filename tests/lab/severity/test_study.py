@@ -167,11 +167,11 @@ class TestReadPhotos:
         assert all(name in str(caught.value) for name in list(files)[:2])
 
     def test_the_square_around_a_face(self) -> None:
-        from melascope.lab.severity.photos import _square
+        from melascope.skin.framing import cut_square
 
         pixels = np.zeros((60, 80, 3), np.uint8)
         pixels[10:30, 20:30] = 255
-        seen = _square(pixels, (20, 10, 30, 30), margin=0.1)
+        seen = cut_square(pixels, (20, 10, 30, 30), margin=0.1)
         assert seen.shape == (24, 24, 3)
         rows, columns = np.nonzero(seen[..., 0])
         assert (rows.min(), rows.max(), columns.min(), columns.max()) == (2, 21, 7, 16)

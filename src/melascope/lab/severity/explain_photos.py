@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from melascope.data import DataSet
 from melascope.data.layout import MANIFEST
-from melascope.lab.severity import photos as frames
 from melascope.lab.severity.recipe import Picture
 from melascope.photo import read_photo
 from melascope.severity.prediction import Prediction
+from melascope.skin.framing import cut_square, face_box
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Lesion, Region
 
 __all__ = ["PLACES", "choose", "masks_of", "truth_of"]
@@ -92,10 +92,10 @@ def masks_of(truth: Truth, picture: Picture, path: Path) -> dict[str, NDArray[np
         pixels = read_photo(path).pixels
         if pixels.shape[:2] != regions.shape:
             raise ValueError(f"{path.name}: {pixels.shape[1]} × {pixels.shape[0]}, its masks are of another size")
-        box = frames._face(pixels)
+        box = face_box(pixels)
         if box is not None:
-            regions = _cut(regions, box, picture.margin)
-            lesions = None if lesions is None else _cut(lesions, box, picture.margin)
+            regions = cut_square(regions, box, picture.margin)
+            lesions = None if lesions is None else cut_square(lesions, box, picture.margin)
     size = (picture.side, picture.side)
 
     def shrunk(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -107,7 +107,3 @@ def masks_of(truth: Truth, picture: Picture, path: Path) -> dict[str, NDArray[np
     if lesions is not None:
         found["melasma"] = shrunk(lesions == _MELASMA)
     return found
-
-
-def _cut(codes: NDArray[np.uint8], box: tuple[float, float, float, float], margin: float) -> NDArray[np.uint8]:
-    return frames._square(np.repeat(codes[..., None], 3, axis=2), box, margin)[..., 0]

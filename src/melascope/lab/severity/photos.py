@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from melascope.data.layout import write_whole
 from melascope.lab.severity.recipe import Picture
 from melascope.photo import PhotoRefused, read_photo
-from melascope.vocabulary import FACIAL_SKIN, Region
+from melascope.skin.framing import framed_square
 
 __all__ = ["Photos", "PhotosError", "framed", "keep", "read_framed"]
 
@@ -28,9 +27,6 @@ _AT_ONCE: Final = 64
 """Photos after which what is done is written down."""
 _FORM: Final = 1
 """Of the kept files; another number reads everything anew."""
-_LEAST_FACE: Final = 0.02
-"""Share of a photo that facial skin must fill to count as a face."""
-_LANDMARKS: Final = (Region.NOSE, Region.LIPS)
 
 
 class PhotosError(ValueError):
@@ -63,14 +59,7 @@ def framed(pixels: Pixels, picture: Picture) -> Pixels:
     Returns:
         (S, S, 3).
     """
-    if picture.frame == "face":
-        box = _face(pixels)
-        if box is not None:
-            pixels = _square(pixels, box, picture.margin)
-    height, width = pixels.shape[:2]
-    shrinks = height >= picture.side and width >= picture.side
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (picture.side, picture.side), interpolation=how), np.uint8)
+    return framed_square(pixels, picture.side, picture.margin if picture.frame == "face" else None)
 
 
 def read_framed(path: Path, picture: Picture) -> tuple[Pixels, str]:
@@ -190,39 +179,3 @@ def _key(files: Mapping[str, Path], picture: Picture) -> Any:
         network = load("skin").sha256
     margin = picture.margin if picture.frame == "face" else 0.0
     return [_FORM, picture.frame, picture.side, margin, network, states]
-
-
-def _face(pixels: Pixels) -> tuple[float, float, float, float] | None:
-    """x0, y0, x1, y1 of the facial skin in one quick look of the skin network; None where it finds no face."""
-    from melascope.networks import load
-    from melascope.skin.regions import SIDE
-
-    height, width = pixels.shape[:2]
-    side = max(height, width)
-    small = cv2.resize(
-        pixels, (max(1, round(SIDE * width / side)), max(1, round(SIDE * height / side))), interpolation=cv2.INTER_AREA
-    )
-    padded = np.zeros((SIDE, SIDE, 3), np.float32)
-    padded[: small.shape[0], : small.shape[1]] = small
-    maps = load("skin")(np.ascontiguousarray((padded / 127.5 - 1).transpose(2, 0, 1)[None]))[0, : len(Region)]
-    codes = maps.argmax(axis=0)
-    skin = np.isin(codes, FACIAL_SKIN)
-    if skin.mean() < _LEAST_FACE or not all((codes == region).sum() >= 8 for region in _LANDMARKS):
-        return None
-    # A speck of skin elsewhere moves no border.
-    columns, rows = skin.sum(axis=0), skin.sum(axis=1)
-    x = np.flatnonzero(columns > 0.05 * columns.max())
-    y = np.flatnonzero(rows > 0.05 * rows.max())
-    scale = side / codes.shape[0]
-    return scale * x[0], scale * y[0], scale * (x[-1] + 1), scale * (y[-1] + 1)
-
-
-def _square(pixels: Pixels, box: tuple[float, float, float, float], margin: float) -> Pixels:
-    """The square around a box, with a margin; black where it leaves the photo."""
-    side = max(2, round((1 + 2 * margin) * max(box[2] - box[0], box[3] - box[1])))
-    left, top = round((box[0] + box[2] - side) / 2), round((box[1] + box[3] - side) / 2)
-    height, width = pixels.shape[:2]
-    out = np.zeros((side, side, 3), np.uint8)
-    x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + side), min(height, top + side)
-    out[y0 - top : y1 - top, x0 - left : x1 - left] = pixels[y0:y1, x0:x1]
-    return out
