@@ -124,8 +124,16 @@ class RegionScore(_Record):
     """MASI A, 0 to 6, continuous; the totals are made of the continuous values."""
     darkness: Annotated[float, Field(ge=0, le=4)] | None
     """MASI D, 0 to 4, continuous."""
+    darkness_low: Annotated[float, Field(ge=0, le=4)] | None = None
+    """Lower end of its 90 % interval."""
+    darkness_high: Annotated[float, Field(ge=0, le=4)] | None = None
+    """Upper end of its 90 % interval."""
     homogeneity: Annotated[float, Field(ge=0, le=4)] | None
     """MASI H, 0 to 4, continuous."""
+    homogeneity_low: Annotated[float, Field(ge=0, le=4)] | None = None
+    """Lower end of its 90 % interval."""
+    homogeneity_high: Annotated[float, Field(ge=0, le=4)] | None = None
+    """Upper end of its 90 % interval."""
     area_step: Annotated[int, Field(ge=0, le=6)] | None = None
     """A as a rater writes it."""
     darkness_step: Annotated[int, Field(ge=0, le=4)] | None = None

@@ -25,6 +25,10 @@ __all__ = ["UNCALIBRATED", "Calibration", "RegionMeasure", "calibration", "measu
 
 LEAST_DOUBT: Final = 0.005
 """What even a clear region may hide: the least uncertainty of a share."""
+SPREAD: Final = 0.25
+"""Half width of the logarithm of a patch's diameter, before calibration."""
+SURENESS: Final = 4.0
+"""Power of its probability with which a pixel counts in the density of a region."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +36,26 @@ class Calibration:
     """Factors that make half widths hold the truth in 90 % of the photographs that they were measured on.
 
     Of a region's share: times the mean of p (1 - p) over its pixels, the share that is expected to be called wrongly if
-    p is right. Of the density: times 0.01 + 0.2 x density. Of a total: times what the regions' intervals add up to.
+    p is right. Of the density: times 0.01 + 0.2 x density. Of the logarithm of a patch's diameter: times `SPREAD`. Of a
+    total: times what the regions' intervals add up to.
     """
 
     share: float
     density: float
+    diameter: float
     total: float
 
 
-UNCALIBRATED: Final = Calibration(1.0, 1.0, 1.0)
+UNCALIBRATED: Final = Calibration(1.0, 1.0, 1.0, 1.0)
 
 
 @cache
 def calibration() -> Calibration:
     """That of the shipped network, from its card."""
     factors = networks.load("skin").card.get("calibration")
-    return Calibration(factors["share"], factors["density"], factors["total"]) if factors else UNCALIBRATED
+    if not factors:
+        return UNCALIBRATED
+    return Calibration(factors["share"], factors["density"], factors["diameter"], factors["total"])
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,15 @@ class RegionMeasure:
     low: float
     high: float
     excess: float
-    """Median melanin density of the involved skin above normal; 0 where none is involved."""
+    """Median melanin density of the involved skin above normal, surer pixels counting more; 0 if none is involved."""
     excess_error: float
     """Half width of its 90 % interval."""
+    diameter_mm: float
+    """Typical diameter of a patch; 0 where there is none."""
     score: RegionalScore
+    lowest: RegionalScore
+    highest: RegionalScore
+    """The scores at the lower and upper ends of the 90 % intervals of share, density and diameter."""
     least: RegionalScore
     most: RegionalScore
     """The scores at the lower and upper ends of share and darkness, before calibration: a total has its own factor."""
@@ -102,20 +115,32 @@ def measure_region(
     doubt = widening * (_doubt(pigment.probability[place]) + LEAST_DOUBT)
     diameter = _typical_diameter(involved) * FACE_MM / pigment.face_px
     inner = involved & pigment.core if (involved & pigment.core).any() else involved
-    excess = max(0.0, float(np.median(pigment.density[inner]))) if inner.any() else 0.0
+    excess = max(0.0, _middle(pigment.density[inner], pigment.probability[inner] ** SURENESS)) if inner.any() else 0.0
     error = widening * (0.01 + 0.2 * excess)
+    low, high = max(0.0, share - factors.share * doubt), min(1.0, share + factors.share * doubt)
+    stretch = float(np.exp(factors.diameter * widening * SPREAD))
     return RegionMeasure(
         skin_px=total,
         share=share,
         share_error=factors.share * doubt,
-        low=max(0.0, share - factors.share * doubt),
-        high=min(1.0, share + factors.share * doubt),
+        low=low,
+        high=high,
         excess=excess,
         excess_error=factors.density * error,
+        diameter_mm=diameter,
         score=regional_score(share, excess, diameter),
+        lowest=regional_score(low, max(0.0, excess - factors.density * error), diameter / stretch),
+        highest=regional_score(high, excess + factors.density * error, diameter * stretch),
         least=regional_score(max(0.0, share - doubt), max(0.0, excess - error), diameter),
         most=regional_score(min(1.0, share + doubt), excess + error, diameter),
     )
+
+
+def _middle(values: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    """Weighted median."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order], dtype=np.float64)
+    return float(values[order][int(np.searchsorted(reached, reached[-1] / 2))])
 
 
 def total_error(measured: Mapping[Region, RegionMeasure], *, modified: bool) -> tuple[float, float]:

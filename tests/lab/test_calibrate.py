@@ -23,16 +23,16 @@ def slow_quantile(part: list[tuple[str, float]]) -> float:
 def test_factors_are_the_quantiles(seed: int) -> None:
     rng = np.random.default_rng(seed)
     parts = [
-        [(str(rng.choice(["light", "tan", "dark"])), float(rng.exponential())) for _ in range(60)] for _ in range(3)
+        [(str(rng.choice(["light", "tan", "dark"])), float(rng.exponential())) for _ in range(60)] for _ in range(4)
     ]
     found = factors(Ratios(*parts))
     expected = [slow_quantile(part) for part in parts]
-    assert [found.share, found.density, found.total] == pytest.approx(expected, abs=1e-3)
+    assert [found.share, found.density, found.diameter, found.total] == pytest.approx(expected, abs=1e-3)
 
 
 def test_many_easy_photographs_of_one_band_do_not_hide_a_hard_band() -> None:
     part = [("light", 0.1)] * 1000 + [("dark", float(n)) for n in range(10)]
-    assert factors(Ratios(part, part, part)).share >= 7.0
+    assert factors(Ratios(part, part, part, part)).share >= 7.0
 
 
 def test_a_folder_without_patients_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -73,6 +73,35 @@ def test_darkness_is_the_density_that_the_network_reads() -> None:
     assert (one, two) == (pytest.approx(0.1, abs=0.01), pytest.approx(0.2, abs=0.02))
 
 
+def test_doubtful_pixels_hardly_count_in_the_darkness() -> None:
+    """A weighted median, against pixels laid out as often as their weight says."""
+    rng = np.random.default_rng(4)
+    cover = disc(140, 300, 40)
+    regions = drawn(cover, 0.1)
+    chance = np.where(cover >= 0.5, rng.choice([0.4, 0.6, 0.95], cover.shape), 0.0).astype(np.float32)
+    read = (cover * (0.02 + 0.2 * chance)).astype(np.float32)
+    pigment = map_pigment(replace(regions, disease=chance, density=read))
+    inner = pigment.involved & pigment.core
+    laid_out = np.repeat(pigment.density[inner], np.round(1000 * pigment.probability[inner] ** 4).astype(int))
+    measured = measure_region(pigment, regions.codes, Region.RIGHT_MALAR, 1.0)
+    assert measured.excess == pytest.approx(float(np.median(laid_out)), abs=1e-3)
+    assert measured.excess > float(np.median(pigment.density[inner])) + 0.01
+
+
+def test_intervals_of_darkness_and_homogeneity_follow_density_and_diameter() -> None:
+    regions = drawn(disc(140, 300, 30), 0.1)
+    factors = Calibration(share=1.0, density=1.5, diameter=2.0, total=1.0)
+    measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 1.0, factors)
+    error = 1.5 * (0.01 + 0.2 * measured.excess)
+    ends = [np.interp(measured.excess + sign * error, *zip(*DARKNESS, strict=True)) for sign in (-1, 1)]
+    assert (measured.lowest.darkness, measured.highest.darkness) == pytest.approx(tuple(ends))
+    sizes = [measured.diameter_mm * math.exp(sign * 2.0 * 0.25) for sign in (-1, 1)]
+    ends = [np.interp(size, *zip(*HOMOGENEITY_MM, strict=True)) for size in sizes]
+    assert (measured.lowest.homogeneity, measured.highest.homogeneity) == pytest.approx(tuple(ends))
+    clear = measure_region(map_pigment(regions), regions.codes, Region.FOREHEAD, 1.0, factors)
+    assert clear.lowest.darkness == clear.score.darkness == 0.0
+
+
 def test_share_is_counted_in_pixels_of_the_region() -> None:
     cover = disc(140, 300, 40)
     regions = drawn(cover, 0.1)
@@ -103,7 +132,7 @@ def test_a_patch_bears_the_name_that_is_probable_enough() -> None:
 def test_the_interval_of_a_share_is_what_the_probabilities_leave_open() -> None:
     regions = drawn(disc(140, 300, 40), 0.1)
     place = regions.codes == Region.RIGHT_MALAR
-    factors = Calibration(share=1.5, density=1.0, total=1.0)
+    factors = Calibration(share=1.5, density=1.0, diameter=1.0, total=1.0)
     measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 2.0, factors)
     doubt = sum(float(p) * (1 - float(p)) for p in regions.disease[place]) / place.sum()
     assert measured.share_error == pytest.approx(2.0 * 1.5 * (doubt + 0.005), rel=1e-3)

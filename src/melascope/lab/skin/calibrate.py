@@ -8,8 +8,9 @@ becomes the factor.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ import numpy as np
 from melascope.lesions.pigment import map_pigment
 from melascope.masi import masi
 from melascope.photo.reading import read_photo
-from melascope.scoring import UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
+from melascope.scoring import SPREAD, UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import MASI_REGIONS, Region, View
 
@@ -36,12 +37,14 @@ class Ratios:
 
     share: list[tuple[str, float]] = field(default_factory=list)
     density: list[tuple[str, float]] = field(default_factory=list)
+    diameter: list[tuple[str, float]] = field(default_factory=list)
     total: list[tuple[str, float]] = field(default_factory=list)
 
 
 def factors(ratios: Ratios) -> Calibration:
     """The 90 % quantiles, every tone band counting alike however many of its photographs there are."""
-    return Calibration(*(round(_quantile(part), 3) for part in (ratios.share, ratios.density, ratios.total)))
+    parts = (ratios.share, ratios.density, ratios.diameter, ratios.total)
+    return Calibration(*(round(_quantile(part), 3) for part in parts))
 
 
 def _quantile(part: list[tuple[str, float]]) -> float:
@@ -70,7 +73,7 @@ def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
             _add(ratios, folder, record)
             photos += 1
     found = factors(ratios)
-    values = {"share": found.share, "density": found.density, "total": found.total, "photos": photos, "level": LEVEL}
+    values = {**asdict(found), "photos": photos, "level": LEVEL}
     if write_card:
         path = Path(str(files("melascope.networks"))) / "skin.json"
         card = {**json.loads(path.read_text(encoding="utf-8")), "calibration": values}
@@ -95,6 +98,7 @@ def _add(ratios: Ratios, folder: Path, record: dict[str, object]) -> None:
         ratios.share.append((band, abs(part["share"] - found.share) / found.share_error))
         if part["share"] > 0.05 and found.share > 0.05:
             ratios.density.append((band, abs(part["density"] - found.excess) / found.excess_error))
+            ratios.diameter.append((band, abs(math.log(part["diameter_mm"] / found.diameter_mm)) / SPREAD))
     total = true["totals"]["masi"]
     if len(measured) < len(MASI_REGIONS) or regions.view is not View.FACE or total is None:
         return
