@@ -218,8 +218,8 @@ def _masi(measured: Mapping[Region, RegionMeasure], face: bool) -> Masi:
 
 def _interval(measured: Mapping[Region, RegionMeasure], total: float, *, modified: bool) -> tuple[float, float]:
     down, up = total_error(measured, modified=modified)
-    factor, top = calibration().total, 24.0 if modified else 48.0
-    return max(0.0, total - factor * down), min(top, total + factor * up)
+    (below, above), top = calibration().total, 24.0 if modified else 48.0
+    return max(0.0, total - below * down), min(top, total + above * up)
 
 
 def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:

@@ -31,6 +31,10 @@ SURENESS: Final = 4.0
 """Power of its probability with which a pixel counts in the density of a region."""
 
 
+Factors = tuple[float, float]
+"""Of what lies below a measured value, and of what lies above it: pigment is missed more often than it is invented."""
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Factors that make half widths hold the truth in 90 % of the photographs that they were measured on.
@@ -40,22 +44,22 @@ class Calibration:
     total: times what the regions' intervals add up to.
     """
 
-    share: float
-    density: float
-    diameter: float
-    total: float
+    share: Factors
+    density: Factors
+    diameter: Factors
+    total: Factors
 
 
-UNCALIBRATED: Final = Calibration(1.0, 1.0, 1.0, 1.0)
+UNCALIBRATED: Final = Calibration((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0))
 
 
 @cache
 def calibration() -> Calibration:
     """That of the shipped network, from its card."""
-    factors = networks.load("skin").card.get("calibration")
-    if not factors:
+    found = networks.load("skin").card.get("calibration")
+    if not found:
         return UNCALIBRATED
-    return Calibration(factors["share"], factors["density"], factors["diameter"], factors["total"])
+    return Calibration(*((found[name][0], found[name][1]) for name in ("share", "density", "diameter", "total")))
 
 
 @dataclass(frozen=True)
@@ -65,14 +69,14 @@ class RegionMeasure:
     skin_px: int
     """Working pixels of bare skin."""
     share: float
-    share_error: float
-    """Half width of its 90 % interval, before it is cut at 0 and 1."""
+    share_doubt: float
+    """Half width of its interval before calibration."""
     low: float
     high: float
     excess: float
     """Median melanin density of the involved skin above normal, surer pixels counting more; 0 if none is involved."""
-    excess_error: float
-    """Half width of its 90 % interval."""
+    excess_doubt: float
+    """Half width of its interval before calibration."""
     diameter_mm: float
     """Typical diameter of a patch; 0 where there is none."""
     score: RegionalScore
@@ -117,23 +121,28 @@ def measure_region(
     inner = involved & pigment.core if (involved & pigment.core).any() else involved
     excess = max(0.0, _middle(pigment.density[inner], pigment.probability[inner] ** SURENESS)) if inner.any() else 0.0
     error = widening * (0.01 + 0.2 * excess)
-    low, high = max(0.0, share - factors.share * doubt), min(1.0, share + factors.share * doubt)
-    stretch = float(np.exp(factors.diameter * widening * SPREAD))
+    low, high = max(0.0, share - factors.share[0] * doubt), min(1.0, share + factors.share[1] * doubt)
+    lightest = max(0.0, excess - factors.density[0] * error)
+    smallest, largest = (diameter * float(np.exp(f * widening * SPREAD)) for f in _signed(factors.diameter))
     return RegionMeasure(
         skin_px=total,
         share=share,
-        share_error=factors.share * doubt,
+        share_doubt=doubt,
         low=low,
         high=high,
         excess=excess,
-        excess_error=factors.density * error,
+        excess_doubt=error,
         diameter_mm=diameter,
         score=regional_score(share, excess, diameter),
-        lowest=regional_score(low, max(0.0, excess - factors.density * error), diameter / stretch),
-        highest=regional_score(high, excess + factors.density * error, diameter * stretch),
+        lowest=regional_score(low, lightest, smallest),
+        highest=regional_score(high, excess + factors.density[1] * error, largest),
         least=regional_score(max(0.0, share - doubt), max(0.0, excess - error), diameter),
         most=regional_score(min(1.0, share + doubt), excess + error, diameter),
     )
+
+
+def _signed(factors: Factors) -> Factors:
+    return -factors[0], factors[1]
 
 
 def _middle(values: NDArray[np.float32], weights: NDArray[np.float32]) -> float:

@@ -90,10 +90,10 @@ def test_doubtful_pixels_hardly_count_in_the_darkness() -> None:
 
 def test_intervals_of_darkness_and_homogeneity_follow_density_and_diameter() -> None:
     regions = drawn(disc(140, 300, 30), 0.1)
-    factors = Calibration(share=1.0, density=1.5, diameter=2.0, total=1.0)
+    factors = Calibration(share=(1.0, 1.0), density=(1.0, 1.5), diameter=(2.0, 2.0), total=(1.0, 1.0))
     measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 1.0, factors)
-    error = 1.5 * (0.01 + 0.2 * measured.excess)
-    ends = [np.interp(measured.excess + sign * error, *zip(*DARKNESS, strict=True)) for sign in (-1, 1)]
+    error = 0.01 + 0.2 * measured.excess
+    ends = [np.interp(measured.excess + factor * error, *zip(*DARKNESS, strict=True)) for factor in (-1, 1.5)]
     assert (measured.lowest.darkness, measured.highest.darkness) == pytest.approx(tuple(ends))
     sizes = [measured.diameter_mm * math.exp(sign * 2.0 * 0.25) for sign in (-1, 1)]
     ends = [np.interp(size, *zip(*HOMOGENEITY_MM, strict=True)) for size in sizes]
@@ -132,11 +132,13 @@ def test_a_patch_bears_the_name_that_is_probable_enough() -> None:
 def test_the_interval_of_a_share_is_what_the_probabilities_leave_open() -> None:
     regions = drawn(disc(140, 300, 40), 0.1)
     place = regions.codes == Region.RIGHT_MALAR
-    factors = Calibration(share=1.5, density=1.0, diameter=1.0, total=1.0)
+    factors = Calibration(share=(0.5, 1.5), density=(1.0, 1.0), diameter=(1.0, 1.0), total=(1.0, 1.0))
     measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 2.0, factors)
     doubt = sum(float(p) * (1 - float(p)) for p in regions.disease[place]) / place.sum()
-    assert measured.share_error == pytest.approx(2.0 * 1.5 * (doubt + 0.005), rel=1e-3)
-    assert measured.excess_error == pytest.approx(2.0 * (0.01 + 0.2 * measured.excess), rel=1e-3)
+    assert measured.share_doubt == pytest.approx(2.0 * (doubt + 0.005), rel=1e-3)
+    assert measured.low == pytest.approx(measured.share - 0.5 * measured.share_doubt)
+    assert measured.high == pytest.approx(measured.share + 1.5 * measured.share_doubt)
+    assert measured.excess_doubt == pytest.approx(2.0 * (0.01 + 0.2 * measured.excess), rel=1e-3)
 
 
 @pytest.mark.parametrize(("density", "step"), DARKNESS[1:])
@@ -165,7 +167,7 @@ def test_a_wider_photograph_fault_gives_a_wider_interval() -> None:
     pigment = map_pigment(regions)
     one, two = (measure_region(pigment, regions.codes, Region.RIGHT_MALAR, w) for w in (1.0, 2.0))
     assert two.high - two.low > one.high - one.low
-    assert two.excess_error > one.excess_error
+    assert two.excess_doubt > one.excess_doubt
     assert (two.share, two.excess) == (one.share, one.excess)
 
 

@@ -34,14 +34,20 @@ QUARTER: Final = 0.5
 """Side of a closer look for pigment, as a share of the face's frame: about three quarters of the face's width."""
 SURE: Final = 0.5
 """Probability that a place must have among the places of skin."""
+SURE_SIDE: Final = 0.65
+"""Mean of that probability over a cheek below which it is skin of uncertain place: the side might be the wrong one."""
 STEADY: Final = 1.1
 """Standard deviation of the blur before a closer look, in the network's pixels: it evens out what compression and
 another size change."""
 _FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
+_ABOVE_NOSE: Final = (Region.FOREHEAD, Region.BROW, Region.EYE)
+_BELOW_NOSE: Final = (Region.LIPS, Region.UPPER_LIP, Region.CHIN)
 _TYPICAL: Final = {Region.FOREHEAD: 0.55, Region.RIGHT_MALAR: 1.0, Region.LEFT_MALAR: 1.0, Region.CHIN: 0.40}
 """Area of a region relative to the larger malar region on a frontal face (median of the training labels)."""
 LEAST_SHARE: Final = 0.25
 """Share of its typical area that a region must show to be scored."""
+LEAST_NOSE: Final = 0.2
+"""Area of the nose relative to the larger cheek from which its place tells the sides of the face."""
 LEAST_PIXELS: Final = 30
 """Pixels of the working frame that a region must show to count at all; whether they suffice, quality decides."""
 
@@ -133,6 +139,7 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
     bounds = (round(frame[0]), round(frame[1]), round(frame[2]), round(frame[3]))
     working = _shrink(pixels, frame, WORKING_SIDE)
     codes, confidence = _decide(_resized(maps[: len(Region)], working.shape[1], working.shape[0]))
+    codes = _sided(codes)
     visible = _visible(codes)
     view = _view(codes, visible)
     if view is View.CLOSE_UP and (max(height, width) < LEAST_SIDE or not _landmarks(codes)):
@@ -302,7 +309,37 @@ def _decide(
         where = codes == region
         if where.any():
             confidence[region] = float((place if region in SKIN else probabilities[region])[where].mean())
+    for region in EXCHANGED_WHEN_MIRRORED:
+        if confidence.get(region, 1.0) < SURE_SIDE:
+            codes[codes == region] = Region.OTHER_SKIN
+            del confidence[region]
     return codes, confidence
+
+
+def _sided(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Patches of a cheek that lie on the other cheek's side of the nose get its name, if the face stands upright.
+
+    The patient's right is the picture's left. A patch counts that lies clearly beside the nose, not above or below it.
+    """
+    ys, xs = np.nonzero(codes == Region.NOSE)
+    heights = [np.nonzero(np.isin(codes, some))[0] for some in (_ABOVE_NOSE, _BELOW_NOSE)]
+    cheek = max(int((codes == region).sum()) for region in EXCHANGED_WHEN_MIRRORED)
+    if len(xs) < max(LEAST_PIXELS, LEAST_NOSE * cheek) or not any(map(len, heights)):
+        return codes
+    x, y, breadth = float(xs.mean()), float(ys.mean()), float(xs.std())
+    above, below = heights
+    if (len(above) and above.mean() > y) or (len(below) and below.mean() < y):
+        return codes
+    codes = codes.copy()
+    right, left = EXCHANGED_WHEN_MIRRORED
+    found = {region: cv2.connectedComponentsWithStats((codes == region).astype(np.uint8)) for region in (right, left)}
+    for region, (count, labels, _, centres) in found.items():
+        for patch in range(1, count):
+            across, down = centres[patch] - (x, y)
+            side = right if across < 0 else left
+            if side is not region and abs(across) > max(0.5 * abs(down), breadth):
+                codes[labels == patch] = side
+    return codes
 
 
 def _visible(codes: NDArray[np.uint8]) -> frozenset[Region]:

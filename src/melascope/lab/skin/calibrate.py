@@ -1,8 +1,8 @@
 """Factors of the intervals: what makes them hold the truth of nine photographs of ten.
 
 Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): on virtual patients that neither training nor any figure
-has seen, each error is divided by the half width that the measurement gives it, and the 90 % quantile of that ratio
-becomes the factor.
+has seen, each error is divided by the half width that the measurement gives it, and the 95 % quantiles of that ratio on
+either side become the factors (Romano et al. 2019).
 """
 
 from __future__ import annotations
@@ -29,32 +29,43 @@ __all__ = ["Ratios", "calibrate", "factors"]
 LEVEL: Final = 0.90
 LEAST_ERROR: Final = 0.05
 """Points of MASI that no interval is narrower than."""
+PIGMENTED: Final = 0.01
+"""Involved share from which a region holds pigment."""
+
+Ratio = tuple[str, float]
 
 
 @dataclass
 class Ratios:
-    """Errors as multiples of uncalibrated half widths, with the tone band of each."""
+    """Errors, true less measured, as multiples of uncalibrated half widths, with the group of each.
 
-    share: list[tuple[str, float]] = field(default_factory=list)
-    density: list[tuple[str, float]] = field(default_factory=list)
-    diameter: list[tuple[str, float]] = field(default_factory=list)
-    total: list[tuple[str, float]] = field(default_factory=list)
+    A group is a tone band with or without pigment: each counts alike.
+    """
+
+    share: list[Ratio] = field(default_factory=list)
+    density: list[Ratio] = field(default_factory=list)
+    diameter: list[Ratio] = field(default_factory=list)
+    total: list[Ratio] = field(default_factory=list)
 
 
 def factors(ratios: Ratios) -> Calibration:
-    """The 90 % quantiles, every tone band counting alike however many of its photographs there are."""
+    """Quantiles on either side that leave 5 % beyond them, every group counting alike however large it is."""
     parts = (ratios.share, ratios.density, ratios.diameter, ratios.total)
-    return Calibration(*(round(_quantile(part), 3) for part in parts))
+    return Calibration(*((_quantile(_turned(part)), _quantile(part)) for part in parts))
 
 
-def _quantile(part: list[tuple[str, float]]) -> float:
+def _turned(part: list[Ratio]) -> list[Ratio]:
+    return [(group, -value) for group, value in part]
+
+
+def _quantile(part: list[Ratio]) -> float:
     """Weighted quantile, with the weight that a new photograph would add counted above all (Tibshirani et al. 2019)."""
-    bands = [band for band, _ in part]
-    weights = np.array([1.0 / bands.count(band) for band in bands])
-    values = np.array([value for _, value in part])
+    groups = [group for group, _ in part]
+    weights = np.array([1.0 / groups.count(group) for group in groups])
+    values = np.array([max(0.0, value) for _, value in part])
     order = np.argsort(values)
     reached = np.cumsum(weights[order]) / (weights.sum() + weights.mean())
-    return float(values[order][min(len(values) - 1, int(np.searchsorted(reached, LEVEL)))])
+    return round(float(values[order][min(len(values) - 1, int(np.searchsorted(reached, (1 + LEVEL) / 2)))]), 3)
 
 
 def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
@@ -95,14 +106,21 @@ def _add(ratios: Ratios, folder: Path, record: dict[str, object]) -> None:
             continue
         found = measured[region] = measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED)
         part = true[region.key]
-        ratios.share.append((band, abs(part["share"] - found.share) / found.share_error))
+        group = _group(band, part["share"] >= PIGMENTED)
+        ratios.share.append((group, (part["share"] - found.share) / found.share_doubt))
         if part["share"] > 0.05 and found.share > 0.05:
-            ratios.density.append((band, abs(part["density"] - found.excess) / found.excess_error))
-            ratios.diameter.append((band, abs(math.log(part["diameter_mm"] / found.diameter_mm)) / SPREAD))
+            ratios.density.append((group, (part["density"] - found.excess) / found.excess_doubt))
+        if part["diameter_mm"] > 0 and found.diameter_mm > 0:
+            ratios.diameter.append((group, math.log(part["diameter_mm"] / found.diameter_mm) / SPREAD))
     total = true["totals"]["masi"]
     if len(measured) < len(MASI_REGIONS) or regions.view is not View.FACE or total is None:
         return
     scores = masi({region: found.score for region, found in measured.items()})
     assert scores is not None
     down, up = total_error(measured, modified=False)
-    ratios.total.append((band, abs(total - scores) / max(down if total < scores else up, LEAST_ERROR)))
+    group = _group(band, any(true[region.key]["share"] >= PIGMENTED for region in measured))
+    ratios.total.append((group, (total - scores) / max(down if total < scores else up, LEAST_ERROR)))
+
+
+def _group(band: str, pigmented: bool) -> str:
+    return f"{band}, {'with' if pigmented else 'without'} pigment"

@@ -25,7 +25,7 @@ from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
 __all__ = ["Overlap", "as_markdown", "crops", "evaluate", "evaluate_pigment", "evaluate_regions"]
 
 T = TypeVar("T")
-CROPS_PER_FACE: Final = 4
+CROPS_PER_FACE: Final = 10
 
 
 @dataclass

@@ -1,0 +1,52 @@
+"""What probabilities become regions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from melascope.skin.regions import SURE_SIDE, _decide, _sided
+from melascope.vocabulary import Region
+
+
+@pytest.mark.parametrize(("cheek", "named"), [(SURE_SIDE + 0.05, True), (SURE_SIDE - 0.05, False)])
+def test_a_cheek_of_uncertain_side_is_skin_of_uncertain_place(cheek: float, named: bool) -> None:
+    maps = np.zeros((len(Region), 20, 20), np.float32)
+    maps[Region.BACKGROUND, :, :5] = 1.0
+    maps[Region.LEFT_MALAR, :, 5:15], maps[Region.RIGHT_MALAR, :, 5:15] = cheek, 1 - cheek
+    maps[Region.NOSE, :, 15:] = SURE_SIDE - 0.05
+    maps[Region.UPPER_LIP, :, 15:] = 1 - maps[Region.NOSE, :, 15:]
+    codes, confidence = _decide(maps)
+    assert (codes[:, 5:15] == (Region.LEFT_MALAR if named else Region.OTHER_SKIN)).all()
+    assert (Region.LEFT_MALAR in confidence) == named
+    assert (codes[:, 15:] == Region.NOSE).all()
+    assert (codes[:, :5] == Region.BACKGROUND).all()
+
+
+def drawn() -> np.ndarray:
+    """Forehead above, the nose in the middle, lips below; both cheeks beside the nose."""
+    codes = np.full((120, 120), Region.OTHER_SKIN, np.uint8)
+    codes[:30], codes[40:80, 52:68], codes[90:100, 40:80] = Region.FOREHEAD, Region.NOSE, Region.LIPS
+    codes[45:85, 5:45], codes[45:85, 75:115] = Region.RIGHT_MALAR, Region.LEFT_MALAR
+    return codes
+
+
+def test_a_patch_beyond_the_nose_belongs_to_the_other_cheek() -> None:
+    codes = drawn()
+    wrong = codes.copy()
+    wrong[60:85, 75:115] = Region.RIGHT_MALAR
+    assert (_sided(codes) == codes).all()
+    assert (_sided(wrong) == codes).all()
+
+
+def test_sides_are_left_alone_without_a_nose_or_upside_down() -> None:
+    exchanged = drawn()[:, ::-1].copy()
+    assert (_sided(exchanged) == drawn()).all()
+    for nose in (0, 8):
+        little = exchanged.copy()
+        little[40 + nose : 80] = np.where(
+            little[40 + nose : 80] == Region.NOSE, Region.OTHER_SKIN, little[40 + nose : 80]
+        )
+        assert (_sided(little) == little).all()
+    upside_down = exchanged[::-1].copy()
+    assert (_sided(upside_down) == upside_down).all()
