@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from melascope.lab.skin.evaluate import each
 from melascope.lesions.pigment import map_pigment
 from melascope.masi import masi
 from melascope.photo.reading import read_photo
@@ -74,17 +75,18 @@ def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
     Raises:
         FileNotFoundError: A folder holds no virtual patients.
     """
-    ratios, photos = Ratios(), 0
+    records: list[Path] = []
     for folder in cohorts:
-        records = sorted((folder / "records").glob("*.json"))
-        if not records:
+        some = sorted((folder / "records").glob("*.json"))
+        if not some:
             raise FileNotFoundError(f"{folder}: holds no virtual patients; make some with `melascope cohort render`")
-        for path in records:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            _add(ratios, folder, record)
-            photos += 1
+        records += some
+    ratios = Ratios()
+    for part in each(_ratios_of, records):
+        for name, values in vars(part).items():
+            getattr(ratios, name).extend(values)
     found = factors(ratios)
-    values = {**asdict(found), "photos": photos, "level": LEVEL}
+    values = {**asdict(found), "photos": len(records), "level": LEVEL}
     if write_card:
         path = Path(str(files("melascope.networks"))) / "skin.json"
         card = {**json.loads(path.read_text(encoding="utf-8")), "calibration": values}
@@ -92,11 +94,12 @@ def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
     return json.dumps(values, indent=2)
 
 
-def _add(ratios: Ratios, folder: Path, record: dict[str, object]) -> None:
+def _ratios_of(number: int, path: Path) -> Ratios:  # noqa: ARG001
+    """Those of one photograph, by its record."""
+    ratios, record = Ratios(), json.loads(path.read_text(encoding="utf-8"))
+    folder = path.parents[1]
     truth = record["truth"]
-    assert isinstance(truth, dict)
     photo = record["photo"]
-    assert isinstance(photo, dict)
     band, true = str(truth["tone_band"]), truth["photo"]["all_pigment"]
     regions = find_regions(read_photo(folder / photo["file"]).pixels)
     pigment = map_pigment(regions)
@@ -114,12 +117,13 @@ def _add(ratios: Ratios, folder: Path, record: dict[str, object]) -> None:
             ratios.diameter.append((group, math.log(part["diameter_mm"] / found.diameter_mm) / SPREAD))
     total = true["totals"]["masi"]
     if len(measured) < len(MASI_REGIONS) or regions.view is not View.FACE or total is None:
-        return
+        return ratios
     scores = masi({region: found.score for region, found in measured.items()})
     assert scores is not None
     down, up = total_error(measured, modified=False)
     group = _group(band, any(true[region.key]["share"] >= PIGMENTED for region in measured))
     ratios.total.append((group, (total - scores) / max(down if total < scores else up, LEAST_ERROR)))
+    return ratios
 
 
 def _group(band: str, pigmented: bool) -> str:

@@ -22,8 +22,9 @@ from melascope.networks import THREADS_VARIABLE
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
 
-__all__ = ["Overlap", "as_markdown", "crops", "evaluate", "evaluate_pigment", "evaluate_regions"]
+__all__ = ["Overlap", "as_markdown", "crops", "each", "evaluate", "evaluate_pigment", "evaluate_regions"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 CROPS_PER_FACE: Final = 10
 
@@ -88,7 +89,7 @@ def crops(face: LabelledFace, rng: np.random.Generator, count: int = CROPS_PER_F
 def evaluate_regions(faces: Sequence[LabelledFace]) -> dict[str, Any]:
     """IoU of the four MASI regions on whole photographs and on crops, over all and by tone band."""
     parts: dict[str, dict[str, Overlap]] = {"whole faces": {}, "crops": {}}
-    for face, overlaps in zip(faces, _each(_regions_of, faces), strict=True):
+    for face, overlaps in zip(faces, each(_regions_of, faces), strict=True):
         for table, overlap in zip(parts.values(), overlaps, strict=True):
             for key in ("all", str(face.band)):
                 table.setdefault(key, Overlap()).merge(overlap)
@@ -108,7 +109,7 @@ def _regions_of(number: int, face: LabelledFace) -> tuple[Overlap, Overlap]:
 
 def evaluate_pigment(faces: Sequence[LabelledFace]) -> dict[str, Any]:
     """Painted trials: error of the involved share and cover of its interval, over all, by tone band and density."""
-    found = list(_each(_trials_of, [face for face in faces if face.paintable]))
+    found = list(each(_trials_of, [face for face in faces if face.paintable]))
     trials = [trial for some, _ in found for trial in some]
     broad = [trial for _, some in found for trial in some]
     groups: dict[str, list[Trial]] = {"all": trials}
@@ -130,12 +131,12 @@ def _trials_of(number: int, face: LabelledFace) -> tuple[list[Trial], list[Trial
     )
 
 
-def _each(work: Callable[[int, LabelledFace], T], faces: Sequence[LabelledFace]) -> Iterator[T]:
-    """`work(number, face)` of each face in order, by one process per core with one thread each."""
+def each(work: Callable[[int, S], T], items: Sequence[S]) -> Iterator[T]:
+    """`work(number, item)` of each in order, by one process per core with one thread each."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ[THREADS_VARIABLE] = "1"
     with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, range(len(faces)), faces)
+        yield from pool.map(work, range(len(items)), items)
 
 
 def _summary(trials: list[Trial]) -> dict[str, float | int | str]:
