@@ -49,7 +49,6 @@ class Tally:
     both: int = 0
     true: int = 0
     called: int = 0
-    skin: int = 0
     share_errors: tuple[float, ...] = ()
     alarms: tuple[float, ...] = ()
     """Share of the skin called, of views without pigment."""
@@ -74,7 +73,7 @@ def tally(truth: Sequence[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) -> T
         truth: Of each view the true labels, the true cover and the network's maps (region codes, probability of
             disease) stacked as (2, h, w), all of one size.
     """
-    both = true = called = area = 0
+    both = true = called = 0
     errors, alarms = [], []
     regions = np.zeros((len(MASI_REGIONS), 2), np.int64)
     for labels, cover, (codes, disease) in truth:
@@ -83,14 +82,13 @@ def tally(truth: Sequence[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]) -> T
             continue
         lesion, found = skin & (cover >= 0.5), skin & (disease >= OUTLINED)
         both, true, called = both + int((lesion & found).sum()), true + int(lesion.sum()), called + int(found.sum())
-        area += int(skin.sum())
         errors.append(abs(float(found.sum() - lesion.sum())) / float(skin.sum()))
         if not lesion.any():
             alarms.append(float(found.sum() / skin.sum()))
         for row, region in zip(regions, MASI_REGIONS, strict=True):
             t, f = labels == region, codes == region
             row += (t & f).sum(), (t | f).sum()
-    return Tally(both, true, called, area, tuple(errors), tuple(alarms), tuple((int(a), int(b)) for a, b in regions))
+    return Tally(both, true, called, tuple(errors), tuple(alarms), tuple((int(a), int(b)) for a, b in regions))
 
 
 def tests(faces: Sequence[LabelledFace], seed: int) -> Iterator[tuple[LabelledFace, ViewParameters]]:

@@ -16,7 +16,7 @@ from melascope import analyze
 from melascope.data import DataSet, Sample
 from melascope.data.box import KIND_CODES
 from melascope.lesions.pigment import map_pigment
-from melascope.masi import RegionalScore, masi
+from melascope.masi import DETECTION_FLOOR, RegionalScore, masi
 from melascope.photo.reading import read_photo
 from melascope.record import Analysis, LesionRecord
 from melascope.skin.regions import find_regions
@@ -43,8 +43,6 @@ BINS: Final = 256
 """Steps of probability in which pixels are counted."""
 AWAY: Final = 0.03
 """Distance from any lesion, as a share of the picture's side, from which skin is free of it beyond doubt."""
-PIGMENTED: Final = 0.01
-"""Involved share from which a region counts as pigmented: the detection floor of the MASI."""
 LEAST_PX: Final = 10
 """Pixels of the smallest lesion whose name is asked for."""
 TOUCHED: Final = 0.25
@@ -373,16 +371,16 @@ def _held(
 
     for key, one in truth.items():
         score = getattr(analysis.regions, key)
-        pigmented = one["share"] >= PIGMENTED
+        pigmented = one["share"] >= DETECTION_FLOOR
         add("involved share", key, score.involved_low, score.involved_high, one["share"], pigmented)
         for what in ("darkness", "homogeneity"):
             ends = getattr(score, f"{what}_low", None), getattr(score, f"{what}_high", None)
             add(what, key, *ends, one[what], pigmented)
     if analysis.skin_in_view and IN_VIEW in shares:
         view, true = analysis.skin_in_view, shares[IN_VIEW][0]
-        add("involved share", IN_VIEW, view.involved_low, view.involved_high, true, true >= PIGMENTED)
+        add("involved share", IN_VIEW, view.involved_low, view.involved_high, true, true >= DETECTION_FLOOR)
     scores = {r: _score(truth[r.key]) for r in MASI_REGIONS if r.key in truth}
     if analysis.masi:
-        some = any(one["share"] >= PIGMENTED for one in truth.values())
+        some = any(one["share"] >= DETECTION_FLOOR for one in truth.values())
         add("MASI", "", analysis.masi.masi_low, analysis.masi.masi_high, masi(scores), some)
     return found

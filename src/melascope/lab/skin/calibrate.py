@@ -19,7 +19,7 @@ import numpy as np
 
 from melascope.lab.skin.evaluate import each
 from melascope.lesions.pigment import map_pigment
-from melascope.masi import masi
+from melascope.masi import DETECTION_FLOOR, masi
 from melascope.photo.reading import read_photo
 from melascope.scoring import SPREAD, UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
 from melascope.skin.regions import find_regions
@@ -30,8 +30,6 @@ __all__ = ["Ratios", "calibrate", "factors"]
 LEVEL: Final = 0.90
 LEAST_ERROR: Final = 0.05
 """Points of MASI that no interval is narrower than."""
-PIGMENTED: Final = 0.01
-"""Involved share from which a region holds pigment."""
 
 Ratio = tuple[str, float]
 
@@ -109,7 +107,7 @@ def _ratios_of(number: int, path: Path) -> Ratios:  # noqa: ARG001
             continue
         found = measured[region] = measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED)
         part = true[region.key]
-        group = _group(band, part["share"] >= PIGMENTED)
+        group = _group(band, part["share"] >= DETECTION_FLOOR)
         ratios.share.append((group, (part["share"] - found.share) / found.share_doubt))
         if part["share"] > 0.05 and found.share > 0.05:
             ratios.density.append((group, (part["density"] - found.excess) / found.excess_doubt))
@@ -121,7 +119,7 @@ def _ratios_of(number: int, path: Path) -> Ratios:  # noqa: ARG001
     scores = masi({region: found.score for region, found in measured.items()})
     assert scores is not None
     down, up = total_error(measured, modified=False)
-    group = _group(band, any(true[region.key]["share"] >= PIGMENTED for region in measured))
+    group = _group(band, any(true[region.key]["share"] >= DETECTION_FLOOR for region in measured))
     ratios.total.append((group, (total - scores) / max(down if total < scores else up, LEAST_ERROR)))
     return ratios
 
