@@ -19,6 +19,7 @@ from melascope.lesions.outline import Outline, outline_lesions
 from melascope.lesions.pigment import LITTLE_NORMAL, PigmentMap, map_pigment
 from melascope.photo import Finding, Photo, PhotoRefused, read_photo
 from melascope.photo.quality import assess, covered_fraction, tone_penalty, verdict, widening
+from melascope.reading import NETWORK, SeverityReading, read_severity
 from melascope.record import (
     SCHEMA_VERSION,
     Analysis,
@@ -29,6 +30,7 @@ from melascope.record import (
     Quality,
     Regions,
     RegionScore,
+    SeverityRecord,
     SkinTone,
 )
 from melascope.scoring import RegionMeasure, calibration, measure_region, total_error
@@ -118,19 +120,25 @@ def _assemble(
     penalty = tone_penalty(findings)
     tone = measure_tone(regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale)
     lesions = outline_lesions(regions, pigment)
+    totals = _masi(measured, face)
+    reading = read_severity(photo.pixels, regions, widening(findings))
+    read = None if reading is None else _reading(reading, totals)
+    if read is not None and read.disagrees:
+        findings += (_readings_disagree(read, totals),)
     record = Analysis(
         photo=PhotoRecord(file=photo.name, width=photo.width, height=photo.height, sha256=photo.sha256),
         view=regions.view,
         quality=_quality(findings),
         skin_tone=SkinTone(**asdict(tone)) if tone else None,
         regions=Regions(**{r.key: _region_score(r, regions, measured.get(r), face) for r in MASI_REGIONS}),
-        masi=_masi(measured, face),
+        masi=totals,
         skin_in_view=None if face else _all_skin(pigment, regions, factor),
+        severity_reading=read,
         lesions=tuple(_lesion(outline, regions) for outline in lesions),
         versions=_versions(),
         disclaimer=DISCLAIMER,
     )
-    return record.with_arrays(_arrays(photo, regions, pigment))
+    return record.with_arrays(_arrays(photo, regions, pigment, reading))
 
 
 def _all_skin(pigment: PigmentMap, regions: RegionMap, factor: float) -> RegionScore:
@@ -222,6 +230,37 @@ def _interval(measured: Mapping[Region, RegionMeasure], total: float, *, modifie
     return max(0.0, total - below * down), min(top, total + above * up)
 
 
+def _reading(reading: SeverityReading, totals: Masi) -> SeverityRecord:
+    mild, moderate, severe = reading.probabilities
+    apart = None
+    if totals.masi_low is not None and totals.masi_high is not None:
+        apart = reading.masi_high < totals.masi_low or reading.masi_low > totals.masi_high
+    return SeverityRecord(
+        severity=reading.severity,
+        mild=mild,
+        moderate=moderate,
+        severe=severe,
+        masi=reading.masi,
+        masi_low=reading.masi_low,
+        masi_high=reading.masi_high,
+        disagrees=apart,
+        virtual_only=reading.virtual_only,
+    )
+
+
+def _readings_disagree(read: SeverityRecord, totals: Masi) -> Finding:
+    return Finding(
+        code="readings_disagree",
+        value=read.masi,
+        limit=totals.masi_high if read.masi > (totals.masi or 0.0) else totals.masi_low,
+        advice=f"The two instruments disagree: the measured MASI is {totals.masi:.1f} ({totals.masi_low:.1f} to "
+        f"{totals.masi_high:.1f}), and the severity network reads {read.masi:.1f} ({read.masi_low:.1f} to "
+        f"{read.masi_high:.1f}) off the whole face, so trust neither before you have looked at the outlines and scored "
+        "the face yourself.",
+        effect="note",
+    )
+
+
 def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
     across, down = regions.scales
     x0, y0, x1, y1 = (value / scale for value, scale in zip(outline.box, (across, down) * 2, strict=True))
@@ -244,7 +283,7 @@ def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
     )
 
 
-def _arrays(photo: Photo, regions: RegionMap, pigment: PigmentMap) -> Arrays:
+def _arrays(photo: Photo, regions: RegionMap, pigment: PigmentMap, reading: SeverityReading | None) -> Arrays:
     x0, y0, x1, y1 = regions.frame
     mask = np.zeros((photo.height, photo.width), bool)
     size = (x1 - x0, y1 - y0)
@@ -259,6 +298,7 @@ def _arrays(photo: Photo, regions: RegionMap, pigment: PigmentMap) -> Arrays:
         haemoglobin=pigment.haemoglobin,
         pigment=pigment.density,
         frame=regions.frame,
+        relevance=None if reading is None else reading.relevance_on(regions.frame, pigment.melanin.shape),
     )
 
 
@@ -292,4 +332,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:  # run from a source tree
             found[package] = "unknown"
     found["skin network"] = networks.load("skin").sha256[:16]
+    if networks.ships(NETWORK):
+        found["severity network"] = networks.load(NETWORK).sha256[:16]
     return found

@@ -29,10 +29,12 @@ __all__ = [
     "RegionScore",
     "RegionTone",
     "Regions",
+    "SeverityRecord",
     "SkinTone",
 ]
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
+"""1.1 added `severity_reading` and `files.relevance`; whatever is valid in 1.0 is valid in 1.1."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Field(ge=0)]
@@ -188,6 +190,29 @@ class Masi(_Record):
     """Regions that were not."""
 
 
+class SeverityRecord(_Record):
+    """What the severity network reads off the face as a whole, beside what was measured. It repeats what raters do."""
+
+    severity: Severity
+    """The likeliest class."""
+    mild: Share
+    """Probability that raters call it mild."""
+    moderate: Share
+    """Probability that raters call it moderate."""
+    severe: Share
+    """Probability that raters call it severe."""
+    masi: Annotated[float, Field(ge=0, le=48)]
+    """MASI that the network implies."""
+    masi_low: Annotated[float, Field(ge=0, le=48)]
+    """Lower end of its 90 % interval."""
+    masi_high: Annotated[float, Field(ge=0, le=48)]
+    """Upper end of its 90 % interval."""
+    disagrees: bool | None
+    """Whether this interval and that of the measured MASI have nothing in common; null if no MASI was measured."""
+    virtual_only: bool
+    """The network was trained on virtual patients only."""
+
+
 class LesionRecord(_Record):
     """One outlined patch of excess pigment."""
 
@@ -218,6 +243,8 @@ class Files(_Record):
     """Photograph with regions and lesions drawn on it."""
     maps: str | None = None
     """Melanin, haemoglobin and pigment maps."""
+    relevance: str | None = None
+    """What the severity network's reading rests on."""
     report: str | None = None
     """HTML report."""
     report_pdf: str | None = None
@@ -232,8 +259,8 @@ class Files(_Record):
 class Arrays:
     """Images behind a record.
 
-    `pixels`, `region_codes` and `lesion_mask` have the size (H, W) of the upright photograph. The three maps have
-    the working resolution of the measurement: they cover `frame`, and are NaN off the skin.
+    `pixels`, `region_codes` and `lesion_mask` have the size (H, W) of the upright photograph. The maps have the working
+    resolution of the measurement and cover `frame`; the first three are NaN off the skin.
     """
 
     pixels: NDArray[np.uint8]
@@ -250,12 +277,15 @@ class Arrays:
     """(h, w) melanin density above what is normal for this skin at that place."""
     frame: tuple[int, int, int, int]
     """x0, y0, x1, y1 of the maps in the upright photograph."""
+    relevance: NDArray[np.float32] | None = None
+    """(h, w) what each place adds to the score of the class that the severity network reads, above the mean of the
+    classes, in points for a place of the network's own coarse grid; NaN where the network was shown nothing."""
 
 
 class Analysis(_Record):
     """The result of `analyze`: what one photograph shows, how sure that is, and what it rests on."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1"] = SCHEMA_VERSION
     """Version of this layout."""
     photo: PhotoRecord
     """The file that was read."""
@@ -271,6 +301,8 @@ class Analysis(_Record):
     """Null if the photograph was refused."""
     skin_in_view: RegionScore | None = None
     """All bare skin of a close-up, measured as one (no homogeneity: its scale is unknown); null otherwise."""
+    severity_reading: SeverityRecord | None = None
+    """Null where no severity network ships, or the photograph is not one that it knows."""
     lesions: tuple[LesionRecord, ...]
     """Outlined patches of excess pigment, the largest first."""
     files: Files = Files()

@@ -39,6 +39,14 @@ def test_rows_come_back(tmp_path: Path) -> None:
     assert rows["refused"]["lesions"] == ""
     assert rows["clear"]["lesions"] == "0"
     assert rows["grey"]["ita_deg"] == ""
+    read = CASES["apart"].severity_reading
+    assert read is not None
+    for name in ("mild", "moderate", "severe", "masi", "masi_low", "masi_high"):
+        assert float(rows["apart"][f"read_{name}"]) == pytest.approx(getattr(read, name), abs=1e-4)
+        assert rows["complete"][f"read_{name}"] == ""
+    assert [rows[name]["read_disagrees"] for name in ("complete", "read", "apart")] == ["", "no", "yes"]
+    assert [rows[name]["read_severity"] for name in ("complete", "read")] == ["", "moderate"]
+    assert [rows[name]["severity_network"] for name in ("complete", "read")] == ["", "fedcba9876543210"]
     assert [p.name for p in path.parent.iterdir()] == ["summary.csv"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,10 @@ from melascope.record import (
     Regions,
     RegionScore,
     RegionTone,
+    SeverityRecord,
     SkinTone,
 )
-from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Lesion, Region, ToneBand, Verdict, View
+from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Lesion, Region, Severity, ToneBand, Verdict, View
 
 Codes = NDArray[np.uint8]
 VERSIONS = {"melascope": "0.1.0", "skin network": "0123456789abcdef", "numpy": "2.4.6"}
@@ -215,6 +217,7 @@ def measured(
     lesions: int = 15,
     skin: tuple[int, int, int] = (214, 168, 140),
     findings: tuple[Finding, ...] = (),
+    reading: SeverityRecord | None = None,
 ) -> Analysis:
     """A measured photograph of the drawn face, with its arrays."""
     codes = drawn_codes(width, height)
@@ -231,6 +234,8 @@ def measured(
     total, modified = masi(values), mmasi(values)
     absent = tuple(r.key for r in MASI_REGIONS if r not in values)
     arrays = arrays_of(codes, mask, skin)
+    if reading is not None:
+        arrays = replace(arrays, relevance=drawn_relevance(arrays.melanin.shape))
     return Analysis(
         photo=PhotoRecord(file=name, width=width, height=height, sha256="0" * 64),
         view=view,
@@ -250,12 +255,46 @@ def measured(
             complete=total is not None,
             missing=absent,  # type: ignore[arg-type]
         ),
+        severity_reading=reading,
         lesions=_lesion_records(mask, lesions, kind),
-        versions=VERSIONS,
+        versions=VERSIONS if reading is None else VERSIONS | {"severity network": "fedcba9876543210"},
         disclaimer=DISCLAIMER,
     ).with_arrays(arrays)
 
 
+def drawn_relevance(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """For, on the right malar region; against, on the forehead; nothing known in the lowest tenth."""
+    v, u = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+    u, v = u / shape[1], v / shape[0]
+    values = 0.4 * np.exp(-((u - 0.3) ** 2 + (v - 0.6) ** 2) / 0.02) - 0.2 * np.exp(
+        -((u - 0.5) ** 2 + (v - 0.25) ** 2) / 0.02
+    )
+    values[v > 0.9] = np.nan
+    return np.asarray(values, np.float32)
+
+
+def read_as(masi: float, *, disagrees: bool | None, virtual_only: bool = True) -> SeverityRecord:
+    """A reading of moderate melasma."""
+    return SeverityRecord(
+        severity=Severity.MODERATE,
+        mild=0.12,
+        moderate=0.63,
+        severe=0.25,
+        masi=masi,
+        masi_low=max(0.0, masi - 4.0),
+        masi_high=min(48.0, masi + 5.0),
+        disagrees=disagrees,
+        virtual_only=virtual_only,
+    )
+
+
+APART = Finding(
+    code="readings_disagree",
+    value=26.0,
+    limit=12.9,
+    advice="The two instruments disagree: see the face.",
+    effect="note",
+)
 SIDE_LIGHT = Finding(
     code="strong_shading",
     value=0.31,
@@ -284,6 +323,8 @@ CASES = {
     ),
     "clear": measured("clear.jpg", share=0.0, lesions=0),
     "named": measured("named.jpg", kind=Lesion.MELASMA),
+    "read": measured("read.jpg", reading=read_as(13.0, disagrees=False)),
+    "apart": measured("apart.jpg", reading=read_as(26.0, disagrees=True), findings=(APART,)),
 }
 
 

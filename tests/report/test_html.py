@@ -15,6 +15,7 @@ SECTIONS = {
     "complete": {"overlay", "regions", "tone", "patches", "remarks", "maps", "method", "glossary", "versions"},
     "refused": {"remarks", "versions"},
 }
+SECTIONS |= {case: SECTIONS["complete"] | {"reading"} for case in ("read", "apart")}
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -105,6 +106,24 @@ def test_page_is_whole_accessible_and_asks_nobody(pages: dict[str, str], case: s
         ("grey", ["No skin tone was measured", "Grey scale"], ["Monk tone 3"]),
         ("clear", ["MASI 0.0", "No patch stands out"], ["Contrast OD"]),
         ("named", ["Kind", "melasma"], ["does not name"]),
+        (
+            "read",
+            [
+                "Read by the severity network: moderate",
+                "It reads a MASI of 13.0 (90 % interval 9.0 to 18.0), which agrees with the measured one, 10.8",
+                "Mild12 %",
+                "Moderate63 %",
+                "Severe25 %",
+                "trained on virtual patients only",
+                "Relevance: what each place adds",
+            ],
+            ["disagree"],
+        ),
+        (
+            "apart",
+            ["lies in this band. The two instruments disagree: see the face.", "has no value in common with it"],
+            ["agrees with", "Readings disagree"],
+        ),
     ],
 )
 def test_each_kind_of_photograph_says_its_own(
@@ -121,6 +140,22 @@ def test_lesion_table_stops_at_twelve_and_counts_the_rest(pages: dict[str, str])
     page = pages["complete"]
     assert len(re.findall(r'<th scope="row">\d+</th>', page)) == 12
     assert "3 smaller patches not listed." in page
+
+
+def test_without_a_severity_network_a_page_does_not_speak_of_one(pages: dict[str, str]) -> None:
+    for case in set(CASES) - {"read", "apart"}:
+        words = read(pages[case]).words.lower()
+        assert "severity network" not in words and "relevance" not in words
+
+
+def test_both_instruments_stand_on_one_scale(pages: dict[str, str]) -> None:
+    section = pages["apart"].split('id="reading"')[1].split("</section>")[0]
+    places = [float(x) for x in re.findall(r'class="value" style="left:([\d.]+)%"', section)]
+    totals, reading = CASES["apart"].masi, CASES["apart"].severity_reading
+    assert totals is not None and reading is not None and totals.masi is not None
+    assert places == pytest.approx([totals.masi / 0.48, reading.masi / 0.48], abs=0.01)
+    bars = [float(x) for x in re.findall(r'<i style="width:([\d.]+)%">', section)]
+    assert bars == [12.0, 63.0, 25.0]
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>.jpg", '"><img src=x onerror=alert(1)>.jpg', "a&b<i>.jpg"])

@@ -9,7 +9,7 @@ import pytest
 
 from melascope.record import Analysis
 from melascope.report import palette
-from melascope.report.maps import maps
+from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure, overlay
 from melascope.report.page import tone_colour
 from melascope.vocabulary import MASI_REGIONS, Region
@@ -107,7 +107,7 @@ def test_refused_photograph_has_no_picture() -> None:
         overlay(CASES["refused"])
 
 
-@pytest.mark.parametrize("name", ["melanin", "haemoglobin", "pigment"])
+@pytest.mark.parametrize("name", ["melanin", "haemoglobin", "pigment", "relevance"])
 def test_colour_maps_are_even_in_lightness(name: str) -> None:
     table = palette.colour_map(name).astype(float) / 255
     linear = np.where(table <= 0.04045, table / 12.92, ((table + 0.055) / 1.055) ** 2.4)
@@ -130,6 +130,28 @@ def test_maps_show_pigment_where_it_is_and_grey_off_the_skin() -> None:
         dark |= near(panel, tuple(colour), 2)
     share = dark.sum() / (analysis.arrays.lesion_mask.sum())
     assert 0.5 < share < 1.5
+
+
+def test_relevance_is_purple_where_it_speaks_for_the_class_and_green_where_against() -> None:
+    assert relevance(CASES["complete"]) is None
+    picture = relevance(CASES["read"])
+    assert picture is not None and max(picture.shape) <= 1600
+    height, width = picture.shape[:2]
+    panel = picture[60 : height - 80, width // 2 + 20 :].astype(int)
+    red, green, blue = panel[..., 0], panel[..., 1], panel[..., 2]
+    purple, verdant = np.argwhere(blue - green > 40), np.argwhere(green - blue > 25)
+    for found, place in ((purple, (0.6, 0.3)), (verdant, (0.25, 0.5))):
+        assert len(found) > 500
+        assert np.abs(found.mean(axis=0) / panel.shape[:2] - place).max() < 0.12
+    assert np.abs(red - green)[-10:].max() <= 2, "where the network was shown nothing the photograph is grey"
+
+
+def test_relevance_of_nothing_known_is_still_a_picture() -> None:
+    reading = CASES["read"]
+    nowhere = replace(reading.arrays, relevance=np.full_like(reading.arrays.melanin, np.nan))
+    assert relevance(reading.with_arrays(nowhere)) is not None
+    plain = replace(reading.arrays, relevance=None)
+    assert relevance(reading.with_arrays(plain)) is None
 
 
 def test_maps_without_any_skin() -> None:

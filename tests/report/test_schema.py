@@ -45,3 +45,12 @@ def test_schema_refuses_what_cannot_be(path: tuple[str, ...], value: object) -> 
     place[path[-1]] = value
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(record, json.loads(schema_text()))
+
+
+def test_a_record_of_the_first_layout_is_still_read() -> None:
+    record = json.loads(CASES["complete"].to_json())
+    assert record["schema_version"] == "1.1"
+    record["schema_version"] = "1.0"
+    del record["severity_reading"], record["files"]["relevance"]
+    found = Analysis.model_validate_json(json.dumps(record))
+    assert found.severity_reading is None and found.masi == CASES["complete"].masi

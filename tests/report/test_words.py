@@ -7,7 +7,7 @@ import pytest
 from melascope.report import words
 from melascope.report.page import page
 from melascope.vocabulary import Lesion
-from tests.report.synthetic import CASES
+from tests.report.synthetic import CASES, read_as
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,26 @@ def test_the_method_claims_no_more_than_was_checked() -> None:
     assert "Intervals are meant to hold 90 %; that was checked only for shares on painted faces." in text
     assert "They widen with every reservation" in text
     assert "Intervals hold" not in text
+
+
+def test_a_reading_says_how_it_stands_to_what_was_measured() -> None:
+    totals = CASES["complete"].masi
+    assert words.agreement_sentence(totals, read_as(18.0, disagrees=False)) == (
+        "It reads a MASI of 18.0 (90 % interval 14.0 to 23.0), which agrees with the measured one, 10.8 (9.1 to 12.9): "
+        "the intervals overlap."
+    )
+    apart = words.agreement_sentence(totals, read_as(26.0, disagrees=True))
+    assert apart.endswith("the measured one, 10.8 (9.1 to 12.9), has no value in common with it.")
+    assert words.agreement_sentence(None, read_as(26.0, disagrees=None)).endswith("beside which it could stand.")
+    torn = words.agreement_sentence(totals, read_as(13.0, disagrees=False))
+    assert torn.endswith(" This is not in the band that it finds likeliest, moderate: it is unsure.")
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+def test_a_reading_claims_no_patients_that_it_has_not_seen(virtual: bool) -> None:
+    text = words.reading_caution(read_as(13.0, disagrees=False, virtual_only=virtual))
+    assert ("trained on virtual patients only" in text) is virtual
+    assert text.endswith("It repeats what its raters did, and does not know what melasma is.")
 
 
 def test_names() -> None:

@@ -29,10 +29,17 @@ def test_all_files_of_a_measured_photograph(tmp_path: Path) -> None:
     text = (folder / "analysis.json").read_text(encoding="utf-8")
     assert text == written.to_json() == Analysis.model_validate_json(text).to_json()
     for kind, name in written.files:
-        assert (name is None) == (kind == "report_pdf")
+        assert (name is None) == (kind in {"report_pdf", "relevance"})
         assert name is None or (folder / name).is_file()
     assert written.arrays is analysis.arrays
     assert analysis.files.report is None
+
+
+def test_relevance_is_written_where_something_was_read_and_goes_when_it_was_not(tmp_path: Path) -> None:
+    written = write(CASES["read"], tmp_path)
+    assert names(tmp_path) == MEASURED | {"relevance.png"} and written.files.relevance == "relevance.png"
+    write(CASES["complete"], tmp_path)
+    assert names(tmp_path) == MEASURED
 
 
 def test_masks_are_those_of_the_photograph(tmp_path: Path) -> None:

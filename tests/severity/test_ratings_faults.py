@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from melascope.cli.app import app
 from melascope.severity.ratings import RatingsError, read_ratings
-from tests.severity.faults import FAULTS, GOOD, HEADER, Fault
+from tests.severity.faults import FAULTS, GOOD, HEADER, PARTS, TWELVE, Fault
 
 
 def written(fault: Fault, folder: Path) -> tuple[Path, Path | None]:
@@ -63,6 +65,93 @@ def test_twenty_faults_in_one_table_are_told_at_once(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     assert lines[0].endswith(f"{len(problems)} problems") and len(lines) == 22
     assert lines[-1].strip() == f"... and {len(problems) - 20} more"
+
+
+TWENTY: tuple[tuple[dict[str, str], tuple[str, ...]], ...] = (
+    ({"photo": "c.jpg", "masi": "49"}, ("'49'", "between 0 and 48", "correct the score")),
+    ({"photo": "d.jpg", "masi": "mild"}, ("'mild'", "is no number", "leave the cell empty")),
+    ({"photo": "e.jpg", "masi": "2024-05-12"}, ("is a date", "type it again")),
+    ({"photo": "f.jpg", "masi": ""}, ("has no score", "write the MASI", "delete the row")),
+    ({"photo": "g.jpg", "parts": TWELVE.replace("2", "7", 1)}, ("forehead_area", "'7'", "between 0 and 6")),
+    ({"photo": "h.jpg", "parts": "2,2,2,3,2,2,3,2,1,1,5,1"}, ("chin_darkness", "'5'", "between 0 and 4")),
+    ({"photo": "i.jpg", "parts": TWELVE.replace("2", "35%", 1)}, ("'35%'", "is a share", "0 to 6")),
+    ({"photo": "j.jpg", "parts": TWELVE.replace("2,2,2", "2,2,", 1)}, ("forehead_homogeneity is empty", "leave the")),
+    ({"photo": "k.jpg", "parts": TWELVE, "masi": "9.9"}, ("MASI 9.9", "components", "8.9", "correct one of them")),
+    ({"photo": "l.jpg", "masi": "4", "mmasi": "8"}, ("mMASI 8", "above the MASI 4", "exchanged")),
+    ({"photo": "b.jpg", "patient": "Pb"}, ("'b.jpg'", "by 'anna' in row 4", "keep one of the rows")),
+    ({"photo": "", "patient": "Pc"}, ("column photo", "is empty", "name the photo")),
+    ({"photo": "m.jpg", "patient": ""}, ("column patient", "is empty", "name the patient")),
+    ({"photo": "m.jpg", "rater": ""}, ("column rater", "is empty", "name the rater")),
+    ({"photo": "n.jpg", "read_at": "soon"}, ("'soon'", "2024-05-31 14:30")),
+    ({"photo": "o.jpg"}, ("'o.jpg' is not in", "correct the name, add the photo, or delete the row")),
+    ({"photo": "p.jpg"}, ("'p.jpg' is an empty file", "copy the photo again")),
+    ({"photo": "q.jpg"}, ("'q.jpg' could be x/q.jpg or y/q.jpg", "with its folder")),
+    ({"photo": "../r.jpg"}, ("'../r.jpg'", "out of the folder", "below that folder")),
+    ({"photo": "s\x07.jpg"}, ("cannot be printed", "plain name")),
+    ({"photo": "t.jpg", "rater": "Ben"}, ("'Ben' differs from 'ben' of row 3", "spell one name one way")),
+    ({"photo": "u.jpg", "patient": "Pv"}, ("'Pv'", "'Pu' in row", "correct the patient")),
+    ({"photo": "w.jpg", "patient": "Px", "group": "g9"}, ("'Px'", "'g9'", "give all rows of a patient one group")),
+    ({"photo": "y.jpg"}, ("'y.jpg' has no rating of ben", "--incomplete drop")),
+)
+"""(cells of a row, what must be said of it): more than twenty ways in which one table is wrong."""
+
+
+def twenty_faults(folder: Path) -> tuple[Path, Path, list[int]]:
+    """One table with them all, its folder of photos, and the row of each fault."""
+    columns = f"photo,patient,group,rater,read_at,masi,mmasi,{PARTS}"
+    lines, places = [columns], []
+
+    def add(photo: str, **cells: str) -> None:
+        plain = {"patient": f"P{photo[:1]}", "group": "", "rater": "anna", "read_at": "3", "masi": "8.9", "mmasi": ""}
+        row = plain | {"parts": ",".join([""] * 12)} | cells
+        lines.append(",".join([photo, *(row[name] for name in (*plain, "parts"))]))
+
+    for photo in ("a.jpg", "b.jpg"):
+        add(photo)
+        add(photo, rater="ben")
+    for cells, _ in TWENTY:
+        places.append(len(lines) + 1)
+        add(**cells)
+        alone = "rater" in cells or not cells["photo"] or not cells.get("patient", "P") or cells["photo"] == "y.jpg"
+        if cells["photo"] == "u.jpg":  # another patient's in the row before
+            lines.insert(-1, lines[-1].replace("Pv,,anna", "Pu,,ben"))
+            places[-1] += 1
+        elif cells["photo"] == "w.jpg":  # another group in the row before
+            lines.insert(-1, lines[-1].replace("g9,anna", "g1,ben"))
+            places[-1] += 1
+        elif cells["photo"] == "t.jpg":
+            add("t.jpg")
+        elif not alone and cells["photo"] != "b.jpg" and "\x07" not in cells["photo"]:
+            add(cells["photo"], rater="ben", **({"patient": cells["patient"]} if "patient" in cells else {}))
+    table, photos = folder / "ratings.csv", folder / "photos"
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name in [f"{letter}.jpg" for letter in "abcdefghijklmnstuwy"] + ["x/q.jpg", "y/q.jpg"]:
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).write_bytes(b"\xff\xd8")
+    (photos / "p.jpg").write_bytes(b"")
+    return table, photos, places
+
+
+def test_each_of_twenty_different_faults_in_one_table_gives_its_own_error(tmp_path: Path) -> None:
+    table, photos, places = twenty_faults(tmp_path)
+    with pytest.raises(RatingsError) as caught:
+        read_ratings(table, photos)
+    problems = caught.value.problems
+    assert len(TWENTY) >= 20
+    for row, (_, words) in zip(places, TWENTY, strict=True):
+        said = [problem for problem in problems if problem.startswith(f"row {row}: ")]
+        assert any(all(word in problem for word in words) for problem in said), (row, words, said)
+    assert len(problems) == len(TWENTY), "no fault is told twice, and no row is blamed for another's"
+
+
+def test_the_command_tells_twenty_of_them_by_their_rows(tmp_path: Path) -> None:
+    table, photos, places = twenty_faults(tmp_path)
+    result = CliRunner().invoke(app, ["severity", "agreement", str(table), "--photos", str(photos)])
+    lines = result.stderr.splitlines()
+    assert result.exit_code == 1 and result.stdout == ""
+    assert lines[0] == f"Error: {table}: {len(TWENTY)} problems"
+    assert [int(line.split()[1].rstrip(":")) for line in lines[1:21]] == places[:20]
+    assert lines[21].strip() == f"... and {len(TWENTY) - 20} more"
 
 
 def test_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path: Path) -> None:

@@ -47,9 +47,10 @@ def command(
 ) -> None:
     """Analyse photographs of faces: quality, skin tone, pigment, MASI.
 
-    For each photograph, OUT/NAME holds analysis.json, report.html, overlay.png, maps.png and two masks; OUT/summary.csv
-    has one row a photograph of this run. NAME is the file name without its ending; where two photographs share it, the
-    second gets NAME-2. A second run replaces the results of the same photograph and never those of another one.
+    For each photograph, OUT/NAME holds analysis.json, report.html, overlay.png, maps.png and two masks (and
+    relevance.png, if a severity network is installed); OUT/summary.csv has one row a photograph of this run. NAME is
+    the file name without its ending; where two photographs share it, the second gets NAME-2. A second run replaces the
+    results of the same photograph and never those of another one.
 
     Exit code: 0 all were analysed, 1 at least one was refused (also: does not exist, failed), 2 wrong usage.
     """
@@ -157,6 +158,8 @@ def _need_network(analyse: Analyse | None) -> None:
 
     try:
         networks.load("skin")
+        if networks.ships("severity"):
+            networks.load("severity")
     except networks.NetworkError as error:
         _usage(str(error))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from melascope.cli import severity_evaluate, severity_explain, severity_train
+from melascope.cli import severity_evaluate, severity_explain, severity_ship, severity_train
 
 if TYPE_CHECKING:
     from melascope.severity.agreement import Report
@@ -91,6 +91,7 @@ app.command("evaluate")(severity_evaluate.command)
 app.command("train")(severity_train.train_command)
 app.command("benchmark")(severity_train.benchmark_command)
 app.command("explain")(severity_explain.command)
+app.command("ship")(severity_ship.command)
 
 
 def _print_agreement(report: Report) -> None:

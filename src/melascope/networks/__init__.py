@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["THREADS_VARIABLE", "Network", "NetworkError", "load"]
+__all__ = ["THREADS_VARIABLE", "Network", "NetworkError", "load", "ships"]
 
 THREADS_VARIABLE: Final = "MELASCOPE_THREADS"
 """Environment variable with the threads that one network may use; 0 or unset: one per core."""
@@ -53,10 +53,16 @@ class Network:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Runs the network on a batch; shapes are those of the card."""
-        return np.asarray(self._session.run(None, {self._input: batch})[0], np.float32)
+        """Runs the network on a batch and gives its first output; shapes are those of the card."""
+        return np.asarray(self._session.run(self._outputs[:1], {self._input: batch})[0], np.float32)
+
+    def outputs(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Runs the network on a batch and gives all outputs, by the names that the card tells."""
+        found = self._session.run(self._outputs, {self._input: batch})
+        return {name: np.asarray(values, np.float32) for name, values in zip(self._outputs, found, strict=True)}
 
 
 def _threads() -> int:
@@ -64,6 +70,12 @@ def _threads() -> int:
     if not (text.isascii() and text.isdigit()):
         raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it, or set it to 1 or more")
     return int(text)
+
+
+def ships(name: str) -> bool:
+    """Whether this installation has a network of that name, whole or not."""
+    folder = files("melascope.networks")
+    return any(folder.joinpath(f"{name}.{suffix}").is_file() for suffix in ("onnx", "json"))
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.record import Analysis
-from melascope.report.maps import maps
+from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure
 from melascope.report.page import arrays_of, page
 
@@ -31,15 +31,19 @@ def html(analysis: Analysis) -> str:
     """
     if arrays_of(analysis) is None:
         return render(analysis, None, None)
-    return render(analysis, jpeg(figure(analysis)), jpeg(maps(analysis)))
+    looked = relevance(analysis)
+    return render(analysis, jpeg(figure(analysis)), jpeg(maps(analysis)), None if looked is None else jpeg(looked))
 
 
-def render(analysis: Analysis, overlay_jpeg: bytes | None, maps_jpeg: bytes | None) -> str:
+def render(
+    analysis: Analysis, overlay_jpeg: bytes | None, maps_jpeg: bytes | None, relevance_jpeg: bytes | None = None
+) -> str:
     """The report page around pictures that are already encoded."""
     return _template().render(
         page=page(analysis),
         overlay=_data_uri(overlay_jpeg),
         maps=_data_uri(maps_jpeg),
+        relevance=_data_uri(relevance_jpeg),
         lesion_count=len(analysis.lesions),
     )
 

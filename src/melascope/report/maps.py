@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -12,7 +14,7 @@ from PIL import Image, ImageDraw
 from melascope.record import Analysis
 from melascope.report import palette
 
-__all__ = ["maps"]
+__all__ = ["maps", "relevance"]
 
 Image8 = NDArray[np.uint8]
 
@@ -44,32 +46,90 @@ def maps(analysis: Analysis) -> Image8:
     Raises:
         LookupError: The record carries no arrays.
     """
+    photo = _photograph(analysis)
+    size = (photo.shape[1], photo.shape[0])
+    panels = [_Panel("Photograph", "the part that was measured", photo)]
+    for name, title, note in _PANELS:
+        values = _resized(getattr(analysis.arrays, name), size)
+        limits = _limits(values, diverging=name != "pigment")
+        panels.append(_Panel(title, note, _coloured(values, photo, name, limits), _Scale(name, limits, "OD")))
+    return _sheet(panels)
+
+
+def relevance(analysis: Analysis) -> Image8 | None:
+    """Two panels: the photograph, and what speaks for (purple) and against (green) the class that the network reads.
+
+    Args:
+        analysis: A record with arrays.
+
+    Returns:
+        (H, W, 3) uint8 sRGB, about 1250 pixels across at most; None where nothing was read, or the network's reading
+        has no places.
+
+    Raises:
+        LookupError: The record carries no arrays.
+    """
+    values, read = analysis.arrays.relevance, analysis.severity_reading
+    if values is None or read is None:
+        return None
+    photo = _photograph(analysis)
+    values = _resized(values, (photo.shape[1], photo.shape[0]))
+    known = np.abs(values[np.isfinite(values)])
+    top = max(float(np.quantile(known, 0.995)), 1e-6) if known.size else 1.0
+    tinted = _tinted(values, photo, top)
+    scale = _Scale("relevance", (-top, top), "points")
+    title = f"Relevance for {read.severity.value}"
+    return _sheet(
+        [
+            _Panel("Photograph", "the part that was measured", photo),
+            _Panel(title, "purple speaks for it, green against it", tinted, scale),
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Colours of a panel: name of the map, values at its ends, their unit."""
+
+    name: str
+    limits: tuple[float, float]
+    unit: str
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    note: str
+    pixels: Image8
+    scale: _Scale | None = None
+
+
+def _photograph(analysis: Analysis) -> Image8:
+    """The part that was measured, at the size of a panel."""
     arrays = analysis.arrays
     x0, y0, x1, y1 = arrays.frame
     scale = _LONGEST / max(x1 - x0, y1 - y0)
     size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
-    photo: Image8 = cv2.resize(
-        arrays.pixels[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    ).astype(np.uint8)
-    panels: list[tuple[str, str, Image8, tuple[str, tuple[float, float]] | None]] = [
-        ("Photograph", "the part that was measured", photo, None)
-    ]
-    for name, title, note in _PANELS:
-        values = _resized(getattr(arrays, name), size)
-        limits = _limits(values, diverging=name != "pigment")
-        panels.append((title, note, _coloured(values, photo, name, limits), (name, limits)))
-    wide = max(size[0], _SHORTEST)
-    tall = _HEAD + size[1] + _BAR
-    sheet = Image.new("RGB", (2 * wide + 3 * _GAP, 2 * tall + 2 * _GAP), palette.PAPER)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(arrays.pixels[y0:y1, x0:x1], size, interpolation=how), np.uint8)
+
+
+def _sheet(panels: Sequence[_Panel]) -> Image8:
+    """Panels of one size, two in a row, with titles and scales."""
+    height, width = panels[0].pixels.shape[:2]
+    wide = max(width, _SHORTEST)
+    tall = _HEAD + height + _BAR
+    rows = -(-len(panels) // 2)
+    sheet = Image.new("RGB", (2 * wide + 3 * _GAP, rows * tall + rows * _GAP), palette.PAPER)
     draw = ImageDraw.Draw(sheet)
-    for index, (title, note, pixels, scale_of) in enumerate(panels):
+    for index, panel in enumerate(panels):
         x = _GAP + (index % 2) * (wide + _GAP)
         y = _GAP // 2 + (index // 2) * (tall + _GAP // 2)
-        draw.text((x, y), title, palette.INK, palette.font(22))
-        draw.text((x, y + 26), note, palette.SOFT, palette.font(15))
-        sheet.paste(Image.fromarray(pixels), (x, y + _HEAD))
-        if scale_of is not None:
-            _bar(sheet, draw, x, y + _HEAD + size[1] + 10, min(wide, 340), *scale_of)
+        draw.text((x, y), panel.title, palette.INK, palette.font(22))
+        draw.text((x, y + 26), panel.note, palette.SOFT, palette.font(15))
+        sheet.paste(Image.fromarray(panel.pixels), (x, y + _HEAD))
+        if panel.scale is not None:
+            _bar(sheet, draw, x, y + _HEAD + height + 10, min(wide, 340), panel.scale)
     return np.asarray(sheet, np.uint8)
 
 
@@ -100,16 +160,30 @@ def _coloured(values: NDArray[np.float32], photo: Image8, name: str, limits: tup
     return np.where(skin[..., None], palette.colour_map(name)[index], dimmed[..., None]).astype(np.uint8)
 
 
-def _bar(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, wide: int, name: str, limits: tuple[float, float]
-) -> None:
+def _tinted(values: NDArray[np.float32], photo: Image8, top: float) -> Image8:
+    """The photograph in grey, tinted by values from -top to top; dimmed where there are none."""
+    known = np.isfinite(values)
+    index = np.clip((np.where(known, values, 0) + top) / (2 * top) * 255, 0, 255).astype(np.uint8)
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    light = (0.55 + 0.45 * grey / 255)[..., None]
+    tinted = palette.colour_map("relevance")[index] * light
+    return np.where(known[..., None], tinted, (70 + 0.30 * grey)[..., None]).astype(np.uint8)
+
+
+def _bar(sheet: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, wide: int, scale: _Scale) -> None:
     type_ = palette.font(15)
-    table = palette.colour_map(name)[np.linspace(0, 255, wide).astype(np.uint8)]
+    table = palette.colour_map(scale.name)[np.linspace(0, 255, wide).astype(np.uint8)]
     sheet.paste(Image.fromarray(np.repeat(table[None], 14, axis=0)), (x, y))
     draw.rectangle((x, y, x + wide - 1, y + 13), None, palette.SOFT)
-    low, high = limits
+    low, high = scale.limits
     for share, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
         value = low + share * (high - low)
         sign = "+" if low < 0 < value else ""
         text = "0" if value == 0 else f"{sign}{value:.3g}"
-        draw.text((x + share * (wide - 1), y + 17), text + (" OD" if share == 1 else ""), palette.SOFT, type_, anchor)
+        draw.text(
+            (x + share * (wide - 1), y + 17),
+            text + (f" {scale.unit}" if share == 1 else ""),
+            palette.SOFT,
+            type_,
+            anchor,
+        )

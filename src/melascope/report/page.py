@@ -11,12 +11,14 @@ from melascope.masi import WEIGHTS
 from melascope.record import Analysis, Arrays, Finding, LesionRecord, Masi, RegionScore
 from melascope.report import words
 from melascope.report.palette import REGIONS, Colour, to_hex
-from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, MONK_TONES, SKIN, Region, Verdict, View
+from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, MONK_TONES, SKIN, Region, Severity, Verdict, View
 
 __all__ = ["LISTED_LESIONS", "Page", "Row", "arrays_of", "page", "tone_colour"]
 
 LISTED_LESIONS: Final = 12
 """So many of the largest lesions are listed, under the number that they carry in the picture."""
+_APART: Final = "readings_disagree"
+"""Finding that stands beneath the result, not among the remarks on the photograph."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,21 @@ class Patch:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What the severity network reads."""
+
+    severity: str
+    classes: tuple[tuple[str, str, float], ...]
+    """(class, probability in words, in per cent) of mild, moderate, severe."""
+    masi: str
+    masi_interval: str
+    gauge: Gauge
+    agreement: str
+    disagrees: bool
+    caution: str
+
+
+@dataclass(frozen=True)
 class Remark:
     """One quality finding."""
 
@@ -110,6 +127,7 @@ class Page:
     missing: str
     tone: Tone | None
     no_tone: str
+    reading: Reading | None
     patches: tuple[Patch, ...]
     patches_more: str
     kinds_named: bool
@@ -135,6 +153,7 @@ def page(analysis: Analysis) -> Page:
     photo = analysis.photo
     named = any(lesion.kind is not None for lesion in analysis.lesions)
     more = len(analysis.lesions) - LISTED_LESIONS
+    read = analysis.severity_reading
     return Page(
         file=photo.file,
         size=f"{photo.width} × {photo.height} pixels" if photo.width and photo.height else "could not be decoded",
@@ -154,13 +173,18 @@ def page(analysis: Analysis) -> Page:
         missing=_missing(analysis),
         tone=_tone(analysis),
         no_tone="" if refused else "No skin tone was measured: see the remarks on the photograph.",
+        reading=_reading(analysis),
         patches=tuple(_patch(n, p, analysis) for n, p in enumerate(analysis.lesions[:LISTED_LESIONS], start=1)),
         patches_more=f"{more} smaller patch{'es' if more > 1 else ''} not listed." if more > 0 else "",
         kinds_named=named,
-        remarks=tuple(_remark(finding) for finding in analysis.quality.findings),
+        remarks=tuple(_remark(f) for f in analysis.quality.findings if f.code != _APART),
         measured=not refused,
-        method=() if refused else words.METHOD,
-        glossary=() if refused else words.glossary(totals=has_total, tone=analysis.skin_tone is not None, kinds=named),
+        method=() if refused else (*words.METHOD, *((words.READING_METHOD,) if read else ())),
+        glossary=()
+        if refused
+        else words.glossary(
+            totals=has_total, tone=analysis.skin_tone is not None, kinds=named, reading=read is not None
+        ),
         versions=tuple(analysis.versions.items()),
     )
 
@@ -215,7 +239,8 @@ def _explanation(analysis: Analysis) -> str:
     if analysis.quality.verdict is Verdict.REFUSED:
         return "What to do about it stands below. Take or choose another photograph and analyse that."
     if totals is not None and totals.masi is not None:
-        return words.band_sentence(totals.masi, totals.masi_low, totals.masi_high)
+        band = words.band_sentence(totals.masi, totals.masi_low, totals.masi_high)
+        return " ".join((band, *(f.advice for f in analysis.quality.findings if f.code == _APART)))
     if analysis.view is View.CLOSE_UP:
         return "The total needs all four regions of a face. What is visible was measured and is given below."
     return "A region that is not visible is never counted as zero. The other regions were scored and are given below."
@@ -237,7 +262,28 @@ def _gauge(totals: Masi | None) -> Gauge | None:
         return None
     low = totals.masi if totals.masi_low is None else totals.masi_low
     high = totals.masi if totals.masi_high is None else totals.masi_high
-    return Gauge(*(round(value / 48 * 100, 2) for value in (totals.masi, low, high)))
+    return _on_scale(totals.masi, low, high)
+
+
+def _on_scale(*values: float) -> Gauge:
+    return Gauge(*(round(value / 48 * 100, 2) for value in values))
+
+
+def _reading(analysis: Analysis) -> Reading | None:
+    read = analysis.severity_reading
+    if read is None:
+        return None
+    chances = zip(Severity, (read.mild, read.moderate, read.severe), strict=True)
+    return Reading(
+        severity=read.severity.value,
+        classes=tuple((band.value, words.percent(chance), round(100 * chance, 2)) for band, chance in chances),
+        masi=words.one_decimal(read.masi),
+        masi_interval=words.span(read.masi_low, read.masi_high),
+        gauge=_on_scale(read.masi, read.masi_low, read.masi_high),
+        agreement=words.agreement_sentence(analysis.masi, read),
+        disagrees=bool(read.disagrees),
+        caution=words.reading_caution(read),
+    )
 
 
 def _rows(analysis: Analysis) -> tuple[Row, ...]:

@@ -1,4 +1,4 @@
-"""Colours and type of the figures: one restrained palette, told apart by colour-blind readers, and three colour maps.
+"""Colours and type of the figures: one restrained palette, told apart by colour-blind readers, and four colour maps.
 
 The categorical colours come from Okabe and Ito, "Color Universal Design" (2008). The colour maps are interpolated in
 CIELAB so that lightness runs evenly with the value.
@@ -50,9 +50,10 @@ LESION: Final[Colour] = (214, 0, 122)
 """No skin has this hue; with its white casing it also differs in lightness from dark skin."""
 
 _STOPS: Final = {
-    # name: (L*, a*, b*) at even distances; the middle of the first two is the patient's normal skin
+    # name: (L*, a*, b*) at even distances; the middle of the first three stands for zero
     "melanin": ((46.0, -12.0, -32.0), (72.0, -7.0, -16.0), (97.0, 0.0, 2.0), (65.0, 13.0, 34.0), (30.0, 18.0, 24.0)),
     "haemoglobin": ((46.0, -26.0, -4.0), (72.0, -15.0, -2.0), (97.0, 0.0, 1.0), (68.0, 36.0, 16.0), (36.0, 54.0, 30.0)),
+    "relevance": ((40.0, -34.0, 20.0), (69.0, -24.0, 12.0), (97.0, 0.0, 0.0), (68.0, 24.0, -26.0), (36.0, 40.0, -44.0)),
     "pigment": ((97.0, 0.0, 6.0), (80.0, 10.0, 36.0), (60.0, 32.0, 34.0), (40.0, 42.0, 8.0), (18.0, 26.0, -22.0)),
 }
 
@@ -70,7 +71,7 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 @lru_cache(maxsize=8)
 def colour_map(name: str) -> NDArray[np.uint8]:
-    """(256, 3) sRGB table of ``melanin``, ``haemoglobin`` (both diverge from white at 0) or ``pigment``.
+    """(256, 3) sRGB table of ``melanin``, ``haemoglobin``, ``relevance`` (all diverge from white at 0) or ``pigment``.
 
     Raises:
         KeyError: No map has this name.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from melascope.record import Analysis
 from melascope.report.html import jpeg
-from melascope.report.maps import maps
+from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure
 from melascope.report.page import arrays_of, page
 
@@ -30,10 +30,13 @@ def pdf(analysis: Analysis) -> bytes:
     """
     if arrays_of(analysis) is None:
         return typeset(analysis, None, None)
-    return typeset(analysis, jpeg(figure(analysis)), jpeg(maps(analysis)))
+    looked = relevance(analysis)
+    return typeset(analysis, jpeg(figure(analysis)), jpeg(maps(analysis)), None if looked is None else jpeg(looked))
 
 
-def typeset(analysis: Analysis, overlay_jpeg: bytes | None, maps_jpeg: bytes | None) -> bytes:
+def typeset(
+    analysis: Analysis, overlay_jpeg: bytes | None, maps_jpeg: bytes | None, relevance_jpeg: bytes | None = None
+) -> bytes:
     """The report as PDF around pictures that are already encoded.
 
     Raises:
@@ -48,7 +51,7 @@ def typeset(analysis: Analysis, overlay_jpeg: bytes | None, maps_jpeg: bytes | N
     template = resources.files("melascope.report").joinpath("report.typ").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="melascope-") as name:
         folder = Path(name)
-        for key, data in (("overlay", overlay_jpeg), ("maps", maps_jpeg)):
+        for key, data in (("overlay", overlay_jpeg), ("maps", maps_jpeg), ("relevance", relevance_jpeg)):
             words[key] = None if data is None else f"{key}.jpg"
             if data is not None:
                 (folder / f"{key}.jpg").write_bytes(data)

@@ -35,13 +35,23 @@ COLUMNS: Final = (
     "severity",
     "complete",
     "missing",
+    "read_severity",
+    "read_mild",
+    "read_moderate",
+    "read_severe",
+    "read_masi",
+    "read_masi_low",
+    "read_masi_high",
+    "read_disagrees",
     "lesions",
     *(f"{region.key}_{value}" for region in MASI_REGIONS for value in _PER_REGION),
     "sha256",
     "melascope",
     "skin_network",
+    "severity_network",
 )
-"""Columns of ``summary.csv``; an empty cell means: not given. The last three: the file, and what measured it."""
+"""Columns of ``summary.csv``; an empty cell means: not given. ``read_...``: by the severity network. The last four: the
+file, and what measured it."""
 
 
 def row(analysis: Analysis, folder: str) -> dict[str, str]:
@@ -57,6 +67,7 @@ def row(analysis: Analysis, folder: str) -> dict[str, str]:
         "sha256": analysis.photo.sha256,
         "melascope": analysis.versions.get("melascope"),
         "skin_network": analysis.versions.get("skin network"),
+        "severity_network": analysis.versions.get("severity network"),
     }
     if tone is not None:
         cells |= {
@@ -75,9 +86,14 @@ def row(analysis: Analysis, folder: str) -> dict[str, str]:
             "mmasi_low": totals.mmasi_low,
             "mmasi_high": totals.mmasi_high,
             "severity": totals.severity.value if totals.severity else "",
-            "complete": "yes" if totals.complete else "no",
+            "complete": _yes_no(totals.complete),
             "missing": " ".join(totals.missing),
         }
+    read = analysis.severity_reading
+    if read is not None:
+        names = ("mild", "moderate", "severe", "masi", "masi_low", "masi_high")
+        cells |= {f"read_{name}": getattr(read, name) for name in names}
+        cells |= {"read_severity": read.severity.value, "read_disagrees": _yes_no(read.disagrees)}
     if analysis.regions is not None:
         for region in MASI_REGIONS:
             score: RegionScore = getattr(analysis.regions, region.key)
@@ -98,6 +114,10 @@ def write_summary(rows: Iterable[dict[str, str]], path: Path) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _yes_no(value: bool | None) -> str:
+    return "" if value is None else "yes" if value else "no"
 
 
 def _cell(value: object) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from melascope.masi import severity
-from melascope.record import SkinTone
+from melascope.record import Masi, SeverityRecord, SkinTone
 from melascope.vocabulary import Lesion, Region
 
 __all__ = [
     "METHOD",
+    "READING_METHOD",
+    "agreement_sentence",
     "band_sentence",
     "band_span",
     "edge",
@@ -21,6 +23,7 @@ __all__ = [
     "one_decimal",
     "percent",
     "percent_span",
+    "reading_caution",
     "region_name",
     "span",
     "title",
@@ -51,6 +54,11 @@ METHOD: Final = (
         "reservation about the photograph. The score measures pigment and does not establish that this pigment is "
         "melasma."
     ),
+)
+
+READING_METHOD: Final = (
+    "Apart from all this, the severity network read class and MASI off the whole face at once, as it learnt from "
+    "raters' scores; it measures nothing, and the two results share only the finding of the face."
 )
 
 _KINDS: Final = {
@@ -120,10 +128,18 @@ _MAP_TERMS: Final = (
     ("Edge", "Whether the border of the patch is a step (sharp) or fades."),
     ("Colour", "Brown suggests pigment near the surface, blue-grey pigment that lies deeper."),
 )
+_READING_TERMS: Final = (
+    ("Severity network", "A network that learnt to repeat raters' scores from whole photographs of faces."),
+    ("Probability", "How many raters' means out of a hundred would lie in this band, as the network sees it."),
+    (
+        "Relevance",
+        "How much each place of the photograph adds to the score of the class that the network reads, or takes off it.",
+    ),
+)
 _KIND_TERM: Final = ("Kind", "Which of six benign pigmented lesions the patch resembles most; not a diagnosis.")
 
 
-def glossary(*, totals: bool, tone: bool, kinds: bool) -> tuple[tuple[str, str], ...]:
+def glossary(*, totals: bool, tone: bool, kinds: bool, reading: bool = False) -> tuple[tuple[str, str], ...]:
     """(term, gloss) of every term that a report of this content uses."""
     return (
         *(_TOTAL_TERMS if totals else _TOTAL_TERMS[:2]),
@@ -131,6 +147,7 @@ def glossary(*, totals: bool, tone: bool, kinds: bool) -> tuple[tuple[str, str],
         *(_TONE_TERMS if tone else ()),
         *_MAP_TERMS,
         *((_KIND_TERM,) if kinds else ()),
+        *(_READING_TERMS if reading else ()),
     )
 
 
@@ -182,6 +199,28 @@ def band_sentence(total: float, low: float | None, high: float | None) -> str:
     if not others:
         return f"{scale} The whole interval lies in this band."
     return f"{scale} The interval reaches into {listed(list(dict.fromkeys(others)), 'and')}: read the band with care."
+
+
+def agreement_sentence(totals: Masi | None, read: SeverityRecord) -> str:
+    """Whether the measured MASI and the one that the severity network implies can both be right."""
+    said = f"It reads a MASI of {one_decimal(read.masi)} (90 % interval {span(read.masi_low, read.masi_high)})"
+    unsure = ""
+    if severity(read.masi) is not read.severity:
+        unsure = f" This is not in the band that it finds likeliest, {read.severity.value}: it is unsure."
+    if totals is None or totals.masi is None or read.disagrees is None:
+        return f"{said}; none was measured beside which it could stand.{unsure}"
+    measured = f"{one_decimal(totals.masi)} ({span(totals.masi_low, totals.masi_high)})"
+    if read.disagrees:
+        return f"{said}; the measured one, {measured}, has no value in common with it.{unsure}"
+    return f"{said}, which agrees with the measured one, {measured}: the intervals overlap.{unsure}"
+
+
+def reading_caution(read: SeverityRecord) -> str:
+    """What the reading may not be taken for."""
+    learnt = (
+        "The network was trained on virtual patients only and has seen no photograph of a person. " * read.virtual_only
+    )
+    return f"{learnt}It repeats what its raters did, and does not know what melasma is."
 
 
 def listed(names: Sequence[str], word: str = "and") -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from melascope.record import Analysis, Files
 from melascope.report.html import jpeg, render
-from melascope.report.maps import maps
+from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure, with_strip
 from melascope.report.page import arrays_of
 
@@ -30,6 +30,7 @@ _QUICK: Final = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMW
 _NAMES: Final = Files(
     overlay="overlay.png",
     maps="maps.png",
+    relevance="relevance.png",
     report="report.html",
     report_pdf="report.pdf",
     region_mask="region_mask.png",
@@ -65,7 +66,7 @@ def write(analysis: Analysis, folder: str | Path, *, pdf: bool = False) -> Analy
         names[kind] = name
 
     arrays = arrays_of(analysis)
-    overlay_jpeg = maps_jpeg = None
+    overlay_jpeg = maps_jpeg = relevance_jpeg = None
     if arrays is not None:
         drawn, panels = figure(analysis), maps(analysis)
         put("overlay", _png(with_strip(drawn, analysis)))
@@ -73,11 +74,15 @@ def write(analysis: Analysis, folder: str | Path, *, pdf: bool = False) -> Analy
         put("region_mask", _png(arrays.region_codes))
         put("lesion_mask", _png(arrays.lesion_mask.astype(np.uint8) * np.uint8(255)))
         overlay_jpeg, maps_jpeg = jpeg(drawn), jpeg(panels)
-    put("report", render(analysis, overlay_jpeg, maps_jpeg).encode("utf-8"))
+        looked = relevance(analysis)
+        if looked is not None:
+            put("relevance", _png(looked))
+            relevance_jpeg = jpeg(looked)
+    put("report", render(analysis, overlay_jpeg, maps_jpeg, relevance_jpeg).encode("utf-8"))
     if pdf:
         from melascope.report.pdf import typeset
 
-        put("report_pdf", typeset(analysis, overlay_jpeg, maps_jpeg))
+        put("report_pdf", typeset(analysis, overlay_jpeg, maps_jpeg, relevance_jpeg))
     written = analysis.model_copy(update={"files": Files(**names)})
     for kind, name in _NAMES:
         if kind not in names:

@@ -1,0 +1,65 @@
+"""``melascope severity ship``: a trained run becomes the network that `melascope analyze` reads severity with."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+__all__ = ["command"]
+
+
+def command(
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of a run of `melascope severity train`.", show_default=False),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to", help="Folder to write to. Default: the networks of this installation.", show_default=False
+        ),
+    ] = None,
+    licence: Annotated[
+        str,
+        typer.Option(
+            help="Of the weights, for the card. Default: Apache-2.0 if only virtual patients were learnt from.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
+    """Give a trained network to `melascope analyze`, which then reads severity beside the MASI that it measures.
+
+    Writes severity.onnx, of at most 8 MB, and its card severity.json: data, recipe, figures by skin tone, device, view
+    and class, the interval of its MASI, limits. Both replace those that are there.
+
+    Exit code: 0 done, 1 it cannot be done, 2 wrong usage.
+    """
+    missing = [name for name in ("torch", "onnx") if find_spec(name) is None]
+    if missing:
+        _fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
+    if to is not None and to.exists() and not to.is_dir():
+        typer.echo(f"Error: --to {to}: is a file; name a folder.", err=True)
+        raise typer.Exit(2)
+    from melascope.lab.severity.ship import ShipError, ship
+
+    try:
+        done = ship(run, to, licence=licence)
+    except ShipError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or to or run}: {error.strerror or error}; free the disk or name another folder (--to)")
+    test = done.test
+    typer.echo(f"{done.model}: {done.bytes / 1e6:.1f} MB, {done.how}")
+    typer.echo(
+        f"{done.card}: on {test['photos']} test photos accuracy {test['accuracy']:.3f}, MASI off by "
+        f"{test['masi_error']:.1f} in the mean, {100 * test['inside_the_interval']:.0f} % inside the "
+        "90 % interval"
+    )
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}{'' if sentence.endswith('.') else '.'}", err=True)
+    raise typer.Exit(1)
