@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from melascope.cli import dataset_convert
+
 if TYPE_CHECKING:
     from melascope.data.check import Checked
 
@@ -18,7 +20,7 @@ __all__ = ["app"]
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Check and sum up data sets: photographs with a manifest and truths.",
+    help="Data sets: photographs with a manifest and truths; made from annotations, checked, dealt out, summed up.",
 )
 
 _INTERRUPTED: Final = 130
@@ -82,6 +84,11 @@ def check_command(
     else:
         _print_findings(folder, checked)
     raise typer.Exit(1 if checked.errors else 0)
+
+
+app.command("convert")(dataset_convert.convert_command)
+app.command("split")(dataset_convert.split_command)
+app.command("stats")(dataset_convert.stats_command)
 
 
 @app.command("summary")

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 __all__ = [
     "MAP_SCALES",
     "PixelsError",
+    "open_photo",
     "read_maps",
     "read_mask",
     "read_photo_pixels",
@@ -40,7 +41,7 @@ def read_photo_pixels(path: Path) -> NDArray[np.uint8]:
         FileNotFoundError: There is no such file.
         PixelsError: It cannot be decoded, or only in part.
     """
-    image = _open(path)
+    image = open_photo(path)
     try:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except _FAILURES as error:
@@ -56,7 +57,7 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
         FileNotFoundError: There is no such file.
         PixelsError: It cannot be decoded, or has several channels.
     """
-    image = _open(path)
+    image = open_photo(path)
     try:
         if image.mode in _DEEP:
             values = np.asarray(image)
@@ -127,7 +128,13 @@ def _reason(error: BaseException) -> str:
     return f"cannot be decoded ({error}): copy the file anew from its source"
 
 
-def _open(path: Path) -> Image.Image:
+def open_photo(path: Path) -> Image.Image:
+    """A picture whose header was read, and not its pixels; to be closed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        PixelsError: It is no picture, or too large.
+    """
     if path.suffix.lower() in _HEIF:
         from pillow_heif import register_heif_opener
 

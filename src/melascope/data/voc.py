@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from melascope.data.annotated import kind_named, snapped
 from melascope.data.box import Box
 from melascope.data.layout import write_whole
-from melascope.vocabulary import Lesion
 
 __all__ = ["Voc", "VocError", "read_voc", "write_voc"]
 
@@ -40,7 +40,7 @@ def write_voc(path: Path, photo: str, size: tuple[int, int], boxes: Iterable[Box
         path: The XML file.
         photo: The photo, below the data set's folder: ``photos/a.jpg``.
         size: (H, W) of the photo.
-        boxes: Corners are rounded to whole pixels.
+        boxes: Parts of pixels are kept: labelImg reads them, and cuts them off.
     """
     folder, _, name = photo.rpartition("/")
     root = ET.Element("annotation")
@@ -52,15 +52,15 @@ def write_voc(path: Path, photo: str, size: tuple[int, int], boxes: Iterable[Box
         ET.SubElement(picture, tag).text = str(number)
     ET.SubElement(root, "segmented").text = "0"
     for box in boxes:
-        x0, y0, x1, y1 = (round(value) for value in box.corners)
+        x0, y0, x1, y1 = box.corners
         cut = x0 <= 0 or y0 <= 0 or x1 >= size[1] or y1 >= size[0]
         entry = ET.SubElement(root, "object")
         named = (("name", box.kind.value), ("pose", "Unspecified"), ("truncated", str(int(cut))), ("difficult", "0"))
         for tag, text in named:
             ET.SubElement(entry, tag).text = text
         corners = ET.SubElement(entry, "bndbox")
-        for tag, number in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
-            ET.SubElement(corners, tag).text = str(number)
+        for tag, value in (("xmin", x0 + 1), ("ymin", y0 + 1), ("xmax", x1), ("ymax", y1)):
+            ET.SubElement(corners, tag).text = str(int(value) if float(value).is_integer() else float(value))
     ET.indent(root, "\t")
     write_whole(path, ET.tostring(root, encoding="unicode") + "\n")
 
@@ -81,23 +81,29 @@ def read_voc(path: Path) -> Voc:
     try:
         root = ET.fromstring(text)  # noqa: S314 - no document type, so no entities
         width, height = (_number(root, f"size/{tag}") for tag in ("width", "height"))
-        boxes = tuple(_box(entry) for entry in root.iter("object"))
+        if width < 1 or height < 1:
+            raise ValueError(f"size is {width:g} x {height:g}: must be that of the photo in pixels")
+        boxes = tuple(_box(number, entry) for number, entry in enumerate(root.iter("object"), start=1))
         return Voc(root.findtext("filename", "").strip(), int(width), int(height), boxes)
     except (ET.ParseError, ValueError, OverflowError) as error:
         raise VocError(f"{path}: {error}; write it anew with labelImg (PascalVOC)") from None
 
 
-def _box(entry: ET.Element) -> Box:
-    name = entry.findtext("name", "").strip().casefold()
-    if name not in tuple(Lesion):
-        raise ValueError(f"an object is named {name!r}: must be one of {', '.join(Lesion)}")
-    x0, y0, x1, y1 = (_number(entry, f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax"))
-    return Box(kind=Lesion(name), x0=x0 - 1, y0=y0 - 1, x1=x1, y1=y1)
+def _box(number: int, entry: ET.Element) -> Box:
+    try:
+        kind = kind_named(entry.findtext("name", ""))
+        x0, y0, x1, y1 = (_number(entry, f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax"))
+    except ValueError as error:
+        raise ValueError(f"object {number}: {error}") from None
+    return Box(kind=kind, x0=snapped(x0 - 1), y0=snapped(y0 - 1), x1=snapped(x1), y1=snapped(y1))
 
 
 def _number(element: ET.Element, tag: str) -> float:
     text = element.findtext(tag)
-    value = float(text) if text else math.nan
+    try:
+        value = float(text) if text else math.nan
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value):
         raise ValueError(f"{element.tag}/{tag} is {text!r}: must be a number")
     return value
