@@ -25,6 +25,7 @@ __all__ = [
     "RegionalScore",
     "area_step",
     "area_value",
+    "f_above",
     "f_quantile",
     "icc",
     "masi",
@@ -275,6 +276,22 @@ def f_quantile(probability: float, freedom_1: float, freedom_2: float) -> float:
         below = _beta_share(math.exp(middle), freedom_2 / 2, freedom_1 / 2) < 1 - probability
         low, high = (middle, high) if below else (low, middle)
     return freedom_2 / freedom_1 * math.expm1(-high)
+
+
+def f_above(value: float, freedom_1: float, freedom_2: float) -> float:
+    """Probability that an F-distributed number is above a value: the p-value of an F test.
+
+    Example:
+        >>> round(f_above(3.708, 3, 10), 3)
+        0.05
+    """
+    if not (freedom_1 > 0 and freedom_2 > 0 and value >= 0):
+        raise ValueError(
+            f"F of {value} with {freedom_1} and {freedom_2} degrees of freedom: the value must not be negative, the "
+            "degrees must be positive"
+        )
+    share = freedom_2 / (freedom_2 + freedom_1 * value)
+    return 1.0 if value == 0 else _beta_share(share, freedom_2 / 2, freedom_1 / 2)
 
 
 def _mean_squares(table: list[list[float]]) -> tuple[float, float, float]:

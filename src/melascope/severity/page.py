@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -16,7 +15,7 @@ from melascope.severity import benchmark_sheets, figures, findings
 from melascope.severity.evaluation import Benchmark, evaluate
 from melascope.severity.intervals import RESAMPLES, SEED
 from melascope.severity.results import Costs, Epoch, RunResult
-from melascope.severity.sheets import Sheet, csv_text, shown
+from melascope.severity.sheets import csv_text, laid_out
 from melascope.vocabulary import DISCLAIMER
 
 __all__ = ["PAGE", "Costs", "Epoch", "RunResult", "benchmark_page", "draw", "html", "write_page"]
@@ -86,7 +85,7 @@ def html(benchmark: Benchmark, command: str) -> str:
         sentences=findings.sentences(benchmark),
         comparison_note=findings.comparison_note(benchmark),
         method=tuple(findings.method(benchmark)),
-        tables={name: _laid_out(sheet) for name, sheet in sheets.items()},
+        tables={name: laid_out(sheet) for name, sheet in sheets.items()},
         drawings={name: Markup(drawing) for name, drawing in draw(benchmark).items()},  # noqa: S704 - escaped by svg
         networks=len(benchmark.evaluations),
         ceiling_note=findings.ceiling_note(benchmark),
@@ -95,26 +94,6 @@ def html(benchmark: Benchmark, command: str) -> str:
         disclaimer=DISCLAIMER,
         version=version("melascope"),
     )
-
-
-def _laid_out(sheet: Sheet) -> dict[str, Any]:
-    """A table for the template: spans of the groups of columns, heads, cells."""
-    spans: list[list[Any]] = []
-    for column in sheet.columns:
-        if spans and spans[-1][0] == column.group:
-            spans[-1][1] += 1
-        else:
-            spans.append([column.group, 1, column.printed])
-    cells = shown(sheet)
-    numbers = [any(row[k].number for row in cells) or bool(c.group) for k, c in enumerate(sheet.columns)]
-    starts = [k > 0 and c.group != sheet.columns[k - 1].group for k, c in enumerate(sheet.columns)]
-    return {
-        "title": sheet.title,
-        "spans": spans if any(span[0] for span in spans) else [],
-        "heads": list(zip((column.label for column in sheet.columns), numbers, starts, strict=True)),
-        "rows": [list(zip(row, numbers, starts, strict=True)) for row in cells],
-        "printed": {k for k, column in enumerate(sheet.columns) if column.printed},
-    }
 
 
 @lru_cache(maxsize=1)

@@ -6,12 +6,12 @@ import csv
 import io
 import math
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from melascope.data.cells import cell as csv_cell
 from melascope.severity.intervals import Interval
 
-__all__ = ["Cell", "Column", "Row", "Sheet", "Shown", "csv_text", "markdown", "shown"]
+__all__ = ["Cell", "Column", "Row", "Sheet", "Shown", "csv_text", "laid_out", "markdown", "shown"]
 
 Cell = str | int | float | Interval | None
 Row = tuple[Cell, ...]
@@ -97,6 +97,27 @@ def markdown(sheet: Sheet) -> str:
             words.append(f"{strong} ({one.small})" if one.small else strong)
         lines.append("| " + " | ".join(words) + " |")
     return "\n".join(lines)
+
+
+def laid_out(sheet: Sheet) -> dict[str, Any]:
+    """A table for ``sheet.html.j2``: spans of the groups of columns, heads, cells."""
+    spans: list[list[Any]] = []
+    for column in sheet.columns:
+        if spans and spans[-1][0] == column.group:
+            spans[-1][1] += 1
+        else:
+            spans.append([column.group, 1, column.printed])
+    cells = shown(sheet)
+    numbers = [any(row[k].number for row in cells) or bool(c.group) for k, c in enumerate(sheet.columns)]
+    starts = [k > 0 and c.group != sheet.columns[k - 1].group for k, c in enumerate(sheet.columns)]
+    return {
+        "key": sheet.key,
+        "title": sheet.title,
+        "spans": spans if any(span[0] for span in spans) else [],
+        "heads": list(zip((column.label for column in sheet.columns), numbers, starts, strict=True)),
+        "rows": [list(zip(row, numbers, starts, strict=True)) for row in cells],
+        "printed": {k for k, column in enumerate(sheet.columns) if column.printed},
+    }
 
 
 def csv_text(sheet: Sheet) -> str:

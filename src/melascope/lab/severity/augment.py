@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from melascope.lab.severity.recipe import Augment
 
-__all__ = ["UNVARIED", "Variation", "colour_matrix", "draw", "vary"]
+__all__ = ["UNVARIED", "Variation", "colour_matrix", "draw", "placed", "vary"]
 
 Pixels = NDArray[np.uint8]
 _GREY: Final = np.array([0.299, 0.587, 0.114])
@@ -103,7 +103,7 @@ def vary(pixels: Pixels, variation: Variation) -> Pixels:
     v = variation
     out = pixels
     if v.mirrored or v.turn_deg or v.zoom != 1 or v.right or v.down:
-        out = np.asarray(cv2.warpAffine(out, _placed(side, v), (side, side), flags=cv2.INTER_LINEAR), np.uint8)
+        out = np.asarray(cv2.warpAffine(out, placed(side, v), (side, side), flags=cv2.INTER_LINEAR), np.uint8)
     if v.blur * side > 0.2:
         out = np.asarray(cv2.GaussianBlur(out, (0, 0), v.blur * side), np.uint8)
     matrix = colour_matrix(v, np.array(cv2.mean(out)[:3]))
@@ -145,8 +145,8 @@ def _around_grey(turn: float) -> NDArray[np.float64]:
     return np.asarray(math.cos(angle) * np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) / 3)
 
 
-def _placed(side: int, v: Variation) -> NDArray[np.float64]:
-    """(2, 3) matrix from the photo to the picture."""
+def placed(side: int, v: Variation) -> NDArray[np.float64]:
+    """(2, 3) matrix from the photo to the picture; both count from the middle of the first pixel."""
     angle = math.radians(v.turn_deg)
     cos, sin = math.cos(angle) / v.zoom, math.sin(angle) / v.zoom
     turned = np.array([[cos, -sin], [sin, cos]]) @ np.diag([-1.0 if v.mirrored else 1.0, 1.0])

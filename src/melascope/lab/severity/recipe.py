@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from importlib.resources import files
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal
+
+from melascope.lab.strict import RecipeError, differences, read_tables, read_toml, recipe_text, within
 
 __all__ = [
     "SHIPPED",
@@ -21,15 +20,14 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "Stop",
+    "differences",
+    "parse_recipe",
     "read_recipe",
+    "recipe_of",
 ]
 
 SHIPPED: Final = ("zhang2025", "melascope")
 """Recipes that come with the package."""
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be used; names file, key, value and rule."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class Picture:
     """``weights``: what the starting weights expect (ImageNet's where there are none); ``plain``: −1 to 1."""
 
     def __post_init__(self) -> None:
-        _within("side", self.side, 32, 1024)
-        _within("margin", self.margin, 0, 1)
+        within("side", self.side, 32, 1024)
+        within("margin", self.margin, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -85,14 +83,14 @@ class Augment:
 
     def __post_init__(self) -> None:
         for name in ("flip", "erase"):
-            _within(name, getattr(self, name), 0, 1)
-        _within("rotate_deg", self.rotate_deg, 0, 180)
+            within(name, getattr(self, name), 0, 1)
+        within("rotate_deg", self.rotate_deg, 0, 180)
         for name in ("brightness", "contrast", "saturation", "shift"):
-            _within(name, getattr(self, name), 0, 0.95)
+            within(name, getattr(self, name), 0, 0.95)
         for name in ("temperature", "tint", "gamma"):
-            _within(name, getattr(self, name), 0, 2)
+            within(name, getattr(self, name), 0, 2)
         for name in ("hue", "blur", "noise"):
-            _within(name, getattr(self, name), 0, 0.5)
+            within(name, getattr(self, name), 0, 0.5)
         low, high = self.zoom
         if not 0.2 <= low <= high <= 2:
             raise ValueError(f"zoom = [{low}, {high}]: must be two shares from 0.2 to 2, the smaller first")
@@ -117,10 +115,10 @@ class Loss:
     """Weight of each auxiliary head's loss, where the network has such heads (GoogLeNet)."""
 
     def __post_init__(self) -> None:
-        _within("smoothing", self.smoothing, 0, 0.5)
-        _within("balance", self.balance, 0, 1)
+        within("smoothing", self.smoothing, 0, 0.5)
+        within("balance", self.balance, 0, 1)
         for name in ("ordinal", "masi", "auxiliary"):
-            _within(name, getattr(self, name), 0, 100)
+            within(name, getattr(self, name), 0, 100)
 
 
 @dataclass(frozen=True)
@@ -147,12 +145,12 @@ class Optimiser:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate) and 0 < self.rate <= 10):
             raise ValueError(f"rate = {self.rate}: must be above 0 and at most 10")
-        _within("weight_decay", self.weight_decay, 0, 1)
-        _within("batch", self.batch, 1, 65_536)
-        _within("warm_up", self.warm_up, 0, 1000)
-        _within("depth", self.depth, 1e-4, 1)
-        _within("clip", self.clip, 0, 1e6)
-        _within("average", self.average, 0, 0.99999)
+        within("weight_decay", self.weight_decay, 0, 1)
+        within("batch", self.batch, 1, 65_536)
+        within("warm_up", self.warm_up, 0, 1000)
+        within("depth", self.depth, 1e-4, 1)
+        within("clip", self.clip, 0, 1e6)
+        within("average", self.average, 0, 0.99999)
 
 
 @dataclass(frozen=True)
@@ -167,8 +165,8 @@ class Stop:
     """The weights of the epoch with the best validation loss, or of the last one."""
 
     def __post_init__(self) -> None:
-        _within("epochs", self.epochs, 1, 100_000)
-        _within("patience", self.patience, 0, 100_000)
+        within("epochs", self.epochs, 1, 100_000)
+        within("patience", self.patience, 0, 100_000)
 
 
 @dataclass(frozen=True)
@@ -232,92 +230,14 @@ def read_recipe(source: str | Path) -> Recipe:
         >>> recipe.optimiser.rate, recipe.picture.side, recipe.stop.patience
         (0.001, 224, 3)
     """
-    if str(source) in SHIPPED:
-        text = files("melascope.lab.severity").joinpath("recipes", f"{source}.toml").read_text(encoding="utf-8")
-        return parse_recipe(text, str(source))
-    path = Path(source)
-    if not path.is_file():
-        shipped = " and ".join(SHIPPED)
-        raise RecipeError(f"{source}: is no recipe; name a .toml file, or one that comes with the package: {shipped}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read as UTF-8 text ({error}); save it again") from None
-    return parse_recipe(text, path.name)
+    return parse_recipe(*recipe_text(source, SHIPPED, "melascope.lab.severity"))
 
 
 def parse_recipe(text: str, called: str = "recipe") -> Recipe:
     """A recipe from the text of a TOML file; see `read_recipe`."""
-    try:
-        return recipe_of(tomllib.loads(text), called)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{called}: is no TOML ({error}); compare it with a recipe of the package") from None
+    return recipe_of(read_toml(text, called), called)
 
 
 def recipe_of(table: Mapping[str, Any], called: str = "recipe") -> Recipe:
     """A recipe from nested tables, as TOML or JSON hold it; see `read_recipe`."""
-    found = _read(Recipe, table, called, "")
-    assert isinstance(found, Recipe)
-    return found
-
-
-def _read(kind: type[Any], table: Mapping[str, Any], called: str, where: str) -> Any:
-    hints = get_type_hints(kind)
-    known = [field.name for field in fields(kind)]
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            meant = f" (did you mean {near[0]!r}?)" if near else ""
-            raise RecipeError(f"{called}: {where}{key} is not known{meant}; known are {', '.join(known)}")
-    missing = [name for name in known if name not in table]
-    if missing:
-        raise RecipeError(f"{called}: {where}{missing[0]} is missing; copy it from a recipe of the package")
-    values = {}
-    for name in known:
-        hint = hints[name]
-        if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
-            if not isinstance(table[name], Mapping):
-                raise RecipeError(f"{called}: {where}{name} = {table[name]!r}: must be a table, [{where}{name}]")
-            values[name] = _read(hint, table[name], called, f"{where}{name}.")
-        else:
-            values[name] = _value(hint, table[name], called, f"{where}{name}")
-    try:
-        return kind(**values)
-    except ValueError as error:
-        raise RecipeError(f"{called}: {where}{error}") from None
-
-
-def _value(hint: Any, value: Any, called: str, where: str) -> Any:
-    """A value of the type that is asked for; whole numbers serve as numbers, nothing else is converted."""
-    if get_origin(hint) is Literal:
-        allowed = get_args(hint)
-        if value not in allowed:
-            raise RecipeError(f"{called}: {where} = {value!r}: must be one of {', '.join(map(repr, allowed))}")
-        return value
-    if get_origin(hint) is tuple:
-        count = len(get_args(hint))
-        if not isinstance(value, list | tuple) or len(value) != count:
-            raise RecipeError(f"{called}: {where} = {value!r}: must be a list of {count} numbers")
-        return tuple(_value(float, item, called, where) for item in value)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is float and number and math.isfinite(value):
-        return float(value)
-    if (hint is int and number and isinstance(value, int)) or (hint is str and isinstance(value, str)):
-        return value
-    words = {float: "a number", int: "a whole number", str: "a text"}
-    raise RecipeError(f"{called}: {where} = {value!r}: must be {words[hint]}")
-
-
-def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} = {value}: must lie between {low:g} and {high:g}")
-
-
-def differences(one: object, other: object, where: str = "") -> Iterator[str]:
-    """Where two recipes, or two tables, differ: ``stop.epochs: 20 here, 30 there``."""
-    for field in fields(one):  # type: ignore[arg-type]
-        mine, theirs = getattr(one, field.name), getattr(other, field.name)
-        if hasattr(mine, "__dataclass_fields__"):
-            yield from differences(mine, theirs, f"{where}{field.name}.")
-        elif mine != theirs:
-            yield f"{where}{field.name}: {theirs!r} there, {mine!r} now"
+    return read_tables(Recipe, table, called)

@@ -1,0 +1,205 @@
+"""``melascope lesions train``: a network that finds and names lesions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final, Literal, NoReturn, cast
+
+import typer
+
+__all__ = ["command"]
+
+_INTERRUPTED: Final = 130
+_MODELS: Final = (
+    "yolov5n, yolov5s, yolov5m (each also with -focus), yolov4, fasterrcnn_mobilenet, fasterrcnn_resnet50, "
+    "ssd300_vgg16, ssdlite_mobilenet, dfine_n, dfine_s"
+)
+
+
+def command(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="DATA", help="A data set's folder, such as a cohort, with boxes.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run; an unfinished one goes on.")],
+    model: Annotated[str, typer.Option("--model", help=f"{_MODELS}.")] = "yolov5s",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="ding2022, melascope, melascope-transformer (for D-FINE), or a TOML file.")
+    ] = "ding2022",
+    weights: Annotated[
+        str, typer.Option("--weights", help="none, imagenet (torchvision's backbones), or an earlier run's folder.")
+    ] = "none",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="At most so many, instead of the recipe's.", show_default=False)
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size",
+            min=64,
+            max=1280,
+            help="Pixels of a side, a multiple of 32, instead of the recipe's.",
+            show_default=False,
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Photos a step, instead of the recipe's.", show_default=False)
+    ] = None,
+    boxes: Annotated[
+        str | None,
+        typer.Option(
+            help="grouped: one rectangle around lesions of a kind that lie together; single: one around each. "
+            "Default: the recipe's.",
+            show_default=False,
+        ),
+    ] = None,
+    scheme: Annotated[str, typer.Option(metavar="631|82", help="Which split of the manifest: 6:3:1, or 8:2.")] = "631",
+    split: Annotated[
+        Path | None,
+        typer.Option("--split", help="split.csv: photo, patient, part, instead of the manifest's.", show_default=False),
+    ] = None,
+    view: Annotated[str, typer.Option("--view", help="Only photos of this view, as frontal.", show_default=False)] = "",
+    device: Annotated[
+        str, typer.Option("--device", help="Only photos by this device, as dslr.", show_default=False)
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Of split, order, variations and random weights.")] = 7,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="Hours after which no further epoch begins.", show_default=False)
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder in which read photos are kept. Default: OUT/cache.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Processes that vary photos. Default: none on a CPU, up to 8 beside a GPU.", show_default=False
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of a CPU. Default: all cores.", show_default=False)
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, bf16, 32. auto: bf16 where the machine computes it.")] = "auto",
+) -> None:
+    """Train a network to find lesions and to name their kind.
+
+    OUT becomes a run: config.json, split.csv, history.csv, curves.png, weights.safetensors, predictions.json of all
+    parts, model.onnx, costs.json, card.json. A run that was stopped, even by kill -9, goes on with the next epoch when
+    the same command is given again. `melascope lesions evaluate OUT` measures it.
+
+    Exit code: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted.
+    """
+    for name, value, known in (
+        ("scheme", scheme, ("631", "82")),
+        ("boxes", boxes or "grouped", ("grouped", "single")),
+        ("precision", precision, ("auto", "bf16", "32")),
+        ("accelerator", accelerator, ("auto", "cpu", "gpu")),
+    ):
+        if value not in known:
+            _usage(f"--{name} {value}: must be {' or '.join((', '.join(known[:-1]), known[-1]))}")
+    if out.exists() and not out.is_dir():
+        _usage(f"--out {out}: is a file; name a folder")
+    _need_laboratory()
+    with _told():
+        from melascope.lab.detect.recipe import read_recipe
+        from melascope.lab.detect.registry import check_name
+        from melascope.lab.detect.study import gather
+        from melascope.lab.detect.train import train
+        from melascope.lab.machine import Machine
+
+        check_name(model)
+        chosen = read_recipe(recipe).with_(
+            side=size, epochs=epochs, batch=batch, boxes=cast('Literal["grouped", "single"] | None', boxes)
+        )
+        study = gather(
+            data, chosen.truth, scheme=cast('Literal["631", "82"]', scheme), split=split, view=view, device=device,
+            seed=seed,
+        )  # fmt: skip
+        counts = ", ".join(f"{part} {len(study.part(part))}" for part in ("train", "validation", "test"))
+        _say(f"{study.left_out}: {counts}")
+        with _bar() as advance:
+            run = train(
+                study, model, chosen, out, weights=weights, cache=cache,
+                machine=Machine(accelerator, workers, precision, threads), seed=seed,
+                budget_s=None if budget is None else 3600 * budget, tell=_say, advance=advance,
+            )  # fmt: skip
+    typer.echo(f"{run.config.name}: {out}")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What cannot be done is said in a sentence, without a traceback."""
+    from melascope.data.coco import CocoError
+    from melascope.data.manifest import ManifestError
+    from melascope.data.pixels import PixelsError
+    from melascope.data.voc import VocError
+    from melascope.lab.detect.recipe import RecipeError
+    from melascope.lab.detect.registry import NoSuchDetector
+    from melascope.lab.detect.run import RunError
+    from melascope.lab.detect.store import StoreError
+    from melascope.lab.detect.study import StudyError
+    from melascope.lab.detect.weights import WeightsError
+    from melascope.severity.ratings import RatingsError
+
+    try:
+        yield
+    except (
+        CocoError, FloatingPointError, ManifestError, NoSuchDetector, PixelsError, RatingsError, RecipeError, RunError,
+        StoreError, StudyError, VocError, WeightsError,
+    ) as error:  # fmt: skip
+        _fail(str(error))
+    except OSError as error:
+        _fail(
+            f"{error.filename or 'a file'}: {error.strerror or error}; free the disk or name another folder, then go on"
+        )
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: finished epochs are kept; the same command goes on.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar of what is being done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True,
+    )  # fmt: skip
+    task = bar.add_task("", total=None)
+    said = ""
+
+    def advance(what: str, done: int, of: int) -> None:
+        nonlocal said
+        if what != said:
+            bar.reset(task, total=of, description=what)
+            said = what
+        bar.update(task, completed=done, total=of)
+
+    with bar:
+        yield advance
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _need_laboratory() -> None:
+    missing = [name for name in ("torch", "torchvision", "safetensors", "onnx") if find_spec(name) is None]
+    if missing:
+        _fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}{'' if sentence.endswith(('.', '!')) else '.'}", err=True)
+    raise typer.Exit(1)
+
+
+def _usage(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}.", err=True)
+    raise typer.Exit(2)

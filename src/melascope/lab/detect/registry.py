@@ -1,0 +1,121 @@
+"""Detectors by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from melascope.lab.detect.detector import Detector
+from melascope.lab.detect.recipe import Loss
+
+__all__ = ["CARDS", "Card", "NoSuchDetector", "build", "called", "check_name"]
+
+
+class NoSuchDetector(ValueError):
+    """A name that no detector has, or one that this place cannot build."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a detector before anything is trained."""
+
+    title: str
+    parameters: float
+    """Published, in millions, with the kinds of COCO."""
+    gflops: float | None
+    """Published, multiplications and additions counted as two, at `side`."""
+    side: int
+    """Pixels of a side that it was published for."""
+    paper: str
+
+
+_YOLOV5: Final = "Jocher G. YOLOv5, version 6 (doi:10.5281/zenodo.3908559), 2020; written from its description"
+_SSD: Final = "Liu W, Anguelov D, Erhan D, et al. SSD: single shot multibox detector. ECCV 2016"
+_RCNN: Final = (
+    "Ren S, He K, Girshick R, Sun J. Faster R-CNN: towards real-time object detection with region proposal networks. "
+    "NeurIPS 2015"
+)
+_DFINE: Final = (
+    "Peng Y, Li H, Wu P, et al. D-FINE: redefine regression task in DETRs as fine-grained distribution refinement. "
+    "arXiv:2410.13842, 2024"
+)
+CARDS: Final = {
+    "yolov5n": Card("YOLOv5n", 1.9, 4.5, 640, _YOLOV5),
+    "yolov5s": Card("YOLOv5s", 7.2, 16.5, 640, _YOLOV5),
+    "yolov5m": Card("YOLOv5m", 21.2, 49.0, 640, _YOLOV5),
+    "yolov5n-focus": Card("YOLOv5n, Focus", 1.9, None, 640, _YOLOV5),
+    "yolov5s-focus": Card("YOLOv5s, Focus", 7.2, None, 640, _YOLOV5),
+    "yolov5m-focus": Card("YOLOv5m, Focus", 21.2, None, 640, _YOLOV5),
+    "yolov4": Card(
+        "YOLOv4", 64.4, 128.5, 608, "Bochkovskiy A, Wang CY, Liao HYM. YOLOv4: optimal speed and accuracy of object "
+        "detection. arXiv:2004.10934, 2020",
+    ),
+    "fasterrcnn_mobilenet": Card("Faster R-CNN (MobileNetV3)", 19.4, None, 320, _RCNN),
+    "fasterrcnn_resnet50": Card("Faster R-CNN (ResNet-50)", 41.8, None, 800, _RCNN),
+    "ssd300_vgg16": Card("SSD300 (VGG16)", 35.6, None, 300, _SSD),
+    "ssdlite_mobilenet": Card("SSDLite (MobileNetV3)", 3.4, None, 320, _SSD),
+    "dfine_n": Card("D-FINE-N", 4.0, 7.0, 640, _DFINE),
+    "dfine_s": Card("D-FINE-S", 10.0, 25.0, 640, _DFINE),
+}  # fmt: skip
+"""All detectors: Ding et al.'s four, in the sizes that are at hand, and a modern one."""
+
+
+def called(name: str) -> str:
+    """How people write the name of a detector."""
+    return CARDS[name].title
+
+
+def check_name(name: str) -> None:
+    """Nothing, if there is such a detector.
+
+    Raises:
+        NoSuchDetector: There is none, or its package is missing.
+    """
+    if name not in CARDS:
+        raise NoSuchDetector(f"{name!r} is no detector of this laboratory; choose one of {', '.join(CARDS)}")
+    if name.startswith("dfine"):
+        from importlib.util import find_spec
+
+        if find_spec("transformers") is None:
+            raise NoSuchDetector(f"{name} needs the package transformers: pip install transformers, or choose another")
+
+
+def build(
+    name: str, classes: int = 6, weights: str = "none", *, side: int | None = None, loss: Loss | None = None
+) -> Detector:
+    """A detector.
+
+    Args:
+        name: One of `CARDS`.
+        classes: Kinds.
+        weights: ``none``: random; ``imagenet``: torchvision's backbone weights, where it has them and they can be had;
+            a run's folder or its weights.safetensors: what fits of them.
+        side: Pixels of a side of its pictures; the published one if None.
+        loss: Of a recipe, for a YOLO.
+
+    Raises:
+        NoSuchDetector: There is none of this name.
+        WeightsError: The weights cannot be had or do not fit.
+    """
+    check_name(name)
+    chosen = CARDS[name].side if side is None else side
+    if name.startswith(("fasterrcnn", "ssd")):
+        from melascope.lab.detect.torchvision_detectors import FASTER_RCNN, FasterRcnn, Ssd
+        from melascope.lab.detect.weights import telling
+
+        kind = FasterRcnn if name in FASTER_RCNN else Ssd
+        with telling(name):
+            made: Detector = kind(name, classes, chosen, imagenet=weights == "imagenet")
+    elif name.startswith("dfine"):
+        from melascope.lab.detect.modern import DFine
+
+        made = DFine(name, classes, chosen)
+    else:
+        from melascope.lab.detect.yolo import Yolo
+
+        made = Yolo(name, classes, chosen, loss)
+    if weights != "none":
+        from melascope.lab.detect.weights import load
+
+        load(made, weights)
+    return made

@@ -1,0 +1,254 @@
+"""What a detector learns from: photos of a data set with their boxes and parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope.data.box import Box
+from melascope.data.dataset import DataSet, Sample
+from melascope.data.groups import grouped
+from melascope.data.manifest import split_of
+from melascope.data.row import Row
+from melascope.data.splits import assign_splits
+from melascope.detection.predictions import PARTS
+from melascope.lab.detect.recipe import Truth
+from melascope.severity.sharing import read_split
+from melascope.vocabulary import Lesion
+
+__all__ = ["KINDS", "Photo", "Study", "StudyError", "boxes_of", "gather"]
+
+KINDS: Final = tuple(Lesion)
+"""What a detector tells apart, in the order of its scores."""
+_PART: Final = {"train": "train", "val": "validation", "test": "test"}
+_VALIDATION: Final = 8
+"""Of 8:2, one group in so many of the training part is validation."""
+
+
+class StudyError(ValueError):
+    """Photos that cannot be learnt from; says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo with what is known of it."""
+
+    name: str
+    """Relative path."""
+    file: Path
+    patient: str
+    part: str
+    """train, validation or test."""
+    width: int
+    """Of the upright photo, pixels."""
+    height: int
+    boxes: tuple[Box, ...]
+    """As they are learnt."""
+    device: str = ""
+    view: str = ""
+    tone_band: str = ""
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(n, 4) x0, y0, x1, y1 of its boxes in pixels of the photo, cut at its edges."""
+        table = np.array([box.corners for box in self.boxes], np.float64).reshape(-1, 4)
+        return np.clip(table, 0, np.array([self.width, self.height] * 2))
+
+    @property
+    def kinds(self) -> NDArray[np.int64]:
+        """(n,) places in `KINDS`."""
+        return np.array([KINDS.index(box.kind) for box in self.boxes], np.int64)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Photos to learn from and to be tested on."""
+
+    photos: tuple[Photo, ...]
+    """In the order of their names."""
+    about: str
+    """What the data are, in words."""
+    virtual: bool
+    """Whether a cohort of virtual patients."""
+    identity: str
+    """Of photos, boxes and parts: two studies of one identity are the same."""
+    left_out: str
+    """Photos that were not chosen, in words."""
+
+    def part(self, name: str) -> tuple[int, ...]:
+        """Places of the photos of one part."""
+        return tuple(i for i, photo in enumerate(self.photos) if photo.part == name)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Photos and boxes by part, and boxes by kind."""
+        table: dict[str, dict[str, int]] = {}
+        for name in PARTS:
+            mine = [self.photos[i] for i in self.part(name)]
+            kinds = Counter(box.kind.value for photo in mine for box in photo.boxes)
+            table[name] = {
+                "photos": len(mine),
+                "patients": len({photo.patient for photo in mine}),
+                **{kind.value: kinds[kind.value] for kind in KINDS},
+            }
+        return table
+
+
+def boxes_of(boxes: Sequence[Box], width: int, height: int, truth: Truth) -> tuple[Box, ...]:
+    """Boxes as the recipe reads them."""
+    if truth.boxes == "single":
+        return tuple(boxes)
+    return tuple(grouped(boxes, truth.reach * max(width, height)))
+
+
+def gather(
+    data: Path,
+    truth: Truth,
+    *,
+    scheme: Literal["631", "82"] = "631",
+    split: Path | None = None,
+    view: str = "",
+    device: str = "",
+    seed: int = 7,
+) -> Study:
+    """Read a data set's photos and boxes, and who is in which part.
+
+    Parts come from a split.csv, else from the manifest, else patients (or groups) are dealt out by hash. Of 8:2, one
+    group in eight of the training part becomes validation, by hash too: the epoch that is kept needs photos of its own.
+
+    Args:
+        data: A data set's folder (docs/dataset.md).
+        truth: How boxes are read.
+        scheme: 6:3:1, or 8:2.
+        split: A split.csv: photo (path or id), patient, part; photos that it does not name are left out.
+        view: Only photos of this view; all if empty.
+        device: Only photos of this device; all if empty.
+        seed: Of what is dealt out here.
+
+    Raises:
+        ManifestError: The manifest is wrong.
+        RatingsError: The split is wrong.
+        StudyError: Nothing is left, nothing is known of the boxes, or a part is empty.
+    """
+    try:
+        opened = DataSet.open(data)
+    except FileNotFoundError as error:
+        raise StudyError(str(error)) from None
+    samples = [
+        sample
+        for sample in opened
+        if all(
+            not word or (there or "").casefold() == word.casefold()
+            for word, there in ((view, sample.row.view), (device, sample.row.device))
+        )
+    ]
+    if not samples:
+        raise StudyError(f"{data}: no photo is of view {view!r} and device {device!r}; leave --view or --device out")
+    parts = _parts(samples, scheme, split, seed)
+    photos, unknown = [], 0
+    for sample in sorted(samples, key=lambda one: one.row.file):
+        row = sample.row
+        if row.photo_id not in parts:
+            continue
+        boxes = sample.boxes()
+        if boxes is None and row.kinds == ():
+            boxes = []
+        if boxes is None:
+            unknown += 1
+            continue
+        width, height = _size(sample)
+        photos.append(
+            Photo(
+                row.file, opened.folder / row.file, row.patient, parts[row.photo_id], width, height,
+                boxes_of(boxes, width, height, truth), row.device, row.view or "",
+                row.tone_band.value if row.tone_band else "",
+            )
+        )  # fmt: skip
+    if not photos:
+        raise StudyError(
+            f"{data}: nothing is known of the boxes of any photo; put annotations.coco.json or voc/ID.xml there"
+        )
+    about = opened.about
+    made = (about.generator if about else None) or {}
+    words = [f"{name} {word}" for name, word in (("view", view), ("device", device)) if word]
+    if unknown:
+        words.append(f"{unknown} without boxes left out")
+    study = Study(
+        tuple(photos),
+        (about.name if about else "") or data.resolve().name,
+        "seed" in made and "patients" in made,
+        _identity(photos),
+        f"{len(photos)} of {len(opened)} photos{f' ({chr(44).join(words)})' if words else ''}",
+    )
+    _check(study, data)
+    return study
+
+
+def _check(study: Study, data: Path) -> None:
+    for name in PARTS:
+        if not study.part(name):
+            raise StudyError(f"{data}: no photo is in the part {name}; add patients, or give a split (--split FILE)")
+    if not any(study.photos[i].boxes for i in study.part("train")):
+        raise StudyError(f"{data}: no training photo has a box; annotate some, or give another split (--split FILE)")
+    whose: dict[str, str] = {}
+    for photo in study.photos:
+        if whose.setdefault(photo.patient, photo.part) != photo.part:
+            raise StudyError(
+                f"{data}: patient {photo.patient!r} is in {whose[photo.patient]} and in {photo.part}; nobody may be in "
+                "two parts: run `melascope dataset check`, or give a split (--split FILE)"
+            )
+
+
+def _parts(samples: Sequence[Sample], scheme: Literal["631", "82"], split: Path | None, seed: int) -> Mapping[str, str]:
+    """Part by photo id."""
+    rows = [sample.row for sample in samples]
+    if split is not None:
+        given = read_split(split)
+        found = {}
+        for row in rows:
+            part = given.get(row.file) or given.get(row.photo_id)
+            if part is not None:
+                found[row.photo_id] = str(part)
+        if not found:
+            raise StudyError(f"{split}: names no photo of this data set; it belongs to other data")
+        return found
+    known = {row.photo_id: split_of(row, scheme) for row in rows}
+    if any(part is None for part in known.values()):
+        dealt = assign_splits((row.kept_together for row in rows), seed)
+        known = {
+            row.photo_id: dealt[row.kept_together].split_631 if scheme == "631" else dealt[row.kept_together].split_82
+            for row in rows
+        }
+    parts = {name: _PART[part] for name, part in known.items() if part is not None}
+    if scheme == "82":
+        for row in rows:
+            if parts[row.photo_id] == "train" and _drawn(row, seed):
+                parts[row.photo_id] = "validation"
+    return parts
+
+
+def _drawn(row: Row, seed: int) -> bool:
+    digest = hashlib.sha256(f"{seed}|validation|{row.kept_together}".encode()).digest()
+    return int.from_bytes(digest[:8]) % _VALIDATION == 0
+
+
+def _size(sample: Sample) -> tuple[int, int]:
+    if sample.row.width and sample.row.height:
+        return sample.row.width, sample.row.height
+    height, width = sample.pixels().shape[:2]
+    return width, height
+
+
+def _identity(photos: Sequence[Photo]) -> str:
+    digest = hashlib.sha256()
+    for photo in photos:
+        digest.update(f"{photo.name}|{photo.patient}|{photo.part}|{photo.width}x{photo.height}".encode())
+        for box in photo.boxes:
+            digest.update(f"{box.kind.value}|{box.corners}".encode())
+    return digest.hexdigest()[:16]

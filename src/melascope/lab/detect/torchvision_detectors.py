@@ -1,0 +1,169 @@
+"""Faster R-CNN and SSD of torchvision, for kinds of lesions instead of COCO's objects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from melascope.lab.detect.assignment import Targets
+from melascope.lab.detect.boxes import centres_of, corners_of
+from melascope.lab.detect.detector import Detector
+
+__all__ = ["FASTER_RCNN", "SSD", "FasterRcnn", "Ssd"]
+
+FASTER_RCNN: Final = {
+    "fasterrcnn_mobilenet": "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_resnet50": "fasterrcnn_resnet50_fpn",
+}
+_MOST_GROWTH: Final = math.log(1000 / 16)
+"""torchvision's bound of the exponents of width and height."""
+SSD: Final = {"ssd300_vgg16": "ssd300_vgg16", "ssdlite_mobilenet": "ssdlite320_mobilenet_v3_large"}
+
+
+class _Torchvision(Detector):
+    """torchvision's parts without its resizing: our pictures are of one size."""
+
+    def __init__(self, name: str, builder: str, classes: int, side: int, imagenet: bool) -> None:
+        from torchvision.models import detection
+
+        super().__init__()
+        self.name, self.classes, self.side = name, classes, side
+        weights = "DEFAULT" if imagenet else None
+        stages = {} if imagenet else {"trainable_backbone_layers": None}
+        self.network: Any = getattr(detection, builder)(
+            weights=None, weights_backbone=weights, num_classes=classes + 1, **stages
+        )
+        scaling = self.network.transform
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.tensor(scaling.image_mean).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(scaling.image_std).reshape(1, 3, 1, 1), persistent=False)
+
+    def _pictures(self, pixels: Tensor) -> Any:
+        """With their size, as torchvision's parts want them."""
+        from torchvision.models.detection.image_list import ImageList
+
+        scaled = (pixels / 255 - self.mean) / self.deviation
+        return ImageList(scaled, [(self.side, self.side)] * len(pixels))
+
+    def _targets(self, photos: int, targets: Targets) -> list[dict[str, Tensor]]:
+        """By photo; kind 0 is torchvision's 1, its 0 is the background."""
+        found = []
+        for photo in range(photos):
+            boxes, kinds = targets.of(photo)
+            found.append({"boxes": boxes, "labels": kinds + 1})
+        return found
+
+
+class FasterRcnn(_Torchvision):
+    """Two stages: a network proposes boxes, a second head names and corrects them (Ren et al. 2015)."""
+
+    fixed_batch = True
+
+    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False) -> None:
+        super().__init__(name, FASTER_RCNN[name], classes, side, imagenet)
+
+    def losses(self, pixels: Tensor, targets: Targets) -> Mapping[str, Tensor]:
+        """Of the proposals (objectness, box) and of the head (class, box), as published."""
+        pictures, wanted = self._pictures(pixels), self._targets(len(pixels), targets)
+        features = _plain(self.network.backbone(pictures.tensors))
+        with torch.autocast(pixels.device.type, enabled=False):
+            proposals, first = self.network.rpn(pictures, features, wanted)
+            _, second = self.network.roi_heads(features, proposals, pictures.image_sizes, wanted)
+        box = second["loss_box_reg"] + first["loss_rpn_box_reg"]
+        kinds, objectness = second["loss_classifier"], first["loss_objectness"]
+        return {
+            "loss": box + kinds + objectness,
+            "box": box.detach(),
+            "objectness": objectness.detach(),
+            "classes": kinds.detach(),
+        }
+
+    def candidates(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Each proposal as the head corrects it for each kind: M is their number times C, one kind's score each.
+
+        Proposals have gone through their own non-maximum suppression, in the network; pictures of a batch that have
+        fewer of them are filled up with empty boxes of score 0.
+        """
+        from torchvision.ops import clip_boxes_to_image
+
+        pictures = self._pictures(pixels)
+        features = _plain(self.network.backbone(pictures.tensors))
+        heads = self.network.roi_heads
+        with torch.autocast(pixels.device.type, enabled=False):
+            proposals, _ = self.network.rpn(pictures, features)
+            pooled = heads.box_head(heads.box_roi_pool(features, proposals, pictures.image_sizes))
+            logits, moves = heads.box_predictor(pooled)
+        boxes = heads.box_coder.decode(moves, proposals)[:, 1:]
+        boxes = clip_boxes_to_image(boxes, (self.side, self.side))
+        scores = logits.softmax(dim=1)[:, 1:]
+        kind = torch.eye(self.classes, device=scores.device)
+        own = scores[:, :, None] * kind
+        if len(pixels) == 1:
+            return boxes.reshape(1, -1, 4), own.reshape(1, -1, self.classes)
+        counts = [len(each) for each in proposals]
+        most = max(counts)
+        split = zip(boxes.split(counts), own.split(counts), strict=True)
+        filled = [
+            (
+                torch.nn.functional.pad(b, (0, 0, 0, 0, 0, most - len(b))).flatten(0, 1),
+                torch.nn.functional.pad(s, (0, 0, 0, 0, 0, most - len(s))).flatten(0, 1),
+            )
+            for b, s in split
+        ]
+        return torch.stack([b for b, _ in filled]), torch.stack([s for _, s in filled])
+
+
+class Ssd(_Torchvision):
+    """One stage: boxes of several shapes at every place of several maps (Liu et al. 2016)."""
+
+    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False) -> None:
+        super().__init__(name, SSD[name], classes, side, imagenet)
+
+    def losses(self, pixels: Tensor, targets: Targets) -> Mapping[str, Tensor]:
+        """Class and box loss with hard negatives, as published."""
+        from torchvision.ops import box_iou
+
+        pictures, wanted = self._pictures(pixels), self._targets(len(pixels), targets)
+        features, found = self._found(pictures)
+        anchors = self.network.anchor_generator(pictures, features)
+        matched = [
+            self.network.proposal_matcher(box_iou(one["boxes"], places))
+            if len(one["boxes"])
+            else torch.full((len(places),), -1, dtype=torch.int64, device=places.device)
+            for one, places in zip(wanted, anchors, strict=True)
+        ]
+        parts = self.network.compute_loss(wanted, found, anchors, matched)
+        box, kinds = parts["bbox_regression"], parts["classification"]
+        return {"loss": box + kinds, "box": box.detach(), "objectness": box.detach() * 0, "classes": kinds.detach()}
+
+    def candidates(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Every default box, moved; scores are a softmax over kinds and background."""
+        pictures = self._pictures(pixels)
+        features, found = self._found(pictures)
+        anchors = self.network.anchor_generator(pictures, features)
+        boxes = _decoded(found["bbox_regression"], anchors[0], self.network.box_coder.weights)
+        return boxes.clamp(0, self.side), found["cls_logits"].softmax(dim=2)[..., 1:]
+
+    def _found(self, pictures: Any) -> tuple[list[Tensor], dict[str, Tensor]]:
+        features = list(_plain(self.network.backbone(pictures.tensors)).values())
+        with torch.autocast(features[0].device.type, enabled=False):
+            return features, self.network.head(features)
+
+
+def _plain(features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Maps in float32: the backbone may have run in bfloat16, whose steps are too coarse for boxes."""
+    return {name: each.float() for name, each in features.items()}
+
+
+def _decoded(moves: Tensor, anchors: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """(N, M, 4) boxes of moves (N, M, 4) from anchors (M, 4), by Ren et al. 2015, eq. 2, for a batch of any size."""
+    at = centres_of(anchors)
+    scaled = moves / torch.tensor(weights, device=moves.device)
+    middle = scaled[..., :2] * at[:, 2:] + at[:, :2]
+    size = scaled[..., 2:].clamp(max=_MOST_GROWTH).exp() * at[:, 2:]
+    return corners_of(torch.cat((middle, size), dim=2))

@@ -1,0 +1,48 @@
+"""On what a network is trained; changes speed, not the recipe."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+__all__ = ["Machine", "computes_bf16", "device_of", "gpu_workers"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One device of one machine."""
+
+    accelerator: str = "auto"
+    """``auto``, ``cpu``, ``gpu``."""
+    workers: int | None = None
+    """Processes that vary photos; None: 0 on a CPU, up to 8 beside a GPU."""
+    precision: str = "auto"
+    """``bf16``, ``32``, or ``auto``: bf16 where the machine computes it."""
+    threads: int | None = None
+    """Of a CPU; None: as torch decides."""
+
+
+def device_of(machine: Machine) -> torch.device:
+    """Where tensors lie."""
+    gpu = machine.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed there, not only emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def gpu_workers() -> int:
+    """Processes beside a GPU: one core is left for the training itself."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(0, min(8, cores - 1))
