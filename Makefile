@@ -5,13 +5,16 @@ BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format bench lab lock clean
+.PHONY: help demo clinic test check format bench lab lock clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run ## analyse the built-in virtual patients
 	$(BIN)/melascope demo
+
+clinic: $(VENV)/.dev ## open the clinic with demo patients
+	$(BIN)/melascope clinic demo
 
 test: $(VENV)/.dev ## all tests, with coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
@@ -36,7 +39,7 @@ lock: $(VENV)/.made ## choose and pin all versions anew
 	$(LOCK) --group tools -o requirements/uv.txt
 	$(LOCK) --group build -o requirements/build.txt
 	$(LOCK) -o requirements/run.txt -c requirements/build.txt pyproject.toml
-	$(LOCK) --extra cohort --group dev --override requirements/data-only.txt -o requirements/dev.txt \
+	$(LOCK) --extra cohort --extra clinic --group dev --override requirements/data-only.txt -o requirements/dev.txt \
 		-c requirements/run.txt pyproject.toml
 	$(LOCK) --extra lab -o requirements/lab.txt -c requirements/dev.txt pyproject.toml
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from melascope.cli import analyze, cohort, dataset, demo, schema, severity
+from melascope.cli import analyze, clinic, cohort, dataset, demo, lesions, schema, severity
 
 __all__ = ["app"]
 
@@ -39,7 +39,9 @@ def _root(
 
 app.command("analyze")(analyze.command)
 app.command("demo")(demo.command)
+app.add_typer(clinic.app, name="clinic")
 app.add_typer(cohort.app, name="cohort")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(lesions.app, name="lesions")
 app.add_typer(severity.app, name="severity")
 app.command("schema", hidden=True)(schema.command)

@@ -1,0 +1,288 @@
+"""``melascope clinic``: the web application, its accounts, its backups."""
+
+from __future__ import annotations
+
+import socket
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from melascope.clinic.desk import Clinic
+    from melascope.clinic.settings import Settings
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="A web application that keeps patients, visits and photographs.")
+user = typer.Typer(no_args_is_help=True, help="Accounts.")
+app.add_typer(user, name="user")
+_Data = Annotated[
+    Path, typer.Option("--data", help="Folder of database and photographs; made if there is none.", show_default=True)
+]
+_DATA = Path("melascope-clinic")
+
+
+@app.command("serve")
+def serve(
+    data: _Data = _DATA,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at.")] = 8321,
+    public_url: Annotated[
+        str | None,
+        typer.Option(help="Where browsers reach it, as https://clinic.example.org. Default: http://127.0.0.1:PORT."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that analyse photographs.")] = 1,
+    plain_http: Annotated[
+        bool, typer.Option("--plain-http", help="Allow other machines without TLS. Never on an open network.")
+    ] = False,
+) -> None:
+    """Run the clinic.
+
+    The first start prints a link that works once and makes the administrator. The database is SQLite in the data
+    folder, or what MELASCOPE_DATABASE_URL names (postgresql://…). Other machines should reach it through a proxy that
+    speaks TLS: name its address with --public-url https://…. The log goes to standard error, one JSON object a line.
+
+    Exit code: 0 stopped, 1 could not start, 2 wrong usage.
+    """
+    url = public_url or f"http://127.0.0.1:{port}"
+    settings = _settings(data, url, processes)
+    from melascope.clinic.settings import LOOPBACK
+
+    if host not in LOOPBACK and not settings.secure and not plain_http:
+        _usage(
+            f"--host {host} would send photographs and passwords unprotected; name --public-url https://… and put a "
+            "proxy with TLS in front, or say --plain-http"
+        )
+    listener = _listen(host, port)
+    from melascope.clinic import accounts
+
+    clinic = _open(settings)
+    with clinic.database.writing() as db:
+        secret = accounts.first_link(db)
+    typer.echo(f"The clinic is at {url}")
+    if secret:
+        typer.echo(f"Make the administrator (works once, for three days): {url.rstrip('/')}/start/{secret}")
+    _run(clinic, listener)
+
+
+@app.command("demo")
+def demo(
+    data: Annotated[Path, typer.Option("--data", help="Folder for it; may be removed afterwards.")] = Path(
+        "melascope-clinic-demo"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at.")] = 8321,
+) -> None:
+    """Run a clinic with the package's virtual patients, for looking around. Nobody in it exists."""
+    from melascope.cli.demo import samples
+
+    settings = _settings(data, f"http://127.0.0.1:{port}", 1)
+    listener = _listen("127.0.0.1", port)
+    from melascope.clinic.demo import NAME, fill
+    from melascope.clinic.tables import PhotoView
+
+    clinic = _open(settings)
+    views = {"close-up.jpg": PhotoView.CLOSE_UP}
+    pictures = sorted((each for each in samples().iterdir() if each.name.endswith(".jpg")), key=lambda each: each.name)
+    password = fill(clinic, [(views.get(each.name, PhotoView.FRONTAL), each.read_bytes()) for each in pictures])
+    typer.echo(f"The clinic is at {settings.public_url}; sign in as {NAME} with the password {password}")
+    _run(clinic, listener)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        _fail(f"{host}:{port} cannot be listened at ({error.strerror}); choose another --port")
+    return listener
+
+
+def _run(clinic: Clinic, listener: socket.socket) -> None:
+    """Serve until stopped."""
+    import uvicorn
+
+    from melascope.clinic import logs
+    from melascope.clinic.app import application
+
+    logs.to_stderr()
+    config = uvicorn.Config(
+        application(clinic),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        proxy_headers=False,
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=10,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@app.command("init")
+def init(data: _Data = _DATA) -> None:
+    """Make the database and the folders, and print the link that makes the administrator."""
+    from melascope.clinic import accounts
+
+    settings = _settings(data, None, 1)
+    clinic = _open(settings)
+    with clinic.database.writing() as db:
+        secret = accounts.first_link(db)
+    typer.echo(f"Ready: {settings.data}")
+    if secret:
+        typer.echo(f"Make the administrator (works once, for three days): {settings.public_url}/start/{secret}")
+
+
+@user.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="Name to sign in with.")],
+    data: _Data = _DATA,
+    administrator: Annotated[bool, typer.Option("--administrator", help="May manage accounts and studies.")] = False,
+    study: Annotated[str | None, typer.Option(help="Name of a study to join.")] = None,
+    role: Annotated[str, typer.Option(help="administrator, clinician, annotator or read-only.")] = "clinician",
+) -> None:
+    """Add an account and print its one-time link."""
+    from sqlalchemy import select
+
+    from melascope.clinic import accounts
+    from melascope.clinic.access import Invalid
+    from melascope.clinic.audit import log
+    from melascope.clinic.tables import Member, Role, Study
+    from melascope.clinic.texts import texts
+
+    if role not in set(Role):
+        _usage(f"--role {role}: must be administrator, clinician, annotator or read-only")
+    clinic = _open(_settings(data, None, 1))
+    try:
+        with clinic.database.writing() as db:
+            found = db.scalar(select(Study).where(Study.name == study)) if study else None
+            if study and found is None:
+                _fail(f"there is no study {study!r}; make it in the pages first")
+            made = accounts.add_user(db, None, name, administrator=administrator)
+            if found is not None:
+                db.add(Member(user_id=made.id, study_id=found.id, role=Role(role)))
+                log(db, None, "study.role", found, user=made.id, role=role)
+            secret = accounts.invite(db, None, made)
+    except Invalid as error:
+        _fail(texts("en")(error.text, **error.values).rstrip("."))
+    typer.echo(f"{clinic.settings.public_url}/start/{secret}")
+
+
+@user.command("list")
+def listing(data: _Data = _DATA) -> None:
+    """List accounts with their roles."""
+    from sqlalchemy import select
+
+    from melascope.clinic.tables import Member, User
+
+    clinic = _open(_settings(data, None, 1))
+    with clinic.database.reading() as db:
+        for each in db.scalars(select(User).order_by(User.folded)):
+            roles = [
+                f"{m.role.value} of {m.study.name}" for m in db.scalars(select(Member).where(Member.user_id == each.id))
+            ]
+            state = "closed" if each.disabled else "active" if each.password else "invited"
+            roles = ["manages accounts and studies"] * each.administrator + roles
+            typer.echo("\t".join((each.name, state, "; ".join(roles))))
+
+
+@user.command("reset")
+def reset(name: Annotated[str, typer.Argument(help="Whose password to set anew.")], data: _Data = _DATA) -> None:
+    """Print a new one-time link for an account."""
+    from sqlalchemy import select
+
+    from melascope.clinic import accounts
+    from melascope.clinic.tables import User
+
+    clinic = _open(_settings(data, None, 1))
+    with clinic.database.writing() as db:
+        found = db.scalar(select(User).where(User.folded == " ".join(name.split()).casefold()))
+        if found is None:
+            _fail(f"there is no account {name!r}; `melascope clinic user list` names all")
+        secret = accounts.invite(db, None, found)
+    typer.echo(f"{clinic.settings.public_url}/start/{secret}")
+
+
+@app.command("backup")
+def backup(
+    to: Annotated[Path, typer.Argument(metavar="TO", help="ZIP to write.")],
+    data: _Data = _DATA,
+) -> None:
+    """Write database and photographs into one ZIP, while the clinic runs."""
+    from melascope.clinic.backup import BackupError, write_backup
+
+    clinic = _open(_settings(data, None, 1))
+    try:
+        count = write_backup(clinic.database, clinic.store, to)
+    except BackupError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{to} could not be written ({error.strerror}); free the disk or name another place")
+    typer.echo(f"{count} files in {to}. It holds everything: keep it as safe as the clinic itself.")
+
+
+@app.command("restore")
+def restore(
+    backup_file: Annotated[Path, typer.Argument(metavar="FROM", help="ZIP of `melascope clinic backup`.")],
+    data: _Data = _DATA,
+) -> None:
+    """Make a data folder from a backup; it must be empty or not be there."""
+    from melascope.clinic.backup import BackupError, restore_backup
+
+    try:
+        count = restore_backup(backup_file, data)
+    except BackupError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or data}: {error.strerror}; free the disk or name another folder")
+    typer.echo(f"{count} files in {data}.")
+
+
+def _settings(data: Path, url: str | None, processes: int) -> Settings:
+    missing = [
+        package
+        for package, module in (
+            ("fastapi", "fastapi"),
+            ("sqlalchemy", "sqlalchemy"),
+            ("alembic", "alembic"),
+            ("argon2-cffi", "argon2"),
+            ("python-multipart", "python_multipart"),
+            ("uvicorn", "uvicorn"),
+        )
+        if find_spec(module) is None
+    ]
+    if missing:
+        _usage(f"the clinic needs {', '.join(missing)}: pip install 'melascope[clinic]'")
+    from melascope.clinic.settings import Settings, SettingsError
+
+    if data.exists() and not data.is_dir():
+        _usage(f"--data {data}: is a file; name a folder")
+    try:
+        return Settings.of(data, public_url=url, processes=processes)
+    except SettingsError as error:
+        _usage(str(error))
+
+
+def _open(settings: Settings) -> Clinic:
+    from melascope.clinic.app import open_clinic
+    from melascope.clinic.database import DatabaseError
+
+    try:
+        return open_clinic(settings)
+    except DatabaseError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{settings.data}: {error.strerror}; name another folder with --data")
+
+
+def _usage(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}.", err=True)
+    raise typer.Exit(2)
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"Error: {sentence}.", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,444 @@
+"""The REST API, /api/v1: the same services as the pages, by key instead of cookie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, File, Form, Header, HTTPException, Path, Query, Request, UploadFile
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+from starlette.responses import JSONResponse, Response
+
+from melascope.clinic import accounts, patients, photos, visits
+from melascope.clinic.access import (
+    Actor,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Right,
+    actor_of,
+    patient_of,
+    photo_of,
+    visit_of,
+)
+from melascope.clinic.audit import log
+from melascope.clinic.corrections import correct, read
+from melascope.clinic.desk import Clinic
+from melascope.clinic.store import StoreError
+from melascope.clinic.tables import Age, Idempotent, Patient, Photo, PhotoView, Sex, Visit, now
+from melascope.clinic.texts import texts
+
+__all__ = ["router"]
+
+_KEEP: Final = timedelta(days=7)
+_Key = HTTPBearer(auto_error=False, description="A key from the account's page.")
+
+
+class Problem(BaseModel):
+    """What went wrong, in a sentence."""
+
+    detail: str
+
+
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": Problem, "description": "The request cannot be read."},
+    401: {"model": Problem, "description": "No key, or one that is of no use."},
+    403: {"model": Problem, "description": "The role does not allow it."},
+    404: {"model": Problem, "description": "No such thing, or not for this key."},
+    409: {"model": Problem, "description": "It was changed meanwhile, or the name is taken."},
+    413: {"model": Problem, "description": "The request is too large."},
+}
+router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
+
+Identifier = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+Offset = Annotated[int, Query(ge=0, le=1_000_000)]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+# ---------------------------------------------------------------- who asks
+
+
+@dataclass
+class Caller:
+    """A key's user."""
+
+    clinic: Clinic
+    actor: Actor
+
+    @contextmanager
+    def reading(self, action: str = "") -> Generator[tuple[Session, Callable[[object], None]]]:
+        """A transaction that reads; what was looked at is noted in the audit log when it ends."""
+        from melascope.clinic.audit import seen
+        from melascope.clinic.tables import Audit
+
+        looks = []
+        with _answers(), self.clinic.database.reading() as db:
+            yield db, lambda about: looks.append(seen(self.actor, action, about))
+        if looks:
+            with self.clinic.database.writing() as db:
+                db.add_all(Audit(**vars(look)) for look in looks)
+
+    @contextmanager
+    def writing(self) -> Generator[Session]:
+        """A transaction that writes."""
+        with _answers(), self.clinic.database.writing() as db:
+            yield db
+
+
+@contextmanager
+def _answers() -> Generator[None]:
+    """The house's refusals as answers of HTTP."""
+    try:
+        yield
+    except Invalid as error:
+        raise HTTPException(422, texts("en")(error.text, **error.values)) from None
+    except NotFound:
+        raise HTTPException(404, "Not found.") from None
+    except Forbidden:
+        raise HTTPException(403, "The role of this key does not allow it.") from None
+    except (Conflict, StaleDataError):
+        raise HTTPException(409, "It was changed since this version: read it again.") from None
+    except IntegrityError:
+        raise HTTPException(409, "It is there already.") from None
+    except StoreError as error:
+        raise HTTPException(507, str(error)) from None
+
+
+def caller(request: Request, key: Annotated[HTTPAuthorizationCredentials | None, Depends(_Key)]) -> Caller:
+    """Who the key belongs to."""
+    clinic: Clinic = request.app.state.clinic
+    with clinic.database.reading() as db:
+        user = accounts.bearer(db, key.credentials) if key is not None else None
+        if user is None:
+            raise HTTPException(401, "Name a valid key: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
+        return Caller(clinic, actor_of(db, user))
+
+
+Who = Annotated[Caller, Depends(caller)]
+
+
+# ---------------------------------------------------------------- what is said
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StudyOut(BaseModel):
+    """A study of which the key's user is a member."""
+
+    id: str
+    name: str
+    role: str
+
+
+class PatientIn(_Body):
+    """A new patient."""
+
+    study: str = Field(pattern="^[0-9a-f]{32}$")
+    code: str = Field("", max_length=40, description="The next free one if empty.")
+    age: Age | None = None
+    sex: Sex | None = None
+    fitzpatrick: int | None = Field(None, ge=1, le=6)
+
+
+class PatientOut(BaseModel):
+    """A patient."""
+
+    id: str
+    study: str
+    code: str
+    age: Age | None
+    sex: Sex | None
+    fitzpatrick: int | None
+    visits: int
+    version: int
+
+
+class VisitIn(_Body):
+    """A new visit."""
+
+    day: date
+    note: str = Field("", max_length=4000)
+
+
+class PhotoOut(BaseModel):
+    """A photograph and where its analysis stands."""
+
+    id: str
+    visit: str
+    view: PhotoView
+    sha256: str
+    state: Literal["queued", "running", "done", "failed"]
+    masi: float | None
+    severity: str | None
+    version: int
+
+
+class VisitOut(BaseModel):
+    """A visit."""
+
+    id: str
+    patient: str
+    day: date
+    note: str
+    photos: list[PhotoOut]
+    version: int
+
+
+class Patients(BaseModel):
+    """One page of patients."""
+
+    items: list[PatientOut]
+    total: int
+    offset: int
+
+
+class ScoreIn(_Body):
+    """Steps of one region as a rater writes them."""
+
+    area: int = Field(ge=0, le=6)
+    darkness: int = Field(ge=0, le=4)
+    homogeneity: int = Field(ge=0, le=4)
+
+
+class ScoresIn(_Body):
+    """Scores that a person gives; null gives the measurement back."""
+
+    version: int = Field(ge=1, le=10**9, description="Of the photograph, as it was read.")
+    scores: dict[Literal["forehead", "right_malar", "left_malar", "chin"], ScoreIn | None]
+
+
+def _patient(row: Patient) -> PatientOut:
+    return PatientOut(
+        id=row.id,
+        study=row.study_id,
+        code=row.code,
+        age=row.age,
+        sex=row.sex,
+        fitzpatrick=row.fitzpatrick,
+        visits=len(row.visits),
+        version=row.version,
+    )
+
+
+def _photo(row: Photo) -> PhotoOut:
+    reading = read(row)
+    return PhotoOut(
+        id=row.id,
+        visit=row.visit_id,
+        view=row.view,
+        sha256=row.sha256,
+        state=row.job.state.value if row.job else "done",
+        masi=None if reading is None else reading.masi,
+        severity=None if reading is None or reading.severity is None else reading.severity.value,
+        version=row.version,
+    )
+
+
+def _visit(row: Visit) -> VisitOut:
+    return VisitOut(
+        id=row.id,
+        patient=row.patient_id,
+        day=row.day,
+        note=row.note,
+        photos=[_photo(photo) for photo in row.photos],
+        version=row.version,
+    )
+
+
+# ---------------------------------------------------------------- routes
+
+
+@router.get("/studies")
+def studies(who: Who) -> list[StudyOut]:
+    """Studies of the key's user."""
+    from melascope.clinic.tables import Study
+
+    with who.reading() as (db, _):
+        rows = [(db.get_one(Study, key), role) for key, role in who.actor.roles.items()]
+        return [StudyOut(id=study.id, name=study.name, role=role.value) for study, role in rows]
+
+
+@router.get("/patients")
+def list_patients(
+    who: Who,
+    study: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None,
+    code: Annotated[str, Query(max_length=40, description="Part of the code.")] = "",
+    offset: Offset = 0,
+    limit: Limit = 25,
+) -> Patients:
+    """Patients, the latest visit first."""
+    with who.reading() as (db, _):
+        found, total = patients.find_patients(
+            db, who.actor, study_id=study, words=code.replace("\x00", ""), offset=offset, count=limit
+        )
+        return Patients(items=[_patient(row.patient) for row in found], total=total, offset=offset)
+
+
+@router.post("/patients", status_code=201)
+def add_patient(who: Who, body: PatientIn) -> PatientOut:
+    """A new patient."""
+    form = {
+        "code": body.code,
+        "age": body.age or "",
+        "sex": body.sex or "",
+        "fitzpatrick": str(body.fitzpatrick or ""),
+    }
+    with who.writing() as db:
+        return _patient(patients.add_patient(db, who.actor, body.study, form))
+
+
+@router.get("/patients/{patient}")
+def get_patient(who: Who, patient: Identifier) -> PatientOut:
+    """One patient."""
+    with who.reading("patient.view") as (db, see):
+        row = patient_of(db, who.actor, patient, Right.VIEW)
+        see(row)
+        return _patient(row)
+
+
+@router.delete("/patients/{patient}", status_code=204)
+def delete_patient(who: Who, patient: Identifier, code: Annotated[str, Query(max_length=40)]) -> None:
+    """Delete a patient for good; the code has to be named so that nobody deletes by mistake."""
+    with who.writing() as db:
+        gone = patients.delete_patient(db, who.actor, patient, code)
+    with _answers():
+        who.clinic.store.forget(gone)
+
+
+@router.get("/patients/{patient}/export", response_class=Response)
+def export(who: Who, patient: Identifier) -> Response:
+    """Everything of one patient, as a ZIP."""
+    from melascope.clinic.export import export_patient
+
+    with who.reading("patient.export") as (db, see):
+        row = patient_of(db, who.actor, patient, Right.EXPORT)
+        see(row)
+        return Response(export_patient(db, who.clinic.store, row), media_type="application/zip")
+
+
+@router.get("/patients/{patient}/visits")
+def list_visits(who: Who, patient: Identifier, offset: Offset = 0, limit: Limit = 25) -> list[VisitOut]:
+    """Visits of a patient in order of their days."""
+    with who.reading("patient.view") as (db, see):
+        row = patient_of(db, who.actor, patient, Right.VIEW)
+        see(row)
+        return [_visit(visit) for visit in row.visits[offset : offset + limit]]
+
+
+@router.post("/patients/{patient}/visits", status_code=201)
+def add_visit(who: Who, patient: Identifier, body: VisitIn) -> VisitOut:
+    """A new visit."""
+    with who.writing() as db:
+        form = {"day": body.day.isoformat(), "note": body.note.replace("\x00", "")}
+        return _visit(visits.add_visit(db, who.actor, patient, form))
+
+
+@router.get("/visits/{visit}")
+def get_visit(who: Who, visit: Identifier) -> VisitOut:
+    """One visit with its photographs."""
+    with who.reading("visit.view") as (db, see):
+        row = visit_of(db, who.actor, visit, Right.VIEW)
+        see(row)
+        return _visit(row)
+
+
+@router.post("/visits/{visit}/photos", status_code=201)
+def add_photo(
+    who: Who,
+    visit: Identifier,
+    view: Annotated[PhotoView, Form()],
+    file: Annotated[UploadFile, File()],
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200, pattern="^[!-~]+$")] = None,
+) -> PhotoOut:
+    """Keep a photograph and queue its analysis.
+
+    With an Idempotency-Key the same request may be sent again, and gets the same answer; the same key with another
+    content is refused. Without one the same bytes in the same visit are one photograph as well.
+    """
+    clinic = who.clinic
+    data = file.file.read()
+    digest = hashlib.sha256(f"{visit} {view.value} ".encode() + data).hexdigest()
+    with who.reading() as (db, _):
+        known = db.get(Idempotent, (who.actor.id, idempotency_key)) if idempotency_key else None
+        if known is not None:
+            if known.request != digest:
+                raise HTTPException(409, "This Idempotency-Key was used for another request.")
+            return _photo(photo_of(db, who.actor, str(known.answer["photo"]), Right.WRITE))
+    with _answers():
+        photos.check_file(data, clinic.settings)
+        photo_id, _ = photos.add_photo(clinic.database, who.actor, clinic.store, visit, view, data)
+    with who.writing() as db:
+        if idempotency_key:
+            db.execute(delete(Idempotent).where(Idempotent.created < now() - _KEEP))
+            db.merge(
+                Idempotent(
+                    user_id=who.actor.id,
+                    key=idempotency_key,
+                    request=digest,
+                    answer={"photo": photo_id},
+                    created=now(),
+                )
+            )
+        answer = _photo(photo_of(db, who.actor, photo_id, Right.VIEW))
+    clinic.runner.wake()
+    return answer
+
+
+@router.get("/photos/{photo}")
+def get_photo(who: Who, photo: Identifier) -> PhotoOut:
+    """A photograph, and where its analysis stands."""
+    with who.reading("photo.view") as (db, see):
+        row = photo_of(db, who.actor, photo, Right.VIEW)
+        see(row)
+        return _photo(row)
+
+
+@router.get("/photos/{photo}/analysis", response_class=JSONResponse)
+def get_analysis(who: Who, photo: Identifier) -> Response:
+    """The record as it was measured; its JSON Schema comes with the package (`melascope schema`)."""
+    with who.reading("photo.view") as (db, see):
+        row = photo_of(db, who.actor, photo, Right.VIEW)
+        see(row)
+        if row.analysed is None:
+            raise HTTPException(404, "There is no analysis yet.")
+        return Response(row.analysed.record, media_type="application/json")
+
+
+@router.get("/photos/{photo}/original", response_class=Response)
+def get_original(who: Who, photo: Identifier) -> Response:
+    """The bytes as they came, with the file's metadata."""
+    with who.reading("photo.original") as (db, see):
+        row = photo_of(db, who.actor, photo, Right.EXPORT)
+        see(row)
+        data = who.clinic.store.get(row.visit.patient_id, photos.ORIGINAL.format(sha256=row.sha256))
+        return Response(data, media_type="application/octet-stream")
+
+
+@router.put("/photos/{photo}/scores")
+def put_scores(who: Who, photo: Identifier, body: ScoresIn) -> PhotoOut:
+    """Override region scores; measurement and correction are both kept."""
+    changes = [(f"score/{k}", {} if v is None else v.model_dump()) for k, v in sorted(body.scores.items())]
+    with who.writing() as db:
+        return _photo(correct(db, who.actor, photo, body.version, changes))
+
+
+@router.post("/visits/{visit}/signature", status_code=201)
+def sign(who: Who, visit: Identifier) -> dict[str, str]:
+    """Sign what the visit says now."""
+    with who.writing() as db:
+        row = visit_of(db, who.actor, visit, Right.SIGN)
+        signature = visits.sign_visit(db, who.actor, visit, visits.content_digest(row))
+        log(db, who.actor.id, "visit.sign.api", row)
+        return {"signature": signature.id, "digest": signature.digest}

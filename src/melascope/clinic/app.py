@@ -1,0 +1,105 @@
+"""The application: one clinic put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from fastapi import FastAPI
+from sqlalchemy import select
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+import melascope
+from melascope.clinic import accounts, api, health, logs
+from melascope.clinic.accounts import Hasher
+from melascope.clinic.database import Database
+from melascope.clinic.desk import Clinic, Desk
+from melascope.clinic.gate import Counts, Gate
+from melascope.clinic.jobs import Runner
+from melascope.clinic.pages import administration, compare, entry, patients, photos, visits
+from melascope.clinic.settings import Settings
+from melascope.clinic.store import FileStore
+from melascope.clinic.tables import Patient
+from melascope.clinic.texts import choose, texts
+from melascope.clinic.worker import Measure, measure
+
+__all__ = ["application", "open_clinic"]
+
+PAGES = (entry, patients, compare, visits, photos, administration)
+
+
+def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher | None = None) -> Clinic:
+    """Open database and store, and bring the tables up to date.
+
+    Args:
+        settings: Where everything is.
+        work: Stands in for the analysis in tests.
+        keeper: Stands in for argon2id in tests.
+
+    Raises:
+        DatabaseError: The database cannot be opened.
+        OSError: The folder cannot be made.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    photographs = settings.data / "photographs"
+    photographs.mkdir(exist_ok=True, mode=0o700)
+    database = Database(settings.database_url)
+    database.migrate()
+    store = FileStore(photographs)
+    runner = Runner(database, store, processes=settings.processes, limit_s=settings.analysis_seconds, work=work)
+    return Clinic(settings, database, store, runner, keeper or accounts.hasher())
+
+
+def application(clinic: Clinic) -> FastAPI:
+    """The ASGI application of a clinic; its analyses run while it does."""
+    counts = Counts()
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        with clinic.database.reading() as db:
+            known = set(db.scalars(select(Patient.id)))
+        swept = clinic.store.sweep(known)
+        clinic.runner.start()
+        logs.event("start", version=melascope.__version__, swept=swept)
+        yield
+        clinic.runner.stop()
+        clinic.database.close()
+        logs.event("stop")
+
+    app = FastAPI(
+        title="Melascope clinic",
+        version=melascope.__version__,
+        description="Patients, visits, photographs and their analyses. Research software, not a medical device.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=life,
+    )
+    app.state.clinic = clinic
+    for module in PAGES:
+        app.router.routes.extend(module.pages.routes)
+    app.router.routes.extend(health.routes(clinic, counts))
+    app.mount("/static", StaticFiles(directory=str(files("melascope.clinic") / "static")), name="static")
+    app.include_router(api.router)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_middleware(Gate, settings=clinic.settings, counts=counts)
+    return app
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Addresses that there are not, and methods that they do not take."""
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith("/api/"):
+        return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
+    clinic: Clinic = request.app.state.clinic
+    language = texts(choose([], request.headers.get("accept-language", "")))
+    desk = Desk(clinic, request, {}, {}, language)
+    kind = "not_found" if error.status_code == 404 else "forbidden"
+    page: HTMLResponse = desk.page(
+        "message.html", error.status_code, title=f"error.{kind}_title", text=language(f"error.{kind}")
+    )
+    return page

@@ -1,0 +1,142 @@
+"""The course of a patient: MASI over visits, and whether a change is more than re-photographing would explain."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from melascope.clinic.corrections import Reading, read
+from melascope.clinic.tables import Patient, Photo, PhotoView, Treatment, Visit
+from melascope.vocabulary import Region, ToneBand
+
+__all__ = ["Change", "Course", "Point", "course", "detectable_change", "main_photo", "repeatability"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One visit in the course."""
+
+    visit: Visit
+    photo: Photo | None
+    """The frontal photograph that counts; None if none gave a total."""
+    masi: float | None
+    low: float | None
+    high: float | None
+    by_region: dict[Region, float]
+    """What each region adds to the MASI; empty without a total."""
+    rescored: bool
+    tone: ToneBand | None
+    network: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """The MASI of a visit beside that of an earlier one."""
+
+    before: Point
+    after: Point
+    difference: float
+    """After minus before."""
+    detectable: float
+    """Smallest difference that re-photographing the same skin would hardly give."""
+
+    @property
+    def real(self) -> bool:
+        """Larger than what re-photographing would explain."""
+        return abs(self.difference) > self.detectable
+
+    @property
+    def comparable(self) -> bool:
+        """Both were measured by the network whose repeatability is known; a person's score has none."""
+        known = repeatability()["network"]
+        return not (self.before.rescored or self.after.rescored) and {self.before.network, self.after.network} == {
+            known
+        }
+
+
+@dataclass(frozen=True)
+class Course:
+    """All visits in order of their days."""
+
+    points: tuple[Point, ...]
+    treatments: tuple[Treatment, ...]
+    since_first: Change | None
+    since_last: Change | None
+    """None unless there are three visits with a total; with two it would say the same."""
+
+    @property
+    def span(self) -> tuple[date, date] | None:
+        """First and last day that are to be drawn."""
+        days = [point.visit.day for point in self.points]
+        return (min(days), max(days)) if days else None
+
+
+def course(patient: Patient) -> Course:
+    """The course of a patient."""
+    points = tuple(_point(visit) for visit in patient.visits)
+    totals = [point for point in points if point.masi is not None]
+    return Course(
+        points=points,
+        treatments=tuple(patient.treatments),
+        since_first=change(totals[0], totals[-1]) if len(totals) > 1 else None,
+        since_last=change(totals[-2], totals[-1]) if len(totals) > 2 else None,
+    )
+
+
+def main_photo(visit: Visit) -> tuple[Photo, Reading] | None:
+    """The frontal photograph of a visit that counts: the latest one with a total."""
+    for photo in reversed(visit.photos):
+        if photo.view is PhotoView.FRONTAL:
+            reading = read(photo)
+            if reading is not None and reading.masi is not None:
+                return photo, reading
+    return None
+
+
+def _point(visit: Visit) -> Point:
+    found = main_photo(visit)
+    if found is None:
+        return Point(visit, None, None, None, None, {}, False, None, "")
+    photo, reading = found
+    low, high = reading.interval or (None, None)
+    return Point(
+        visit=visit,
+        photo=photo,
+        masi=reading.masi,
+        low=low,
+        high=high,
+        by_region={row.region: row.points for row in reading.regions if row.points is not None},
+        rescored=reading.rescored,
+        tone=reading.record.skin_tone.band if reading.record.skin_tone else None,
+        network=reading.record.versions.get("skin network", ""),
+    )
+
+
+def change(before: Point, after: Point) -> Change:
+    """The difference of two visits with a total."""
+    assert before.masi is not None
+    assert after.masi is not None
+    tones = [tone for tone in (before.tone, after.tone) if tone is not None]
+    return Change(before, after, after.masi - before.masi, detectable_change(tones))
+
+
+def detectable_change(tones: Sequence[ToneBand] = ()) -> float:
+    """Smallest detectable change of the MASI for skin of these tones: the widest limit that applies.
+
+    Example:
+        >>> detectable_change(), detectable_change([ToneBand.DARK])
+        (3.36, 4.56)
+    """
+    known = repeatability()
+    return max(float(known["masi"]), *(float(known["masi_by_tone"][tone.value]) for tone in tones), 0.0)
+
+
+@lru_cache(maxsize=1)
+def repeatability() -> dict[str, Any]:
+    """The data behind `detectable_change`, with its source."""
+    return tomllib.loads(files("melascope.clinic").joinpath("repeatability.toml").read_text(encoding="utf-8"))

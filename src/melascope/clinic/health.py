@@ -1,0 +1,65 @@
+"""/healthz and /metrics, for what watches over the clinic."""
+
+from __future__ import annotations
+
+import os
+
+from sqlalchemy import text
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from melascope.clinic import jobs, logs, sessions
+from melascope.clinic.desk import Clinic
+from melascope.clinic.gate import Counts
+from melascope.clinic.settings import LOOPBACK
+
+__all__ = ["routes"]
+
+
+def routes(clinic: Clinic, counts: Counts) -> list[Route]:
+    """The two addresses."""
+
+    async def healthz(request: Request) -> Response:
+        request.scope["pattern"] = "/healthz"
+        return await run_in_threadpool(_health, clinic)
+
+    async def metrics(request: Request) -> Response:
+        request.scope["pattern"] = "/metrics"
+        if not _may_read(clinic, request):
+            return PlainTextResponse("Name the metrics' token, or ask from the clinic's own machine.\n", 403)
+        return await run_in_threadpool(_metrics, clinic, counts)
+
+    return [Route("/healthz", healthz, name="healthz"), Route("/metrics", metrics, name="metrics")]
+
+
+def _health(clinic: Clinic) -> Response:
+    """Well if the database answers and the store can be written."""
+    found = {"database": "ok", "store": "ok"}
+    try:
+        with clinic.database.reading() as db:
+            db.execute(text("SELECT 1"))
+    except Exception:  # noqa: BLE001 (whatever is wrong, the answer is that it is not well)
+        logs.failure("health")
+        found["database"] = "failed"
+    if not os.access(clinic.store.root, os.W_OK):
+        found["store"] = "failed"
+    well = set(found.values()) == {"ok"}
+    return JSONResponse({"status": "ok" if well else "failed", **found}, 200 if well else 503)
+
+
+def _may_read(clinic: Clinic, request: Request) -> bool:
+    token = clinic.settings.metrics_token
+    if token is not None:
+        return sessions.same(request.headers.get("authorization", ""), f"Bearer {token}")
+    direct = "x-forwarded-for" not in request.headers and "forwarded" not in request.headers
+    return direct and request.client is not None and request.client.host in LOOPBACK | {"testclient"}
+
+
+def _metrics(clinic: Clinic, counts: Counts) -> Response:
+    with clinic.database.reading() as db:
+        states = jobs.counts(db)
+    lines = [*counts.lines(), "# TYPE melascope_analyses gauge"]
+    lines += [f'melascope_analyses{{state="{state}"}} {number}' for state, number in states.items()]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")

@@ -1,0 +1,94 @@
+"""What the clinic is told from outside: where it keeps its data, where it is reached, and its limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+__all__ = ["DATABASE_VARIABLE", "LOOPBACK", "Settings", "SettingsError"]
+
+DATABASE_VARIABLE: Final = "MELASCOPE_DATABASE_URL"
+_PUBLIC_VARIABLE: Final = "MELASCOPE_PUBLIC_URL"
+_METRICS_VARIABLE: Final = "MELASCOPE_METRICS_TOKEN"
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used, and what to say instead."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One clinic. Everything that a test or a larger practice would change."""
+
+    data: Path
+    """Folder of the database (where it is SQLite), the photographs and the results."""
+    database_url: str
+    """SQLAlchemy URL."""
+    public_url: str = "http://127.0.0.1:8321"
+    """Where browsers reach it. With https:// cookies are Secure and bear the prefix __Host-."""
+    metrics_token: str | None = None
+    """Bearer token of /metrics; without one, only this machine may read it."""
+    upload_mb: int = 40
+    """Largest photograph, and the largest request is four of them."""
+    megapixels: int = 60
+    """Largest photograph that is decoded."""
+    idle_minutes: int = 30
+    """A session ends after so long without a request."""
+    session_hours: int = 12
+    """A session ends after so long in any case."""
+    processes: int = 1
+    """Processes that analyse photographs."""
+    analysis_seconds: float = 120.0
+    """After so long an analysis is given up."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.public_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"public URL {self.public_url!r}: must look like https://clinic.example.org")
+
+    @classmethod
+    def of(
+        cls,
+        data: Path,
+        *,
+        public_url: str | None = None,
+        processes: int = 1,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Settings:
+        """Settings of a data folder; the environment names the database, the public URL and the metrics' token.
+
+        Example:
+            >>> Settings.of(Path("/srv/clinic"), environ={}).database_url
+            'sqlite:////srv/clinic/clinic.sqlite'
+        """
+        folder = data.absolute()
+        return cls(
+            data=folder,
+            database_url=_driver(environ.get(DATABASE_VARIABLE, "")) or f"sqlite:///{folder / 'clinic.sqlite'}",
+            public_url=public_url or environ.get(_PUBLIC_VARIABLE, "") or cls.public_url,
+            metrics_token=environ.get(_METRICS_VARIABLE) or None,
+            processes=processes,
+        )
+
+    @property
+    def secure(self) -> bool:
+        """Reached by TLS: cookies may be Secure."""
+        return urlsplit(self.public_url).scheme == "https"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names in the Host header that are answered; others would be another site's trick (DNS rebinding)."""
+        return LOOPBACK | {urlsplit(self.public_url).hostname or ""}
+
+
+def _driver(url: str) -> str:
+    """The URL with the driver that is installed: psycopg 3 for PostgreSQL."""
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url

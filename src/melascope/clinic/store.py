@@ -1,0 +1,154 @@
+"""Where photographs and pictures lie: files under their patient, photographs by their SHA-256.
+
+A file is written beside its place, forced to the disk and moved there, before the row that names it is committed. The
+folder of a patient is all that there is of the patient outside the database: deleting it deletes everything.
+Whoever wants the files encrypted or elsewhere writes another class with these five methods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+__all__ = ["FileStore", "Store", "StoreError"]
+
+_SAFE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_FRESH_S: Final = 3600.0
+
+
+class StoreError(Exception):
+    """A file cannot be written or is not there; the sentence says what to do."""
+
+
+class Store(Protocol):
+    """What keeps bytes under a patient and a name."""
+
+    def put(self, patient: str, name: str, data: bytes) -> None:
+        """Keep bytes for good, or raise `StoreError`."""
+        ...
+
+    def get(self, patient: str, name: str) -> bytes:
+        """The bytes, or `StoreError`."""
+        ...
+
+    def remove(self, patient: str, name: str) -> None:
+        """Forget one file; nothing if there is none."""
+        ...
+
+    def forget(self, patient: str) -> None:
+        """Forget everything of a patient."""
+        ...
+
+    def patients(self) -> Iterator[str]:
+        """All patients of whom there is a file."""
+        ...
+
+
+class FileStore:
+    """Files in a folder.
+
+    Example:
+        >>> import tempfile
+        >>> store = FileStore(Path(tempfile.mkdtemp()))
+        >>> store.put("ab12", "note.txt", b"seen")
+        >>> store.get("ab12", "note.txt")
+        b'seen'
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, patient: str, name: str) -> Path:
+        for part in (patient, name):
+            if not _SAFE.fullmatch(part) or ".." in part:
+                raise StoreError(f"{part!r} is no name of this store")
+        return self.root / patient[:2] / patient / name
+
+    def put(self, patient: str, name: str, data: bytes) -> None:
+        """Write beside, force to the disk, move into place; an equal file that is there already is left alone."""
+        path = self._path(patient, name)
+        part = path.with_name(f"{path.name}.{os.getpid()}-{time.monotonic_ns()}.part")
+        try:
+            if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
+                return
+            made = [folder for folder in (path.parent, path.parent.parent) if not folder.is_dir()]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+            for folder in {path.parent, *(each.parent for each in made)}:
+                _sync(folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise StoreError(f"the file could not be kept ({error.strerror}); free the disk and try again") from None
+
+    def get(self, patient: str, name: str) -> bytes:
+        """Read the whole file."""
+        try:
+            return self._path(patient, name).read_bytes()
+        except OSError as error:
+            raise StoreError(f"a file of the store cannot be read ({error.strerror})") from None
+
+    def remove(self, patient: str, name: str) -> None:
+        """Delete one file."""
+        with contextlib.suppress(OSError):
+            self._path(patient, name).unlink()
+
+    def forget(self, patient: str) -> None:
+        """Delete the patient's folder."""
+        folder = self._path(patient, "x").parent
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            raise StoreError("files of the patient could not be deleted; check the rights of the data folder")
+
+    def patients(self) -> Iterator[str]:
+        """Names of all patients' folders."""
+        for folder in sorted(self.root.glob("??/*")):
+            if folder.is_dir():
+                yield folder.name
+
+    def sweep(self, known: Container[str]) -> int:
+        """Delete what a crash left: folders of patients that are not `known`, and half-written files.
+
+        What is younger than an hour is left alone: its row may be on the way.
+
+        Returns:
+            How many were deleted.
+        """
+        end, count = time.time() - _FRESH_S, 0
+        for name in list(self.patients()):
+            folder = self._path(name, "x").parent
+            if name not in known and folder.stat().st_mtime < end:
+                shutil.rmtree(folder, ignore_errors=True)
+                count += 1
+                continue
+            for part in folder.glob("*.part"):
+                with contextlib.suppress(OSError):
+                    if part.stat().st_mtime < end:
+                        part.unlink()
+                        count += 1
+        return count
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 of bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    """Force a folder's list of names to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,83 @@
+"""``melascope clinic`` at the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from melascope.cli.app import app
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MELASCOPE_DATABASE_URL", "MELASCOPE_PUBLIC_URL", "MELASCOPE_METRICS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["clinic", *words])
+    return done.exit_code, done.output
+
+
+def test_a_clinic_is_made_filled_backed_up_and_restored(tmp_path: Path) -> None:
+    data = str(tmp_path / "clinic")
+    code, said = run("init", "--data", data)
+    assert code == 0 and "/start/" in said
+    assert run("user", "add", "Dr Who", "--data", data)[1].startswith("http://127.0.0.1:8321/start/")
+    code, said = run("user", "add", "dr who", "--data", data)
+    assert code == 1 and "dr who is taken" in said
+    assert "/start/" in run("user", "reset", "DR WHO", "--data", data)[1]
+    assert run("user", "reset", "nobody", "--data", data)[0] == 1
+    code, said = run("user", "list", "--data", data)
+    assert "Dr Who\tinvited" in said and "manages accounts" in said
+    to = str(tmp_path / "backup.zip")
+    assert run("backup", to, "--data", data)[0] == 0
+    assert run("backup", to, "--data", data)[0] == 1
+    assert run("restore", to, "--data", str(tmp_path / "again"))[0] == 0
+    assert "Dr Who\tinvited" in run("user", "list", "--data", str(tmp_path / "again"))[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("serve", "--host", "0.0.0.0"), 2, "unprotected"),
+        (("serve", "--public-url", "clinic.example.org"), 2, "must look like"),
+        (("user", "add", "x", "--role", "king"), 2, "must be administrator"),
+        (("user", "add", "x", "--study", "nowhere"), 1, "no study"),
+        (("restore", "nothing.zip"), 1, "there is no"),
+    ],
+)
+def test_wrong_usage_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, said = run(*words)
+    assert found == code, said
+    assert sentence in said and "Traceback" not in said
+
+
+def test_the_demo_is_filled_once(tmp_path: Path) -> None:
+    from sqlalchemy import func, select
+
+    from melascope.clinic.accounts import check_password
+    from melascope.clinic.app import open_clinic
+    from melascope.clinic.demo import NAME, fill
+    from melascope.clinic.settings import Settings
+    from melascope.clinic.tables import Photo, PhotoView
+    from tests.clinic.made import QuickHasher, drawn, jpeg
+
+    clinic = open_clinic(Settings.of(tmp_path / "demo", environ={}), work=drawn, keeper=QuickHasher())
+    samples = [(PhotoView.FRONTAL, jpeg(3)), (PhotoView.CLOSE_UP, jpeg(4))]
+    first, second = fill(clinic, samples), fill(clinic, samples)
+    assert check_password(clinic.database, clinic.keeper, NAME, first) is None
+    assert check_password(clinic.database, clinic.keeper, NAME, second) is not None
+    with clinic.database.reading() as db:
+        assert db.scalar(select(func.count()).select_from(Photo)) == 2
+    clinic.database.close()
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    assert run("init", "--data", str(tmp_path / "file"))[0] == 2
