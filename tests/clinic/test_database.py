@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from melascope.clinic.audit import log
 from melascope.clinic.database import HEAD, Database, DatabaseError, alembic_config
 from melascope.clinic.desk import Clinic
-from melascope.clinic.tables import Audit, Base, Correction, Moment, Photo, now
+from melascope.clinic.store import StoreError
+from melascope.clinic.tables import Audit, Base, Correction, Moment, Photo, Visit, now
 from tests.clinic.made import House, jpeg
 
 
@@ -91,6 +92,21 @@ def test_a_deleted_photograph_takes_its_files_and_corrections_along(house: House
     names = {path.name for path in folder.iterdir()}
     assert f"{kept.sha256}.original" in names
     assert {name for name in names if not name.startswith((kept.id, kept.sha256))} == set()
+
+
+def test_a_deleted_photograph_is_gone_although_another_patient_has_the_same_file(house: House) -> None:
+    store, person = house.clinic.store, house.person("administrator of practice")
+    with house.clinic.database.reading() as db:
+        [theirs] = db.scalars(select(Photo.sha256).join(Visit).where(Visit.patient_id == house.other_patient))
+    original = f"{theirs}.original"
+    person.upload(house.visit, store.get(house.other_patient, original))
+    with house.clinic.database.reading() as db:
+        ours = db.scalars(select(Photo.id).where(Photo.visit_id == house.visit, Photo.sha256 == theirs)).one()
+    assert store.get(house.patient, original)
+    assert person.post(f"/photos/{ours}/delete").status_code == 303
+    with pytest.raises(StoreError):
+        store.get(house.patient, original)
+    assert store.get(house.other_patient, original)
 
 
 def test_a_naive_time_is_refused() -> None:

@@ -12,7 +12,7 @@ from melascope.clinic.audit import log
 from melascope.clinic.database import Database
 from melascope.clinic.settings import Settings
 from melascope.clinic.store import Store, digest_of
-from melascope.clinic.tables import Job, JobState, Photo, PhotoView, now
+from melascope.clinic.tables import Job, JobState, Photo, PhotoView, Visit, now
 
 __all__ = ["ORIGINAL", "add_photo", "check_file", "delete_photo", "queue_again", "view_of"]
 
@@ -80,7 +80,9 @@ def delete_photo(db: Session, actor: Actor, photo_id: str) -> tuple[str, list[st
     photo = photo_of(db, actor, photo_id, Right.DELETE)
     patient = photo.visit.patient_id
     names = [] if photo.analysed is None else [str(name) for name in photo.analysed.pictures["files"].values()]
-    shared = select(Photo.id).where(Photo.sha256 == photo.sha256, Photo.id != photo.id)
+    shared = select(Photo.id).join(Visit).where(
+        Visit.patient_id == patient, Photo.sha256 == photo.sha256, Photo.id != photo.id
+    )
     if db.scalar(shared.limit(1)) is None:
         names.append(ORIGINAL.format(sha256=photo.sha256))
     log(db, actor.id, "photo.delete", photo)
