@@ -83,6 +83,7 @@ def classical_map(regions: RegionMap, threshold: float = THRESHOLD, *, by_otsu: 
     return replace(
         frame,
         involved=involved,
+        patches=involved,
         probability=involved.astype(np.float32),
         density=np.maximum(excess, 0) + off,
         contrast=excess + off,

@@ -27,7 +27,7 @@ LEAST_DOUBT: Final = 0.005
 """What even a clear region may hide: the least uncertainty of a share."""
 SPREAD: Final = 0.25
 """Half width of the logarithm of a patch's diameter, before calibration."""
-SURENESS: Final = 4.0
+SURENESS: Final = 8.0
 """Power of its probability with which a pixel counts in the density of a region."""
 
 
@@ -113,12 +113,12 @@ def measure_region(
     if not total:
         names = ", ".join(one.label for one in wanted)
         raise ValueError(f"{names}: no pixel of it in the photograph; ask only for regions that are present")
-    involved = pigment.involved & place
+    patches = pigment.patches & place
     share = float(involvement(pigment.probability[place]).mean())
     factors = factors or calibration()
     doubt = widening * (_doubt(pigment.probability[place]) + LEAST_DOUBT)
-    diameter = _typical_diameter(involved) * FACE_MM / pigment.face_px
-    inner = involved & pigment.core if (involved & pigment.core).any() else involved
+    diameter = _typical_diameter(patches) * FACE_MM / pigment.face_px
+    inner = patches & pigment.core if (patches & pigment.core).any() else patches
     excess = max(0.0, _middle(pigment.density[inner], pigment.probability[inner] ** SURENESS)) if inner.any() else 0.0
     error = widening * (0.01 + 0.2 * excess)
     low, high = max(0.0, share - factors.share[0] * doubt), min(1.0, share + factors.share[1] * doubt)
@@ -179,7 +179,7 @@ def _doubt(probability: NDArray[np.float32]) -> float:
     return float((probability * (1 - probability)).mean())
 
 
-def _typical_diameter(involved: NDArray[np.bool_]) -> float:
+def _typical_diameter(patches: NDArray[np.bool_]) -> float:
     """Typical diameter of the patches in pixels."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(involved.astype(np.uint8), connectivity=8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(patches.astype(np.uint8), connectivity=8)
     return patch_diameter(stats[1:count, cv2.CC_STAT_AREA].astype(float).tolist())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from melascope.cohort.paint import transmission
-from melascope.lab.skin.paint import MOST, NOTHING, Paint, add, density, lay, look_alikes, sample
+from melascope.lab.skin.paint import MOST, NOTHING, Paint, add, density, lay, look_alikes, sample, stubble
 
 SIDE, FACE = 160, 140.0
 SKIN = np.zeros((SIDE, SIDE), bool)
@@ -122,3 +122,19 @@ def test_look_alikes_are_replayable_and_leave_most_views_alone_in_part() -> None
         assert seen.min() > 0
         changed += bool((seen != light).any())
     assert 5 < changed < 20
+
+
+def test_a_shaved_beard_darkens_the_skin_around_chin_and_lip_on_some_faces() -> None:
+    light = np.full((SIDE, SIDE, 3), 0.4, np.float32)
+    beard = np.zeros_like(SKIN)
+    beard[SIDE * 3 // 4 :, SIDE // 3 : 2 * SIDE // 3] = True
+    beard &= SKIN
+    changed = 0
+    for seed in range(60):
+        seen = stubble(light, beard, SKIN, FACE, np.random.default_rng(seed))
+        assert (seen == stubble(light, beard, SKIN, FACE, np.random.default_rng(seed))).all()
+        assert (seen <= light).all()
+        assert (seen[: SIDE // 8] == light[: SIDE // 8]).all()
+        changed += bool((seen[beard] < light[beard]).any())
+    assert 2 <= changed <= 16
+    assert stubble(light, np.zeros_like(SKIN), SKIN, FACE, np.random.default_rng(0)) is light

@@ -21,10 +21,13 @@ from melascope.vocabulary import FACIAL_SKIN, SKIN
 
 __all__ = ["OUTLINED", "PigmentMap", "involvement", "map_pigment"]
 
-OUTLINED: Final = 0.3
+OUTLINED: Final = 0.45
 """Probability from which a pixel belongs to an outlined patch."""
+PATCHED: Final = 0.25
+"""Probability from which it belongs to a patch whose size and darkness are scored: patches that an outline parts by a
+faint seam are one to a rater's eye."""
 DOUBTFUL: Final = 0.05
-SURE: Final = 0.8
+SURE: Final = 0.9
 """Probabilities at which a pixel starts to count as involved, and from which it counts in full; in between it counts in
 part, so that a share never jumps where a probability crosses a limit."""
 LITTLE_NORMAL: Final = 0.02
@@ -38,7 +41,9 @@ class PigmentMap:
     """Pigment in the working frame, all (h, w). Densities are decadic optical density, NaN off the skin."""
 
     involved: NDArray[np.bool_]
-    """Skin with excess pigment."""
+    """Skin with excess pigment, as it is outlined."""
+    patches: NDArray[np.bool_]
+    """The same with its faint margins, as its size and darkness are scored."""
     probability: NDArray[np.float32]
     """Probability of that."""
     density: NDArray[np.float32]
@@ -82,6 +87,7 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     where = np.where(skin, np.float32(0), np.float32(np.nan))
     return PigmentMap(
         involved=involved,
+        patches=_tidy(probability >= PATCHED, skin, face),
         probability=probability,
         density=np.maximum(regions.density, 0) + where,
         contrast=chromophores(absorption).melanin + where,

@@ -27,7 +27,7 @@ WORKING_SIDE: Final = 1024
 LOOKS: Final = 3
 """Looks at most: the whole photograph, the face, and a small face once more."""
 LANDMARK_SHARE: Final = 0.005
-"""Share of a close-up that eyes, brows, lips and nostrils must take for its skin to be placed."""
+"""Share of a close-up that eyes, brows, lips and nostrils must take for its skin to be placed without much doubt."""
 LEAST_SIDE: Final = 64
 """Pixels of a close-up's longer side below which its skin is not placed: right and left cheek look alike there."""
 QUARTER: Final = 0.5
@@ -36,6 +36,8 @@ SURE: Final = 0.5
 """Probability that a place must have among the places of skin."""
 SURE_SIDE: Final = 0.65
 """Mean of that probability over a cheek below which it is skin of uncertain place: the side might be the wrong one."""
+SURE_ALONE: Final = 0.75
+"""The same of any place in a close-up without an eye, a brow, lips or a nostril, which only shape and shade tell."""
 STEADY: Final = 1.1
 """Standard deviation of the blur before a closer look, in the network's pixels: it evens out what compression and
 another size change."""
@@ -142,9 +144,14 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
     codes = _sided(codes)
     visible = _visible(codes)
     view = _view(codes, visible)
-    if view is View.CLOSE_UP and (max(height, width) < LEAST_SIDE or not _landmarks(codes)):
-        codes[np.isin(codes, FACIAL_SKIN)] = Region.OTHER_SKIN
-        visible, confidence = frozenset(), {}
+    if view is View.CLOSE_UP:
+        tiny = max(height, width) < LEAST_SIDE
+        least = np.inf if tiny else 0.0 if _landmarks(codes) else SURE_ALONE
+        for region in FACIAL_SKIN:
+            if confidence.get(region, 0.0) < least:
+                codes[codes == region] = Region.OTHER_SKIN
+                confidence.pop(region, None)
+        visible = _visible(codes)
     marks = maps[len(Region) :]
     if view is View.FACE:
         marks = _closely(working, marks)
@@ -361,7 +368,7 @@ def _view(codes: NDArray[np.uint8], visible: frozenset[Region]) -> View:
 
 
 def _landmarks(codes: NDArray[np.uint8]) -> bool:
-    """Whether a close-up shows an eye, a brow, lips or a nostril: without one, no patch of skin can be placed."""
+    """Whether a close-up shows an eye, a brow, lips or a nostril, by which its skin is placed."""
     return bool(np.isin(codes, (Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)).mean() > LANDMARK_SHARE)
 
 

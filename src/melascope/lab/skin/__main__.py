@@ -70,6 +70,20 @@ def train(
 
 
 @app.command()
+def average(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more runs that went on from one another.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new run.")],
+) -> None:
+    """Write a run with the mean of their weights."""
+    from melascope.lab.skin.average import average as run
+
+    try:
+        print(run(runs, out))
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
 def export(out: Folder = Path("runs/skin"), to: Annotated[Path | None, typer.Option()] = None) -> None:
     """Write the ONNX file with its card (figures are added by `evaluate`)."""
     from melascope.lab.skin.export import export as run

@@ -23,7 +23,7 @@ from melascope.masi import DETECTION_FLOOR, masi
 from melascope.photo.reading import read_photo
 from melascope.scoring import SPREAD, UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
 from melascope.skin.regions import find_regions
-from melascope.vocabulary import MASI_REGIONS, Region, View
+from melascope.vocabulary import MASI_REGIONS, Lesion, Region, View
 
 __all__ = ["Ratios", "calibrate", "factors"]
 
@@ -38,7 +38,7 @@ Ratio = tuple[str, float]
 class Ratios:
     """Errors, true less measured, as multiples of uncalibrated half widths, with the group of each.
 
-    A group is a tone band with or without pigment: each counts alike.
+    A group is a tone band without pigment, with that of melasma alone, or with other pigment: each counts alike.
     """
 
     share: list[Ratio] = field(default_factory=list)
@@ -99,6 +99,7 @@ def _ratios_of(number: int, path: Path) -> Ratios:  # noqa: ARG001
     truth = record["truth"]
     photo = record["photo"]
     band, true = str(truth["tone_band"]), truth["photo"]["all_pigment"]
+    kinds = {str(lesion["kind"]) for lesion in record["visit"]["lesions"]}
     regions = find_regions(read_photo(folder / photo["file"]).pixels)
     pigment = map_pigment(regions)
     measured: dict[Region, RegionMeasure] = {}
@@ -107,7 +108,7 @@ def _ratios_of(number: int, path: Path) -> Ratios:  # noqa: ARG001
             continue
         found = measured[region] = measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED)
         part = true[region.key]
-        group = _group(band, part["share"] >= DETECTION_FLOOR)
+        group = _group(band, kinds if part["share"] >= DETECTION_FLOOR else set())
         ratios.share.append((group, (part["share"] - found.share) / found.share_doubt))
         if part["share"] > 0.05 and found.share > 0.05:
             ratios.density.append((group, (part["density"] - found.excess) / found.excess_doubt))
@@ -119,10 +120,13 @@ def _ratios_of(number: int, path: Path) -> Ratios:  # noqa: ARG001
     scores = masi({region: found.score for region, found in measured.items()})
     assert scores is not None
     down, up = total_error(measured, modified=False)
-    group = _group(band, any(true[region.key]["share"] >= DETECTION_FLOOR for region in measured))
+    pigmented = any(true[region.key]["share"] >= DETECTION_FLOOR for region in measured)
+    group = _group(band, kinds if pigmented else set())
     ratios.total.append((group, (total - scores) / max(down if total < scores else up, LEAST_ERROR)))
     return ratios
 
 
-def _group(band: str, pigmented: bool) -> str:
-    return f"{band}, {'with' if pigmented else 'without'} pigment"
+def _group(band: str, kinds: set[str]) -> str:
+    if not kinds:
+        return f"{band}, without pigment"
+    return f"{band}, {'melasma' if kinds == {Lesion.MELASMA.value} else 'other pigment'}"

@@ -120,8 +120,8 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
             "virtual_patients": f"{recipe.get('virtual', 0)} photographs rendered by melascope's cohort, with exact "
             "regions, pigment, kinds and depth",
             "pigment": "painted on the generated portraits as optical density, at two depths, with moles, redness, "
-            "shadows and shine as look-alikes; official portraits serve unpainted; no patient with melasma was "
-            "seen; close-ups of patients' skin taught it what skin is, not pigment",
+            "shaved beards, shadows and shine as look-alikes; official portraits serve unpainted; no patient with "
+            "melasma was seen; close-ups of patients' skin taught it what skin is, not pigment",
         },
         "recipe": recipe,
         "steps": int(saved["step"]),

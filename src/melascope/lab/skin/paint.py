@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from melascope.cohort.paint import transmission
 
-__all__ = ["DERMAL", "EPIDERMAL", "NOTHING", "Paint", "add", "density", "lay", "look_alikes", "sample"]
+__all__ = ["DERMAL", "EPIDERMAL", "NOTHING", "Paint", "add", "density", "lay", "look_alikes", "sample", "stubble"]
 
 EPIDERMAL: Final = np.array([1.0, 1.55, 2.4], np.float32)
 """Absorption of epidermal melanin in R, G, B relative to R: about wavelength to the power -3.3 (Jacques 1998)."""
@@ -176,7 +176,7 @@ def look_alikes(
         marks |= red > 0.03
     if rng.random() < 0.2:
         level = _noise(h, w, face_px * float(rng.uniform(0.3, 1.0)), rng, 1) - float(rng.uniform(0.3, 0.7))
-        edge = float(np.exp(rng.uniform(np.log(0.02), np.log(0.5))))
+        edge = float(np.exp(rng.uniform(np.log(0.05), np.log(0.5))))
         shadow = float(rng.uniform(0.05, 0.35)) * np.clip(level / edge + 0.5, 0, 1)
         warm = np.array([1.0, float(rng.uniform(1.0, 1.12)), float(rng.uniform(1.0, 1.3))], np.float32)
         light = light * np.exp(shadow[..., None] * (-_LN10 * warm))
@@ -185,6 +185,35 @@ def look_alikes(
         shine = float(rng.uniform(0.02, 0.25)) * np.clip(level / 0.2, 0, 1) * near
         light = light + shine[..., None]
     return np.asarray(light, np.float32), marks
+
+
+def stubble(
+    light: NDArray[np.float32],
+    beard: NDArray[np.bool_],
+    skin: NDArray[np.bool_],
+    face_px: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """A shaved beard on one face in eight: the grey-blue, speckled shade of hair cut at the skin.
+
+    Args:
+        light: (h, w, 3) linear light.
+        beard: (h, w) chin and upper lip; the shade runs out over what lies next to them.
+        skin: (h, w) bare skin.
+        face_px: Width of the face in pixels.
+        rng: Source of chance.
+    """
+    if rng.random() > 0.125 or not beard.any():
+        return light
+    h, w = beard.shape
+    reach = max(1.0, face_px * float(rng.uniform(0.03, 0.12)))
+    shade = np.clip(cv2.GaussianBlur(beard.astype(np.float32), (0, 0), reach) * 2.2, 0, 1)
+    near = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), 1.0)
+    patchy = 0.4 + 0.9 * _noise(h, w, 0.15 * face_px, rng, 2)
+    speckled = 1.0 + float(rng.uniform(0.1, 0.7)) * (2 * _noise(h, w, 2.0, rng, 1) - 1)
+    amount = float(rng.uniform(0.02, 0.15)) * shade * near * patchy * speckled
+    colour = np.array([1.0, float(rng.uniform(0.95, 1.15)), float(rng.uniform(0.9, 1.35))], np.float32)
+    return np.asarray(light * np.exp(amount[..., None] * (-_LN10 * colour)), np.float32)
 
 
 def _noise(h: int, w: int, cell: float, rng: np.random.Generator, octaves: int) -> NDArray[np.float32]:

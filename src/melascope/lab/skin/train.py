@@ -22,10 +22,12 @@ from melascope.lab.skin.faces import LabelledFace, read_cohort, read_labelled
 from melascope.lab.skin.network import CLASSES, KINDS, SkinNetwork, load_imagenet, load_shipped, renormalise
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
 from melascope.lab.skin.views import SIZE, UNKNOWN, render, sample
-from melascope.vocabulary import SKIN, Region, ToneBand
+from melascope.vocabulary import FACIAL_SKIN, SKIN, Region, ToneBand
 
 __all__ = ["Recipe", "Views", "loss_of", "train"]
 
+BROAD: Final = 0.15
+"""Share of the facial skin from which pigment is broad: what shows least where little normal skin is left."""
 _RARITY: Final = (3.0, 5.0, 1.0, 2.0, 1.0, 3.0, 5.0)
 """Weights of a pixel of each kind and of look-alikes: small lesions have few pixels."""
 _WEIGHTS: Final = {Region.BACKGROUND: 0.6, Region.HAIR: 0.6, Region.OTHER_SKIN: 0.7, Region.NECK: 0.7}
@@ -50,6 +52,8 @@ class Recipe:
     """Share of the remaining samples from virtual patients, if there are any."""
     dark_weight: float = 2.0
     """How much more often virtual patients of the darkest band are drawn than those of another."""
+    broad_weight: float = 2.0
+    """How much more often virtual patients with broad pigment, of `BROAD` of the facial skin or more, are drawn."""
     painted_share: float = 0.8
     """Share of the photographed faces on which pigment may be painted."""
     spectral: float = 0.5
@@ -64,18 +68,29 @@ class Recipe:
 class _Bands:
     """Faces by tone band: each band is drawn equally often, but none more than four times as often as it is present.
 
-    The darkest, on which pigment shows least, is drawn `dark_weight` times as often.
+    The darkest, on which pigment shows least, is drawn `dark_weight` times as often; within a band, those with broad
+    pigment `broad_weight` times.
     """
 
-    def __init__(self, faces: list[LabelledFace], dark_weight: float = 1.0) -> None:
+    def __init__(self, faces: list[LabelledFace], dark_weight: float = 1.0, broad_weight: float = 1.0) -> None:
         self.bands = [[f for f in faces if f.band == band] for band in sorted({str(f.band) for f in faces})]
         shares = np.array([min(1 / len(self.bands), 4 * len(band) / len(faces)) for band in self.bands])
         shares *= [dark_weight if band[0].band is ToneBand.DARK else 1.0 for band in self.bands]
         self.shares = shares / max(shares.sum(), 1e-9)
+        self.weights = [np.array([broad_weight if _broad(face) else 1.0 for face in band]) for band in self.bands]
 
     def draw(self, rng: np.random.Generator) -> LabelledFace:
-        band = self.bands[int(rng.choice(len(self.bands), p=self.shares))]
-        return band[int(rng.integers(len(band)))]
+        number = int(rng.choice(len(self.bands), p=self.shares))
+        weights = self.weights[number]
+        return self.bands[number][int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+def _broad(face: LabelledFace) -> bool:
+    """Whether a virtual patient's own pigment takes much of the face."""
+    if face.pigment is None:
+        return False
+    skin = np.isin(face.labels, FACIAL_SKIN)
+    return bool(((face.pigment.kinds > 0) & skin).sum() >= BROAD * max(1, skin.sum()))
 
 
 class Views(IterableDataset[tuple[Tensor, ...]]):
@@ -86,7 +101,7 @@ class Views(IterableDataset[tuple[Tensor, ...]]):
         self.skin, self.recipe, self.start = skin, recipe, start
         photographed = [face for face in faces if face.pigment is None]
         virtual = [face for face in faces if face.pigment is not None]
-        self.virtual = _Bands(virtual, recipe.dark_weight)
+        self.virtual = _Bands(virtual, recipe.dark_weight, recipe.broad_weight)
         self.groups = [_Bands([face for face in photographed if face.paintable == flag]) for flag in (True, False)]
         self.groups = [group for group in self.groups if group.bands]
 

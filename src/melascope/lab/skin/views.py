@@ -97,7 +97,7 @@ def sample(
             side = size * float(rng.uniform(1.2, 2.2))
             centre = (middle[0] + side * float(rng.normal(0, 0.09)), middle[1] + side * float(rng.normal(0, 0.09)))
         elif kind < 0.82:
-            side = size * float(np.exp(rng.uniform(np.log(0.45), np.log(1.25))))
+            side = size * float(np.exp(rng.uniform(np.log(0.35), np.log(1.25))))
             pick = int(rng.integers(len(xs)))
             centre = (float(xs[pick]), float(ys[pick]))
         elif kind < 0.95:
@@ -138,7 +138,7 @@ def sample(
         coarse=float(rng.uniform(1.0, 2.5)) if rng.random() < 0.35 else 1.0,
         blur=float(rng.uniform(0.4, 1.3) if rng.random() < 0.25 else 0.0),
         noise=float(rng.uniform(1, 6) if rng.random() < 0.3 else 0.0),
-        jpeg=int(rng.integers(45, 96)) if rng.random() < 0.5 else 0,
+        jpeg=int(rng.integers(40, 96)) if rng.random() < 0.6 else 0,
         seed=int(rng.integers(2**31)),
     )
 
@@ -206,6 +206,9 @@ def render(face: LabelledFace, view: ViewParameters, size: int = SIZE) -> View:
         depth = np.where(own_cover * bare > cover, np.array(face.pigment.depths, np.float32)[codes], depth)
         cover, amount = np.maximum(cover, own_cover * bare), amount + own_density * bare
     if face.paintable and view.look_alikes:
+        if face.pigment is None:  # virtual patients have beards of their own
+            beard = np.isin(labels, (Region.CHIN, Region.UPPER_LIP))
+            light = painting.stubble(light, beard, bare, face_px, rng)
         light, marks = painting.look_alikes(light, bare, face_px, rng)
         kinds[marks & (kinds == 0)] = LOOK_ALIKE
     light = _lighting(light, view, size)
