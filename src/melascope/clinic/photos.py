@@ -80,8 +80,10 @@ def delete_photo(db: Session, actor: Actor, photo_id: str) -> tuple[str, list[st
     photo = photo_of(db, actor, photo_id, Right.DELETE)
     patient = photo.visit.patient_id
     names = [] if photo.analysed is None else [str(name) for name in photo.analysed.pictures["files"].values()]
-    shared = select(Photo.id).join(Visit).where(
-        Visit.patient_id == patient, Photo.sha256 == photo.sha256, Photo.id != photo.id
+    shared = (
+        select(Photo.id)
+        .join(Visit)
+        .where(Visit.patient_id == patient, Photo.sha256 == photo.sha256, Photo.id != photo.id)
     )
     if db.scalar(shared.limit(1)) is None:
         names.append(ORIGINAL.format(sha256=photo.sha256))
