@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from melascope.cli.outcome import usage
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -59,14 +61,14 @@ def command(
     if pdf:
         _need_typst()
     if out is not None and out.exists() and not out.is_dir():
-        _usage(f"--out {out}: is a file; name a folder")
+        usage(f"--out {out}: is a file; name a folder")
     try:
         found = batch.find_photos(photos, out=out or DEFAULT_OUT)
     except LookupError as error:
-        _usage(str(error))
+        usage(str(error))
     if as_json:
         if len(found) != 1:
-            _usage(f"--json prints the record of one photograph, and {len(found)} were named: name one, or use --out")
+            usage(f"--json prints the record of one photograph, and {len(found)} were named: name one, or use --out")
         _print_json(found[0], out, pdf, context.obj)
     _end(run_batch(found, out or DEFAULT_OUT, pdf=pdf, jobs=jobs, analyse=context.obj))
 
@@ -94,7 +96,7 @@ def run_batch(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
+        usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
     folders = batch.give_folders(photos, out)
     results: list[Result] = []
     progress = Progress(
@@ -161,16 +163,11 @@ def _need_network(analyse: Analyse | None) -> None:
         if networks.ships("severity"):
             networks.load("severity")
     except networks.NetworkError as error:
-        _usage(str(error))
+        usage(str(error))
 
 
 def _need_typst() -> None:
     from importlib.util import find_spec
 
     if find_spec("typst") is None:
-        _usage("--pdf needs the package typst: pip install typst, or leave --pdf out")
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
+        usage("--pdf needs the package typst: pip install typst, or leave --pdf out")

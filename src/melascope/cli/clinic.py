@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from melascope.cli.outcome import fail, usage
 
 if TYPE_CHECKING:
     from melascope.clinic.desk import Clinic
@@ -51,7 +53,7 @@ def serve(
     from melascope.clinic.settings import LOOPBACK
 
     if host not in LOOPBACK and not settings.secure and not plain_http:
-        _usage(
+        usage(
             f"--host {host} would send photographs and passwords unprotected; name --public-url https://… and put a "
             "proxy with TLS in front, or say --plain-http"
         )
@@ -97,7 +99,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        _fail(f"{host}:{port} cannot be listened at ({error.strerror}); choose another --port")
+        fail(f"{host}:{port} cannot be listened at ({error.strerror}); choose another --port")
     return listener
 
 
@@ -154,20 +156,20 @@ def add(
     from melascope.clinic.texts import texts
 
     if role not in set(Role):
-        _usage(f"--role {role}: must be administrator, clinician, annotator or read-only")
+        usage(f"--role {role}: must be administrator, clinician, annotator or read-only")
     clinic = _open(_settings(data, None, 1))
     try:
         with clinic.database.writing() as db:
             found = db.scalar(select(Study).where(Study.name == study)) if study else None
             if study and found is None:
-                _fail(f"there is no study {study!r}; make it in the pages first")
+                fail(f"there is no study {study!r}; make it in the pages first")
             made = accounts.add_user(db, None, name, administrator=administrator)
             if found is not None:
                 db.add(Member(user_id=made.id, study_id=found.id, role=Role(role)))
                 log(db, None, "study.role", found, user=made.id, role=role)
             secret = accounts.invite(db, None, made)
     except Invalid as error:
-        _fail(texts("en")(error.text, **error.values).rstrip("."))
+        fail(texts("en")(error.text, **error.values).rstrip("."))
     typer.echo(f"{clinic.settings.public_url}/start/{secret}")
 
 
@@ -201,7 +203,7 @@ def reset(name: Annotated[str, typer.Argument(help="Whose password to set anew."
     with clinic.database.writing() as db:
         found = db.scalar(select(User).where(User.folded == " ".join(name.split()).casefold()))
         if found is None:
-            _fail(f"there is no account {name!r}; `melascope clinic user list` names all")
+            fail(f"there is no account {name!r}; `melascope clinic user list` names all")
         secret = accounts.invite(db, None, found)
     typer.echo(f"{clinic.settings.public_url}/start/{secret}")
 
@@ -218,9 +220,9 @@ def backup(
     try:
         count = write_backup(clinic.database, clinic.store, to)
     except BackupError as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{to} could not be written ({error.strerror}); free the disk or name another place")
+        fail(f"{to} could not be written ({error.strerror}); free the disk or name another place")
     typer.echo(f"{count} files in {to}. It holds everything: keep it as safe as the clinic itself.")
 
 
@@ -235,9 +237,9 @@ def restore(
     try:
         count = restore_backup(backup_file, data)
     except BackupError as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or data}: {error.strerror}; free the disk or name another folder")
+        fail(f"{error.filename or data}: {error.strerror}; free the disk or name another folder")
     typer.echo(f"{count} files in {data}.")
 
 
@@ -255,15 +257,15 @@ def _settings(data: Path, url: str | None, processes: int) -> Settings:
         if find_spec(module) is None
     ]
     if missing:
-        _usage(f"the clinic needs {', '.join(missing)}: pip install 'melascope[clinic]'")
+        usage(f"the clinic needs {', '.join(missing)}: pip install 'melascope[clinic]'")
     from melascope.clinic.settings import Settings, SettingsError
 
     if data.exists() and not data.is_dir():
-        _usage(f"--data {data}: is a file; name a folder")
+        usage(f"--data {data}: is a file; name a folder")
     try:
         return Settings.of(data, public_url=url, processes=processes)
     except SettingsError as error:
-        _usage(str(error))
+        usage(str(error))
 
 
 def _open(settings: Settings) -> Clinic:
@@ -273,16 +275,6 @@ def _open(settings: Settings) -> Clinic:
     try:
         return open_clinic(settings)
     except DatabaseError as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{settings.data}: {error.strerror}; name another folder with --data")
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(1)
+        fail(f"{settings.data}: {error.strerror}; name another folder with --data")

@@ -6,9 +6,11 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from melascope.cli.outcome import fail, usage
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -58,9 +60,9 @@ def render(
     try:
         cohort = Cohort(patients, seed, visits, photos, size, _listed(kinds), per_head, _listed(tones))
     except ValueError as error:
-        _usage(str(error))
+        usage(str(error))
     if out.exists() and not out.is_dir():
-        _usage(f"{out} is a file; name a folder")
+        usage(f"{out} is a file; name a folder")
     try:
         with _bar("Rendering") as bar:
             task = bar.add_task("", total=patients * visits * photos)
@@ -68,9 +70,9 @@ def render(
                 cohort, out, jobs=jobs or _cores(), maps=maps, advance=lambda count: bar.advance(task, count)
             )
     except CohortError as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or out}: {error.strerror}; free the disk or name another folder, then go on")
+        fail(f"{error.filename or out}: {error.strerror}; free the disk or name another folder, then go on")
     except KeyboardInterrupt:
         typer.echo("Interrupted: what is done is kept; the same command goes on.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
@@ -91,7 +93,7 @@ def again(
     from melascope.data.layout import write_whole
 
     if to.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        _usage(f"--to {to}: must end in .png or .jpg")
+        usage(f"--to {to}: must end in .png or .jpg")
     cv2.setNumThreads(1)
     try:
         known = read_record(record)
@@ -102,9 +104,9 @@ def again(
             packed = encode_jpeg(photo.pixels, known["plan"]["camera"]["jpeg_quality"])
         write_whole(to, packed)
     except RecordError as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{to} could not be written ({error.strerror}); name another place")
+        fail(f"{to} could not be written ({error.strerror}); name another place")
     typer.echo(str(to))
 
 
@@ -130,14 +132,14 @@ def sheet(
     target = to or folder / "sheet.jpg"
     rows_columns = tuple(word.strip() for word in by.split(",")) if by else None
     if rows_columns is not None and len(rows_columns) != 2:
-        _usage(f"--by {by}: must be two words with a comma between, such as kind,tone")
+        usage(f"--by {by}: must be two words with a comma between, such as kind,tone")
     chosen = dict(word.partition("=")[::2] for word in only or [])
     try:
         contact_sheet(
             folder, target, columns=columns, rows=rows, side=side, by=rows_columns, only=chosen, outlines=outlines
         )
     except (ManifestError, ValueError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo(str(target))
 
 
@@ -171,9 +173,9 @@ def paint(
                 advance=lambda: bar.advance(task),
             )
     except PaintError as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or out}: {error.strerror}; free the disk or name another folder")
+        fail(f"{error.filename or out}: {error.strerror}; free the disk or name another folder")
     except KeyboardInterrupt:
         typer.echo(f"Interrupted: {out} holds no data set yet; remove it and start again.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
@@ -206,14 +208,4 @@ def _cores() -> int:
 def _need_extra() -> None:
     missing = [name for name in ("anny", "mitsuba") if find_spec(name) is None]
     if missing:
-        _usage(f"virtual patients need {' and '.join(missing)}: pip install 'melascope[cohort]'")
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(1)
+        usage(f"virtual patients need {' and '.join(missing)}: pip install 'melascope[cohort]'")

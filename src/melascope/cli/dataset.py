@@ -6,11 +6,12 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from melascope.cli import dataset_convert
+from melascope.cli.outcome import plain_line, usage
 
 if TYPE_CHECKING:
     from melascope.data.check import Checked
@@ -78,7 +79,7 @@ def check_command(
         typer.echo("Error: a process was killed, perhaps for want of memory: use --jobs 1.", err=True)
         raise typer.Exit(2) from None
     except OSError as error:
-        _usage(f"{error.filename or folder}: cannot be read ({error.strerror or error}); see its permissions")
+        usage(f"{error.filename or folder}: cannot be read ({error.strerror or error}); see its permissions")
     if as_json:
         _print_json(folder, checked)
     else:
@@ -111,7 +112,7 @@ def summary_command(folder: Folder) -> None:
         data = DataSet.open(folder)
         about = data.about
     except (ManifestError, ValueError) as error:
-        typer.echo(f"Error: {_plain(str(error))}.", err=True)
+        typer.echo(f"Error: {plain_line(str(error))}.", err=True)
         raise typer.Exit(1) from None
     rows = data.manifest.rows
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -122,13 +123,13 @@ def summary_command(folder: Folder) -> None:
         if count.what != last and last:
             table.add_section()
         first = "" if count.what == last else count.what
-        table.add_row(Text(first), Text(_plain(count.value)), str(count.photos), str(count.patients))
+        table.add_row(Text(first), Text(plain_line(count.value)), str(count.photos), str(count.patients))
         last = count.what
     patients = len({row.patient for row in rows})
     visits = len({(row.patient, row.visit) for row in rows})
     named = "" if about is None else f"{about.name}{f' {about.version}' if about.version else ''}: "
     console = Console() if sys.stdout.isatty() else Console(width=120)
-    console.print(Text(_plain(f"{named}{len(rows)} photos of {patients} patients in {visits} visits")))
+    console.print(Text(plain_line(f"{named}{len(rows)} photos of {patients} patients in {visits} visits")))
     console.print(table)
 
 
@@ -158,14 +159,16 @@ def _print_findings(folder: Path, checked: Checked) -> None:
         if seen[key] > _SHOWN:
             continue
         style = "red" if finding.severity == "error" else "yellow"
-        console.print(Text(finding.severity, style=style), Text(_plain(f"{finding.where}: {finding.what}.")), end="")
-        console.print(Text(f" {_plain(finding.advice)}. [{finding.code}]", style="dim"))
+        console.print(
+            Text(finding.severity, style=style), Text(plain_line(f"{finding.where}: {finding.what}.")), end=""
+        )
+        console.print(Text(f" {plain_line(finding.advice)}. [{finding.code}]", style="dim"))
     for (_, code), count in seen.items():
         if count > _SHOWN:
             console.print(Text(f"... and {count - _SHOWN} more of {code}; --json prints all."))
     number = f"{checked.photos} photo{'' if checked.photos == 1 else 's'}"
     verdict = f"{_count(checked.errors, 'error')}, {_count(checked.warnings, 'warning')}"
-    console.print(Text(f"{_plain(str(folder))}: {number}: {verdict}."))
+    console.print(Text(f"{plain_line(str(folder))}: {number}: {verdict}."))
 
 
 def _count(number: int, what: str) -> str:
@@ -174,16 +177,6 @@ def _count(number: int, what: str) -> str:
 
 def _need(folder: Path) -> None:
     if not folder.is_dir():
-        _usage(f"{_plain(str(folder))}: is no folder; name the folder of a data set")
+        usage(f"{plain_line(str(folder))}: is no folder; name the folder of a data set")
     if not (folder / "manifest.csv").is_file():
-        _usage(f"{_plain(str(folder))}: holds no manifest.csv; docs/dataset.md shows the layout")
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+        usage(f"{plain_line(str(folder))}: holds no manifest.csv; docs/dataset.md shows the layout")

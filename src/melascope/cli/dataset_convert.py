@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from melascope.cli.outcome import fail, plain_line, usage
 
 if TYPE_CHECKING:
     from melascope.data.intake import Taken
@@ -76,32 +78,32 @@ def convert_command(
     from melascope.data.voc import VocError
 
     if to not in _TARGETS:
-        _usage(f"--to {_plain(to)}: must be one of {', '.join(_TARGETS)}")
+        usage(f"--to {plain_line(to)}: must be one of {', '.join(_TARGETS)}")
     if form is not None and form not in _TARGETS[1:]:
-        _usage(f"--from {_plain(form)}: must be one of {', '.join(_TARGETS[1:])}")
+        usage(f"--from {plain_line(form)}: must be one of {', '.join(_TARGETS[1:])}")
     if drawn_on not in {"auto", "upright", "stored"}:
-        _usage(f"--drawn-on {_plain(drawn_on)}: must be auto, upright or stored")
+        usage(f"--drawn-on {plain_line(drawn_on)}: must be auto, upright or stored")
     if patients is not None and pattern is not None:
-        _usage("--patients and --pattern both name the patient: give one of them")
+        usage("--patients and --pattern both name the patient: give one of them")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        _usage(f"{_plain(str(out))}: is there already and not empty; name a new folder")
+        usage(f"{plain_line(str(out))}: is there already and not empty; name a new folder")
     if not source.exists():
-        _usage(f"{_plain(str(source))}: is not there; name a file or folder of annotations")
+        usage(f"{plain_line(str(source))}: is not there; name a file or folder of annotations")
     try:
         taken = _read(source, photos, form, classes, drawn_on)
         if to == "dataset":
             _adopt(taken, out, name or out.name, patients, pattern, seed)
         else:
             files = write_annotations(taken, out, to, prefix, model)  # type: ignore[arg-type]
-            typer.echo(f"{_count(len(files), 'file')} in {_plain(str(out))}.")
+            typer.echo(f"{_count(len(files), 'file')} in {plain_line(str(out))}.")
     except (AnnotationError, CocoError, VocError, PixelsError, ManifestError) as error:
         lines = str(error).splitlines()
-        typer.echo("\n".join(["Error: nothing was written.", *(f"  {_plain(line)}" for line in lines)]), err=True)
+        typer.echo("\n".join(["Error: nothing was written.", *(f"  {plain_line(line)}" for line in lines)]), err=True)
         raise typer.Exit(1) from None
     except ValueError as error:
-        _usage(_plain(str(error)))
+        usage(plain_line(str(error)))
     except OSError as error:
-        _fail(f"{error.filename or out}: {error.strerror or error}; free the disk or name another folder")
+        fail(f"{error.filename or out}: {error.strerror or error}; free the disk or name another folder")
     boxes = sum(len(one.boxes or ()) for one in taken)
     none, empty = sum(one.boxes is None for one in taken), sum(one.boxes == () for one in taken)
     typer.echo(f"{_count(len(taken), 'photo')}, {boxes} boxes; {empty} photos show none, {none} are not annotated.")
@@ -129,7 +131,7 @@ def split_command(
     try:
         rows = read_manifest(folder / MANIFEST).rows
         if not again and any(row.split_631 or row.split_82 for row in rows):
-            _fail(f"{_plain(str(folder))}: has splits already; --again deals anew (what was trained no longer fits)")
+            fail(f"{plain_line(str(folder))}: has splits already; --again deals anew (what was trained no longer fits)")
         kinds: dict[str, set[Lesion]] = {}
         for row in rows:
             kinds.setdefault(row.kept_together, set()).update(row.kinds or ())
@@ -141,7 +143,7 @@ def split_command(
         ]
         write_manifest(dealt, folder / MANIFEST)
     except ManifestError as error:
-        _fail(_plain(str(error)))
+        fail(plain_line(str(error)))
     for label, column in (("6:3:1", "split_631"), ("8:2", "split_82")):
         counts = {part: sum(getattr(row, column) == part for row in dealt) for part in ("train", "val", "test")}
         said = ", ".join(f"{part} {count}" for part, count in counts.items() if count)
@@ -165,7 +167,7 @@ def stats_command(folder: Folder) -> None:
     try:
         stats = box_stats((sample.row, sample.boxes()) for sample in DataSet.open(folder))
     except ValueError as error:
-        _fail(_plain(str(error)))
+        fail(plain_line(str(error)))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     heads = ("Kind", "Boxes", "Photos", "Patients", "Per photo (highest)", "Side, px: 10 / 50 / 90 %", "% of the photo")
     for head in heads:
@@ -220,30 +222,15 @@ def _adopt(
             "give --patients or --pattern.",
             err=True,
         )
-    typer.echo(f"Manifest: {_plain(str(manifest))}, {_count(len(set(found.values())), 'patient')}.")
+    typer.echo(f"Manifest: {plain_line(str(manifest))}, {_count(len(set(found.values())), 'patient')}.")
 
 
 def _need(folder: Path) -> None:
     if not folder.is_dir():
-        _usage(f"{_plain(str(folder))}: is no folder; name the folder of a data set")
+        usage(f"{plain_line(str(folder))}: is no folder; name the folder of a data set")
     if not (folder / "manifest.csv").is_file():
-        _usage(f"{_plain(str(folder))}: holds no manifest.csv; docs/dataset.md shows the layout")
+        usage(f"{plain_line(str(folder))}: holds no manifest.csv; docs/dataset.md shows the layout")
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(1)
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
+
+from melascope.cli.outcome import fail, plain, usage
 
 __all__ = ["app"]
 
@@ -50,11 +52,11 @@ def queue_command(
 
     state = folder / _STATE
     if not state.is_file() and data is None:
-        _usage(f"{folder}: holds no {_STATE}; begin with --data DATA")
+        usage(f"{folder}: holds no {_STATE}; begin with --data DATA")
     try:
         result = read_result(run)
         if not result.predictions.part("validation").photos:
-            _fail(f"{run}: holds no validation photos, from which scores are calibrated; predict them too")
+            fail(f"{run}: holds no validation photos, from which scores are calibrated; predict them too")
         if state.is_file():
             loop = read_loop(state)
         else:
@@ -86,7 +88,7 @@ def queue_command(
         write_whole(folder / "label_config.xml", CONFIG)
         write_loop(loop, state)
     except (ValueError, FileNotFoundError) as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     open_ = sum(entry.state == "open" for entry in loop.photos)
     typer.echo(
         f"{open_} photos wait; {len(waiting)} of them were predicted; the first {len(first)}: {folder / 'review.json'}"
@@ -113,7 +115,7 @@ def merge_command(
     from melascope.detection.loop import finished, merged, read_loop, status, write_loop
 
     if not person.strip():
-        _usage("--person is empty: say who reviewed")
+        usage("--person is empty: say who reviewed")
     try:
         loop = read_loop(folder / _STATE)
         reviews = read_label_studio(reviewed)
@@ -126,7 +128,7 @@ def merge_command(
                 coco.add(CocoImage(one.photo, *(one.size or (0, 0))), one.boxes)
         write_loop(loop, folder / _STATE)
     except (ValueError, FileNotFoundError) as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     counts = status(loop)
     typer.echo(f"{len(reviews)} photos merged; {counts.states['open']} wait.")
 
@@ -144,7 +146,7 @@ def status_command(folder: Folder) -> None:
     try:
         found = status(read_loop(folder / _STATE))
     except ValueError as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     typer.echo("Photos: " + ", ".join(f"{count} {state}" for state, count in found.states.items()) + ".")
     typer.echo(
         "Boxes: " + (", ".join(f"{count} {origin}" for origin, count in sorted(found.origins.items())) or "none")
@@ -155,18 +157,3 @@ def status_command(folder: Folder) -> None:
             f"Reviewed photos: {found.actions} boxes drawn, corrected or deleted where {found.by_hand} would have been "
             f"drawn by hand: {100 * found.saved:.0f} % saved."
         )
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence.removesuffix('.')}.", err=True)
-    raise typer.Exit(1)
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)

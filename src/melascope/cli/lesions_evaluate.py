@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from melascope.cli.outcome import fail, plain, usage
 
 if TYPE_CHECKING:
     from melascope.detection.evaluation import Benchmark
@@ -67,24 +69,24 @@ def command(
 
     wanted = _only(only or [])
     if part not in {"test", "validation", "train", "all"}:
-        _usage(f"--part {part}: must be test, validation, train or all")
+        usage(f"--part {part}: must be test, validation, train or all")
     if out is None and len(paths) > 1:
-        _usage("several runs: name a folder for their page with --out")
+        usage("several runs: name a folder for their page with --out")
     target = out or (paths[0] if paths[0].is_dir() else paths[0].parent) / "evaluation"
     if target.exists() and not target.is_dir():
-        _usage(f"--out {target}: is a file; name a folder")
+        usage(f"--out {target}: is a file; name a folder")
     if photos is not None and not made_of_virtual_patients(photos):
-        _usage(f"--photos {photos}: is no data set of virtual patients; examples are not shown of people: leave it out")
+        usage(f"--photos {photos}: is no data set of virtual patients; examples are not shown of people: leave it out")
     try:
         runs = [run for path in paths for run in read_results(path)]
         benchmark = evaluate(runs, part, wanted, threshold, resamples, seed)
         page = write_page(benchmark, target, shlex.join(["melascope", *sys.argv[1:]]), photos)
     except ValueError as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     except OSError as error:
-        _fail(f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder")
+        fail(f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder")
     _print(benchmark)
-    typer.echo(f"Page: {_plain(str(page))}")
+    typer.echo(f"Page: {plain(str(page))}")
 
 
 def _only(words: list[str]) -> dict[str, str]:
@@ -92,7 +94,7 @@ def _only(words: list[str]) -> dict[str, str]:
     for word in words:
         name, sign, value = (piece.strip() for piece in word.partition("="))
         if not sign or name not in _COLUMNS or not value:
-            _usage(f"--only {_plain(word)}: must be COLUMN=VALUE, where COLUMN is one of {', '.join(_COLUMNS)}")
+            usage(f"--only {plain(word)}: must be COLUMN=VALUE, where COLUMN is one of {', '.join(_COLUMNS)}")
         found[name] = value
     return found
 
@@ -114,24 +116,9 @@ def _print(benchmark: Benchmark) -> None:
     for place, column in enumerate(sheet.columns):
         table.add_column(column.label, justify="right" if place else "left", overflow="fold")
     for row in shown(sheet):
-        table.add_row(*(Text(_plain(f"{cell.text} ({cell.small})" if cell.small else cell.text)) for cell in row))
+        table.add_row(*(Text(plain(f"{cell.text} ({cell.small})" if cell.small else cell.text)) for cell in row))
     console.print(Text(data_sentence(benchmark)))
     console.print(table)
     for sentence in sentences(benchmark):
-        console.print(Text(_plain(sentence)))
+        console.print(Text(plain(sentence)))
     console.print(Text(DISCLAIMER))
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence.removesuffix('.')}.", err=True)
-    raise typer.Exit(1)
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)

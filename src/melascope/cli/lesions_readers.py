@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from melascope.cli.outcome import fail, plain, usage
 
 if TYPE_CHECKING:
     from melascope.detection.results import RunResult
@@ -69,9 +71,9 @@ def command(
 
     target = out or reads.parent / "readers"
     if target.exists() and not target.is_dir():
-        _usage(f"--out {target}: is a file; name a folder")
+        usage(f"--out {target}: is a file; name a folder")
     if simulate is not None and reads.exists():
-        _usage(f"{reads}: is there already; name a new file for simulated readers")
+        usage(f"{reads}: is there already; name a new file for simulated readers")
     try:
         result = read_result(run)
         if simulate is not None:
@@ -79,15 +81,15 @@ def command(
         found = study(read_reads(reads, result.predictions.classes), result, threshold, resamples, seed, mode)
         page = write_page(found, target, shlex.join(["melascope", *sys.argv[1:]]))
     except ValueError as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     except OSError as error:
-        _fail(f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder")
+        fail(f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder")
     for sentence in sentences(found):
-        typer.echo(_plain(sentence))
+        typer.echo(plain(sentence))
     if found.simulated:
         typer.echo("Simulated readers: they do not exist, and their figures say nothing of people.")
     typer.echo(DISCLAIMER)
-    typer.echo(f"Page: {_plain(str(page))}")
+    typer.echo(f"Page: {plain(str(page))}")
 
 
 def _simulate(reads: Path, result: RunResult, count: int, seed: int) -> None:
@@ -99,18 +101,3 @@ def _simulate(reads: Path, result: RunResult, count: int, seed: int) -> None:
     readers = sample_readers(count, seed)
     ratings = ratings_of(tested.shown(), readers, seed)
     write_reads(reads, [photo.photo for photo in tested.photos], tested.classes, readers, ratings)
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence.removesuffix('.')}.", err=True)
-    raise typer.Exit(1)
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)

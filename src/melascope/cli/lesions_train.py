@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final, Literal, NoReturn, cast
+from typing import Annotated, Final, Literal, cast
 
 import typer
+
+from melascope.cli.outcome import fail, usage
 
 __all__ = ["command"]
 
@@ -100,9 +102,9 @@ def command(
         ("accelerator", accelerator, ("auto", "cpu", "gpu")),
     ):
         if value not in known:
-            _usage(f"--{name} {value}: must be {' or '.join((', '.join(known[:-1]), known[-1]))}")
+            usage(f"--{name} {value}: must be {' or '.join((', '.join(known[:-1]), known[-1]))}")
     if out.exists() and not out.is_dir():
-        _usage(f"--out {out}: is a file; name a folder")
+        usage(f"--out {out}: is a file; name a folder")
     _need_laboratory()
     with _told():
         from melascope.lab.detect.recipe import read_recipe
@@ -151,9 +153,9 @@ def _told() -> Iterator[None]:
         CocoError, FloatingPointError, ManifestError, NoSuchDetector, PixelsError, RatingsError, RecipeError, RunError,
         StoreError, StudyError, VocError, WeightsError,
     ) as error:  # fmt: skip
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(
+        fail(
             f"{error.filename or 'a file'}: {error.strerror or error}; free the disk or name another folder, then go on"
         )
     except KeyboardInterrupt:
@@ -192,14 +194,4 @@ def _say(line: str) -> None:
 def _need_laboratory() -> None:
     missing = [name for name in ("torch", "torchvision", "safetensors", "onnx") if find_spec(name) is None]
     if missing:
-        _fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}{'' if sentence.endswith(('.', '!')) else '.'}", err=True)
-    raise typer.Exit(1)
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
+        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from melascope.cli import severity_evaluate, severity_explain, severity_ship, severity_train
+from melascope.cli.outcome import fail, plain, usage
 
 if TYPE_CHECKING:
     from melascope.severity.agreement import Report
@@ -62,19 +63,19 @@ def agreement_command(
     from melascope.severity.ratings import RatingsError, read_ratings
 
     if incomplete not in {"refuse", "drop"}:
-        _usage(f"--incomplete {incomplete}: must be refuse or drop")
+        usage(f"--incomplete {incomplete}: must be refuse or drop")
     if out is not None and out.exists() and not out.is_dir():
-        _usage(f"--out {out}: is a file; name a folder")
+        usage(f"--out {out}: is a file; name a folder")
     try:
         table = read_ratings(ratings, photos, "drop" if incomplete == "drop" else "refuse")
         report = agreement(table, apart)
     except RatingsError as error:
-        typer.echo(f"Error: {_plain(str(error))}", err=True)
+        typer.echo(f"Error: {plain(str(error))}", err=True)
         raise typer.Exit(1) from None
     except ValueError as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     except OSError as error:
-        _fail(f"{error.filename or ratings}: cannot be read ({error.strerror or error}); see its permissions")
+        fail(f"{error.filename or ratings}: cannot be read ({error.strerror or error}); see its permissions")
     _print_agreement(report)
     if out is None:
         return
@@ -83,8 +84,8 @@ def agreement_command(
     try:
         paths = write(report, ratings.resolve().name, out)
     except OSError as error:
-        _fail(f"{error.filename or out}: {error.strerror or error}; free the disk or name another folder")
-    typer.echo("Written: " + ", ".join(_plain(str(path)) for path in paths))
+        fail(f"{error.filename or out}: {error.strerror or error}; free the disk or name another folder")
+    typer.echo("Written: " + ", ".join(plain(str(path)) for path in paths))
 
 
 app.command("evaluate")(severity_evaluate.command)
@@ -112,7 +113,7 @@ def _print_agreement(report: Report) -> None:
         for place, name in enumerate(columns):
             table.add_column(name, justify="right" if place else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(_plain(value)) for value in row))
+            table.add_row(*(Text(plain(value)) for value in row))
         console.print(table)
 
     read, single, mean = report.readings, report.single, report.mean
@@ -195,20 +196,5 @@ def _print_agreement(report: Report) -> None:
         if len(again) > _SHOWN:
             console.print(Text(f"... and {len(again) - _SHOWN} more: --out DIR writes them all."))
     for note in report.notes:
-        console.print(Text(f"Note: {_plain(note)}."))
+        console.print(Text(f"Note: {plain(note)}."))
     console.print(Text(DISCLAIMER))
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(1)
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)

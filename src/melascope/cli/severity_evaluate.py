@@ -5,9 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from melascope.cli.outcome import fail, plain, usage
 
 if TYPE_CHECKING:
     from melascope.severity.evaluation import Benchmark
@@ -69,10 +71,10 @@ def command(
 
     wanted = _only(only or [])
     if part not in {"test", "validation", "train", "all"}:
-        _usage(f"--part {part}: must be test, validation, train or all")
+        usage(f"--part {part}: must be test, validation, train or all")
     target = out or _beside(paths)
     if target.exists() and not target.is_dir():
-        _usage(f"--out {target}: is a file; name a folder")
+        usage(f"--out {target}: is a file; name a folder")
     try:
         runs = [run for path in paths for run in read_results(path)]
         if ratings is not None:
@@ -84,14 +86,14 @@ def command(
 
             write_markdown(benchmark, markdown, _typed())
     except (PredictionsError, RatingsError) as error:
-        typer.echo(f"Error: {_plain(str(error))}", err=True)
+        typer.echo(f"Error: {plain(str(error))}", err=True)
         raise typer.Exit(1) from None
     except ValueError as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     except OSError as error:
-        _fail(f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder")
+        fail(f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder")
     _print(benchmark)
-    typer.echo(f"Page: {_plain(str(page))}")
+    typer.echo(f"Page: {plain(str(page))}")
 
 
 def _with_raters(runs: list[RunResult], ratings: Path) -> list[RunResult]:
@@ -109,14 +111,14 @@ def _only(words: list[str]) -> dict[str, str]:
     for word in words:
         name, sign, value = (piece.strip() for piece in word.partition("="))
         if not sign or name not in _COLUMNS or not value:
-            _usage(f"--only {_plain(word)}: must be COLUMN=VALUE, where COLUMN is one of {', '.join(_COLUMNS)}")
+            usage(f"--only {plain(word)}: must be COLUMN=VALUE, where COLUMN is one of {', '.join(_COLUMNS)}")
         found[name] = value
     return found
 
 
 def _beside(paths: list[Path]) -> Path:
     if len(paths) > 1:
-        _usage("several runs: name a folder for their page with --out")
+        usage("several runs: name a folder for their page with --out")
     return (paths[0] if paths[0].is_dir() else paths[0].parent) / "evaluation"
 
 
@@ -142,24 +144,9 @@ def _print(benchmark: Benchmark) -> None:
     for place, column in enumerate(sheet.columns):
         table.add_column(column.label, justify="right" if place else "left", overflow="fold")
     for row in shown(sheet):
-        table.add_row(*(Text(_plain(f"{cell.text} ({cell.small})" if cell.small else cell.text)) for cell in row))
+        table.add_row(*(Text(plain(f"{cell.text} ({cell.small})" if cell.small else cell.text)) for cell in row))
     console.print(Text(data_sentence(benchmark)))
     console.print(table)
     for sentence in sentences(benchmark):
-        console.print(Text(_plain(sentence)))
+        console.print(Text(plain(sentence)))
     console.print(Text(DISCLAIMER))
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(1)
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)

@@ -6,9 +6,11 @@ import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from melascope.cli.outcome import fail, plain, usage
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -58,7 +60,7 @@ def command(
     """
     missing = [name for name in ("torch", "torchvision", "scipy", "safetensors") if find_spec(name) is None]
     if missing:
-        _fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
+        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
     from melascope.data import ManifestError
     from melascope.data.pixels import PixelsError
     from melascope.lab.lrp import LrpError
@@ -76,14 +78,14 @@ def command(
             typer.echo(f"{name}: {words}")
         return
     if part not in {"test", "validation", "train"}:
-        _usage(f"--part {part}: must be test, validation or train")
+        usage(f"--part {part}: must be test, validation or train")
     try:
         names = chosen_methods([word.strip() for word in methods.split(",") if word.strip()])
     except ValueError as error:
-        _usage(f"--methods {error}")
+        usage(f"--methods {error}")
     target = out or (runs[0] / "explain")
     if target.exists() and not target.is_dir():
-        _usage(f"--out {target}: is a file; name a folder")
+        usage(f"--out {target}: is a file; name a folder")
     try:
         opened, plan, about = planned(runs, data, photos_folder, photos, part, names, sanity, seed, target)
         rows = []
@@ -102,15 +104,13 @@ def command(
         RatingsError,
         RunError,
     ) as error:
-        _fail(_plain(str(error)))
+        fail(plain(str(error)))
     except OSError as error:
-        _fail(
-            f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder, then go on"
-        )
+        fail(f"{error.filename or target}: {error.strerror or error}; free the disk or name another folder, then go on")
     except KeyboardInterrupt:
         typer.echo("Interrupted: explained photos are kept; the same command goes on.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
-    typer.echo(f"Page: {_plain(str(page))}")
+    typer.echo(f"Page: {plain(str(page))}")
 
 
 def _bar() -> Progress:
@@ -131,18 +131,3 @@ def _bar() -> Progress:
 def _typed() -> str:
     """What was typed, without the folder of the programme."""
     return shlex.join(["melascope", *sys.argv[1:]])
-
-
-def _plain(words: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in words)
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}{'' if sentence.endswith(('.', '!')) else '.'}", err=True)
-    raise typer.Exit(1)

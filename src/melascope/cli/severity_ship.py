@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from melascope.cli.outcome import fail, usage
 
 __all__ = ["command"]
 
@@ -39,18 +41,17 @@ def command(
     """
     missing = [name for name in ("torch", "onnx") if find_spec(name) is None]
     if missing:
-        _fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
+        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
     if to is not None and to.exists() and not to.is_dir():
-        typer.echo(f"Error: --to {to}: is a file; name a folder.", err=True)
-        raise typer.Exit(2)
+        usage(f"--to {to}: is a file; name a folder")
     from melascope.lab.severity.ship import ShipError, ship
 
     try:
         done = ship(run, to, licence=licence)
     except ShipError as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or to or run}: {error.strerror or error}; free the disk or name another folder (--to)")
+        fail(f"{error.filename or to or run}: {error.strerror or error}; free the disk or name another folder (--to)")
     test = done.test
     typer.echo(f"{done.model}: {done.bytes / 1e6:.1f} MB, {done.how}")
     typer.echo(
@@ -58,8 +59,3 @@ def command(
         f"{test['masi_error']:.1f} in the mean, {100 * test['inside_the_interval']:.0f} % inside the "
         "90 % interval"
     )
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}{'' if sentence.endswith('.') else '.'}", err=True)
-    raise typer.Exit(1)

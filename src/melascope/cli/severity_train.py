@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from melascope.cli.outcome import fail, usage
 
 if TYPE_CHECKING:
     from melascope.lab.severity.study import Study
@@ -192,12 +194,10 @@ def benchmark_command(
         named = dict(word.split("=", 1) for word in weights or [] if "=" in word)
         plain = [word for word in weights or [] if "=" not in word]
         if len(plain) > 1:
-            _usage(
-                f"--weights {plain[0]} and {plain[1]}: one may stand for all networks; write NAME=ONE for the others"
-            )
+            usage(f"--weights {plain[0]} and {plain[1]}: one may stand for all networks; write NAME=ONE for the others")
         unknown = sorted(set(named) - {entry.name for entry in plan})
         if unknown:
-            _usage(f"--weights {unknown[0]}=...: {unknown[0]} is not among the networks of this benchmark; correct it")
+            usage(f"--weights {unknown[0]}=...: {unknown[0]} is not among the networks of this benchmark; correct it")
         study = _study(data, photos, view, device, None if every else majority, split, seed)
         with _reading() as advance:
             page = run_benchmark(
@@ -226,9 +226,9 @@ def _machine(
     accelerator: str, devices: int, nodes: int, workers: int | None, precision: str, threads: int | None
 ) -> Machine:
     if precision not in {"auto", "bf16", "32"}:
-        _usage(f"--precision {precision}: must be auto, bf16 or 32")
+        usage(f"--precision {precision}: must be auto, bf16 or 32")
     if accelerator not in {"auto", "cpu", "gpu", "cuda", "mps"}:
-        _usage(f"--accelerator {accelerator}: must be auto, cpu, gpu, cuda or mps")
+        usage(f"--accelerator {accelerator}: must be auto, cpu, gpu, cuda or mps")
     from melascope.lab.severity.train import Machine
 
     return Machine(accelerator, devices, nodes, workers, precision, threads)
@@ -250,9 +250,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except told as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(
+        fail(
             f"{error.filename or 'a file'}: {error.strerror or error}; free the disk or name another folder, then go on"
         )
     except KeyboardInterrupt:
@@ -298,14 +298,4 @@ def _command(arguments: Sequence[str] | None = None) -> str:
 def _need_laboratory() -> None:
     missing = [name for name in ("torch", "torchvision", "lightning", "safetensors", "onnx") if find_spec(name) is None]
     if missing:
-        _fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
-
-
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}{'' if sentence.endswith(('.', '!')) else '.'}", err=True)
-    raise typer.Exit(1)
-
-
-def _usage(sentence: str) -> NoReturn:
-    typer.echo(f"Error: {sentence}.", err=True)
-    raise typer.Exit(2)
+        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")

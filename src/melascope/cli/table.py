@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from melascope.cli.outcome import plain_line
 from melascope.report.words import one_decimal, span, title
 from melascope.vocabulary import Verdict
 
@@ -39,13 +40,13 @@ def print_table(results: Sequence[Result], summary: Path) -> None:
         verdict = analysis.quality.verdict
         report = result.folder / analysis.files.report if analysis.files.report and whole else result.folder.name
         cells = (
-            Text(_plain(analysis.photo.file)),
+            Text(plain_line(analysis.photo.file)),
             Text(_verdict(analysis), style=_STYLES[verdict]),
             Text(analysis.view.value),
             Text(analysis.skin_tone.band.value if analysis.skin_tone else "-"),
             Text(_masi(analysis)),
             Text(analysis.masi.severity.value if analysis.masi and analysis.masi.severity else "-"),
-            Text(_plain(os.fspath(report))),
+            Text(plain_line(os.fspath(report))),
         )
         table.add_row(*cells)
     if results:
@@ -55,11 +56,11 @@ def print_table(results: Sequence[Result], summary: Path) -> None:
     counts = [(verdict, sum(r.analysis.quality.verdict is verdict for r in results)) for verdict in Verdict]
     parts = ", ".join(f"{count} {verdict.value}" for verdict, count in counts if count) or "none done"
     console.print(
-        Text(f"{len(results)} photograph{'' if len(results) == 1 else 's'}: {parts}. Table: {_plain(str(summary))}")
+        Text(f"{len(results)} photograph{'' if len(results) == 1 else 's'}: {parts}. Table: {plain_line(str(summary))}")
     )
     if results:
         if not whole:
-            console.print(Text(f"Reports: {_plain(str(summary.parent))}/FOLDER/report.html"))
+            console.print(Text(f"Reports: {plain_line(str(summary.parent))}/FOLDER/report.html"))
         console.print(Text(results[0].analysis.disclaimer))
 
 
@@ -75,8 +76,3 @@ def _masi(analysis: Analysis) -> str:
     if totals is None or totals.masi is None:
         return "-"
     return f"{one_decimal(totals.masi)} ({span(totals.masi_low, totals.masi_high)})"
-
-
-def _plain(text: str) -> str:
-    """Without signs that steer a terminal."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

@@ -1,0 +1,44 @@
+"""How a command says that it cannot go on, and how it shows text that somebody else wrote."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import typer
+
+__all__ = ["fail", "plain", "plain_line", "usage"]
+
+
+def usage(sentence: str) -> NoReturn:
+    """Wrong usage: one sentence on standard error, exit code 2."""
+    _end(sentence, 2)
+
+
+def fail(sentence: str) -> NoReturn:
+    """It cannot be done: one sentence on standard error, exit code 1."""
+    _end(sentence, 1)
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    typer.echo(f"Error: {sentence}{'' if sentence.endswith(('.', '!')) else '.'}", err=True)
+    raise typer.Exit(code)
+
+
+def plain(text: str) -> str:
+    r"""Without signs that steer a terminal; lines stay lines.
+
+    Example:
+        >>> plain("a\x1b[2Jb\nc")
+        'a\ufffd[2Jb\nc'
+    """
+    return "\n".join(plain_line(line) for line in text.split("\n"))
+
+
+def plain_line(text: str) -> str:
+    r"""The same, and in one line: a name may not add a line of its own.
+
+    Example:
+        >>> plain_line("a.jpg\nb.jpg")
+        'a.jpg\ufffdb.jpg'
+    """
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
