@@ -23,6 +23,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from melascope.interrupts import interrupts_held
+
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
@@ -234,7 +236,8 @@ def _start(analyse: Analyse | None, pdf: bool, threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_work, args=(there, analyse, pdf, threads), daemon=True)
-    process.start()
+    with interrupts_held():
+        process.start()
     there.close()
     return _Worker(process, here)
 
@@ -297,7 +300,7 @@ def _sweep(folder: Path) -> None:
 
 def _work(pipe: Connection, analyse: Analyse | None, pdf: bool, threads: int) -> None:
     """A worker process: a photograph in, its record out, until None comes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("MELASCOPE_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     import cv2

@@ -172,13 +172,9 @@ def test_module_can_be_run() -> None:
     assert done.stdout.startswith("melascope ")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
-def test_interruption_leaves_no_half_file_and_says_so(tmp_path: Path) -> None:
-    program = put(tmp_path / "program.py", PROGRAM)
-    put(tmp_path / "in" / "a.jpg", "ok a")
-    put(tmp_path / "in" / "b.jpg", "slow")
-    out = tmp_path / "out"
-    command = [sys.executable, str(program), "analyze", str(tmp_path / "in"), "--out", str(out), "--jobs", "2"]
+def interrupted(program: Path, out: Path, moment: Path) -> tuple[int, str]:
+    """Exit code and standard error of a program that gets Ctrl-C half a second after the file `moment` is there."""
+    command = [sys.executable, str(program), "analyze", str(program.parent / "in"), "--out", str(out), "--jobs", "2"]
     process = subprocess.Popen(
         command,
         env=environment(),
@@ -190,13 +186,34 @@ def test_interruption_leaves_no_half_file_and_says_so(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 60
-    while not (out / "a" / "analysis.json").exists() and time.monotonic() < end:
+    while not moment.exists() and time.monotonic() < end:
         time.sleep(0.1)
     time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    return process.returncode, errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
+def test_interruption_leaves_no_half_file_and_says_so(tmp_path: Path) -> None:
+    program = put(tmp_path / "program.py", PROGRAM)
+    put(tmp_path / "in" / "a.jpg", "ok a")
+    put(tmp_path / "in" / "b.jpg", "slow")
+    out = tmp_path / "out"
+    code, errors = interrupted(program, out, out / "a" / "analysis.json")
+    assert code == 130
     assert errors == f"Interrupted: 1 of 2 photographs are done and in {out / 'summary.csv'}.\n"
     assert not list(out.rglob("*.part"))
     with (out / "summary.csv").open(encoding="utf-8") as stream:
         assert [cells["file"] for cells in csv.DictReader(stream)] == ["a.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise on Windows")
+def test_interruption_while_processes_still_start_shows_no_traceback(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    late = f"pathlib.Path({str(started)!r}).touch(), time.sleep(30)"
+    program = put(tmp_path / "program.py", f"import pathlib, time\nif __name__ != '__main__':\n    {late}\n" + PROGRAM)
+    put(tmp_path / "in" / "a.jpg", "ok a")
+    put(tmp_path / "in" / "b.jpg", "ok b")
+    code, errors = interrupted(program, tmp_path / "out", started)
+    assert (code, errors.partition(":")[0], errors.count("\n")) == (130, "Interrupted", 1), errors

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Final
 
+from melascope.interrupts import interrupts_held
+
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
@@ -82,7 +84,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=_serve, args=(there, self._work), daemon=True)
-        process.start()
+        with interrupts_held():
+            process.start()
         there.close()
         self._process, self._pipe = process, here
         return here
@@ -104,7 +107,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, work: Measure) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone

@@ -44,6 +44,7 @@ from melascope.data.layout import (
     write_whole,
 )
 from melascope.data.pixels import write_maps, write_mask
+from melascope.interrupts import interrupts_held
 from melascope.lesions.outline import FACE_MM
 from melascope.photo.light import to_linear, to_srgb
 from melascope.photo.photograph import PhotoRefused
@@ -196,7 +197,9 @@ def paint_canvases(
     done = []
     try:
         with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=_begin) as pool:
-            for some in pool.map(_paint_one, tasks):
+            with interrupts_held():
+                painted = pool.map(_paint_one, tasks)
+            for some in painted:
                 done.append(some)
                 advance()
     except BrokenProcessPool:

@@ -23,6 +23,7 @@ import melascope
 from melascope.cohort.patient import Cohort, photo_plans, sample_cast, sample_patient, visits_of
 from melascope.data.about import About, read_about, write_about
 from melascope.data.layout import ABOUT, record_path
+from melascope.interrupts import interrupts_held
 
 __all__ = ["CohortError", "Renderer", "render_cohort"]
 
@@ -187,7 +188,8 @@ def _run(
         with ProcessPoolExecutor(
             min(jobs, len(tasks)), mp_context=context, initializer=_begin, initargs=(cohort, out, maps, done, stop)
         ) as pool:
-            waiting: set[Future[None]] = {pool.submit(_work, *task) for task in tasks}
+            with interrupts_held():  # the parent ends the work
+                waiting: set[Future[None]] = {pool.submit(_work, *task) for task in tasks}
             try:
                 while waiting:
                     ended, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
@@ -220,7 +222,7 @@ def _begin(cohort: Cohort, out: Path, maps: bool, done: Any, stop: Any) -> None:
     import cv2
 
     global _renderer, _done, _stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     cv2.setNumThreads(1)
     _renderer, _done, _stop = Renderer(cohort, out, maps), done, stop

@@ -36,6 +36,7 @@ from melascope.data.layout import (
 from melascope.data.manifest import scan_manifest
 from melascope.data.ratings import scan_ratings
 from melascope.data.row import Row
+from melascope.interrupts import interrupts_held
 
 __all__ = ["Checked", "check"]
 
@@ -123,7 +124,8 @@ def _inspect(folder: Path, lines: Lines, coco: CocoFile | None, jobs: int) -> It
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
     try:
         for task in tasks:
-            waiting.append(pool.submit(inspect, task))
+            with interrupts_held():
+                waiting.append(pool.submit(inspect, task))
             if len(waiting) >= _AHEAD * jobs:
                 yield waiting.popleft().result()
         while waiting:
