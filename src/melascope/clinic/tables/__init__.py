@@ -1,0 +1,40 @@
+"""The tables, typed. What a row means stands here; what may be done with it stands in the services.
+
+Deleting a patient deletes everything below by foreign keys; users are never deleted, only disabled, and the audit log
+knows identifiers only, so that it can outlive what it speaks of.
+"""
+
+from __future__ import annotations
+
+from melascope.clinic.tables.course import Analysed, Correction, Job, Patient, Photo, Signature, Treatment, Visit
+from melascope.clinic.tables.log import Audit, Idempotent
+from melascope.clinic.tables.people import Attempts, Link, Member, SignIn, Study, Token, User
+from melascope.clinic.tables.shape import Age, Base, JobState, PhotoView, Role, Sex, new_id, now
+
+__all__ = [
+    "Age",
+    "Analysed",
+    "Attempts",
+    "Audit",
+    "Base",
+    "Correction",
+    "Idempotent",
+    "Job",
+    "JobState",
+    "Link",
+    "Member",
+    "Patient",
+    "Photo",
+    "PhotoView",
+    "Role",
+    "Sex",
+    "SignIn",
+    "Signature",
+    "Study",
+    "Token",
+    "Treatment",
+    "User",
+    "Visit",
+    "new_id",
+    "now",
+]

@@ -1,0 +1,42 @@
+"""What was seen and changed, and uploads that may be sent again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from melascope.clinic.tables.shape import Base, Digest, Id, below, now
+
+__all__ = ["Audit", "Idempotent"]
+
+
+class Audit(Base):
+    """Who saw and changed what. Rows can be added only: triggers of the database refuse the rest."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    user_id: Mapped[str | None] = mapped_column(Id)
+    action: Mapped[str] = mapped_column(String(40))
+    study_id: Mapped[str | None] = mapped_column(Id, index=True)
+    subject: Mapped[str] = mapped_column(String(16), default="")
+    subject_id: Mapped[str | None] = mapped_column(Id, index=True)
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Further identifiers and the names of fields; never their content."""
+
+
+class Idempotent(Base):
+    """The answer to a request that bore an Idempotency-Key, given again when the request comes again."""
+
+    __tablename__ = "idempotent"
+
+    user_id: Mapped[str] = mapped_column(Id, below("users"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    request: Mapped[str] = mapped_column(Digest)
+    """SHA-256 of route and content."""
+    answer: Mapped[dict[str, Any]]
+    created: Mapped[datetime] = mapped_column(default=now, index=True)
