@@ -39,8 +39,8 @@ lock: $(VENV)/.made ## choose and pin all versions anew
 	$(LOCK) --group tools -o requirements/uv.txt
 	$(LOCK) --group build -o requirements/build.txt
 	$(LOCK) -o requirements/run.txt -c requirements/build.txt pyproject.toml
-	$(LOCK) --extra cohort --extra clinic --group dev --override requirements/data-only.txt -o requirements/dev.txt \
-		-c requirements/run.txt pyproject.toml
+	$(LOCK) --extra cohort --extra clinic --extra postgres --extra ray --group dev \
+		--override requirements/data-only.txt -o requirements/dev.txt -c requirements/run.txt pyproject.toml
 	$(LOCK) --extra lab -o requirements/lab.txt -c requirements/dev.txt pyproject.toml
 
 clean: ## remove everything that was set up or measured

@@ -23,6 +23,7 @@ __all__ = [
     "JobState",
     "Link",
     "Member",
+    "Moment",
     "Patient",
     "Photo",
     "PhotoView",
