@@ -9,7 +9,7 @@ from __future__ import annotations
 from melascope.clinic.tables.course import Analysed, Correction, Job, Patient, Photo, Signature, Treatment, Visit
 from melascope.clinic.tables.log import Audit, Idempotent
 from melascope.clinic.tables.people import Attempts, Link, Member, SignIn, Study, Token, User
-from melascope.clinic.tables.shape import Age, Base, JobState, PhotoView, Role, Sex, new_id, now
+from melascope.clinic.tables.shape import Age, Base, JobState, Moment, PhotoView, Role, Sex, new_id, now
 
 __all__ = [
     "Age",
