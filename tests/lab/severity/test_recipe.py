@@ -71,7 +71,7 @@ def test_whole_numbers_serve_as_numbers() -> None:
 
 
 def test_a_recipe_that_is_not_there_names_the_shipped_ones() -> None:
-    with pytest.raises(RecipeError, match="zhang2025 and melascope"):
+    with pytest.raises(RecipeError, match="zhang2025, melascope and pretrain"):
         read_recipe("zang2025")
 
 

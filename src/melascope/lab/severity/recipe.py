@@ -26,7 +26,7 @@ __all__ = [
     "recipe_of",
 ]
 
-SHIPPED: Final = ("zhang2025", "melascope")
+SHIPPED: Final = ("zhang2025", "melascope", "pretrain")
 """Recipes that come with the package."""
 
 
