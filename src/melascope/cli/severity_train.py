@@ -71,7 +71,9 @@ def train_command(
         str,
         typer.Option("--model", help="alexnet, resnet18, googlenet, vgg16, densenet121, mobilenet_v2, or timm:NAME."),
     ] = "googlenet",
-    recipe: Annotated[str, typer.Option("--recipe", help="zhang2025, melascope, pretrain, or a TOML file.")] = "zhang2025",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="zhang2025, melascope, pretrain, or a TOML file.")
+    ] = "zhang2025",
     weights: Annotated[
         str, typer.Option("--weights", help="imagenet, none, a file (.pth, .safetensors), or a run's folder.")
     ] = "imagenet",
