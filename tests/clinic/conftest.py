@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,14 +14,26 @@ import pytest
 
 if TYPE_CHECKING:
     from melascope.clinic.desk import Clinic
+    from tests.clinic.cluster import Server
     from tests.clinic.made import House
 
 NEEDED: Final = ("fastapi", "sqlalchemy", "alembic", "argon2", "python_multipart", "uvicorn", "httpx2")
 MISSING: Final = [package for package in NEEDED if find_spec(package) is None]
 collect_ignore_glob = ["test_[!i]*.py"] if MISSING else []
 """`test_installed.py` stays, and says what is missing."""
-POSTGRES = os.environ.get("MELASCOPE_TEST_POSTGRES", "")
-"""URL of an empty database that the tests may fill and empty: postgresql://…/melascope_test"""
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL; tests that need one skip where there is none."""
+    from tests.clinic import cluster
+
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(cluster.server())
+        except cluster.Absent as reason:
+            pytest.skip(str(reason))
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +66,8 @@ def clinic(
     url = f"sqlite:///{data / 'clinic.sqlite'}"
     if request.param == "sqlite":
         shutil.copy(migrated, data / "clinic.sqlite")
-    elif POSTGRES:
-        url = _emptied(POSTGRES)
     else:
-        pytest.skip("no PostgreSQL: name one in MELASCOPE_TEST_POSTGRES")
+        url = request.getfixturevalue("server").fresh()
     monkeypatch.setattr(os, "fsync", lambda _: None)  # what a power cut would do is not tested here
     settings = Settings(data=data, database_url=url, public_url="http://localhost")
     opened = open_clinic(settings, work=drawn, keeper=QuickHasher())
@@ -65,21 +76,8 @@ def clinic(
         opened.database.close()
     yield opened
     opened.database.close()
-
-
-def _emptied(url: str) -> str:
-    """The database of tests with nothing in it."""
-    from sqlalchemy import text
-
-    from melascope.clinic.database import Database
-
-    driver = url.replace("postgresql://", "postgresql+psycopg://")
-    database = Database(driver)
-    with database.engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    database.close()
-    return driver
+    if request.param == "postgresql":
+        request.getfixturevalue("server").drop(url)
 
 
 @pytest.fixture
