@@ -49,6 +49,13 @@ def test_the_ends_of_the_scales() -> None:
     assert masi({region: RegionalScore(0, 0, 0) for region in MASI_REGIONS}) == 0
 
 
+def test_steps_that_make_a_limit_of_the_bands_fall_on_its_upper_side() -> None:
+    parts = [RegionalScore(0, 0, 0), RegionalScore(5, 2, 1), RegionalScore(6, 3, 3), RegionalScore(1, 4, 3)]
+    total = masi(dict(zip(MASI_REGIONS, parts, strict=True)))
+    assert total == 16.0  # as floating-point tenths: 15.999999999999998
+    assert total is not None and severity(total) is Severity.MODERATE
+
+
 @pytest.mark.parametrize("missing", MASI_REGIONS)
 def test_a_missing_region_gives_no_total(missing: Region) -> None:
     three = {region: RegionalScore(1, 1, 1) for region in MASI_REGIONS if region is not missing}

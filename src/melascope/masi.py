@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 WEIGHTS: Final = dict(zip(MASI_REGIONS, (0.3, 0.3, 0.3, 0.1), strict=True))
+_TENTHS: Final = dict(zip(MASI_REGIONS, (3, 3, 3, 1), strict=True))
+"""The weights as whole numbers: steps that make 16 add up to 16, and not to 15.999999999999998, which is another band."""
 AREA_LIMITS: Final = (0.10, 0.30, 0.50, 0.70, 0.90)
 """Involved shares at which A passes from 1 to 2, ... 5 to 6; each belongs to the higher step."""
 DETECTION_FLOOR: Final = 0.01
@@ -154,8 +156,8 @@ def masi(scores: Mapping[Region, RegionalScore]) -> float | None:
     """
     if any(region not in scores for region in MASI_REGIONS):
         return None
-    parts = (w * scores[r].area * (scores[r].darkness + scores[r].homogeneity) for r, w in WEIGHTS.items())
-    return min(48.0, math.fsum(parts))
+    parts = (w * scores[r].area * (scores[r].darkness + scores[r].homogeneity) for r, w in _TENTHS.items())
+    return min(48.0, math.fsum(parts) / 10)
 
 
 def mmasi(scores: Mapping[Region, RegionalScore]) -> float | None:
@@ -167,7 +169,7 @@ def mmasi(scores: Mapping[Region, RegionalScore]) -> float | None:
     """
     if any(region not in scores for region in MASI_REGIONS):
         return None
-    return min(24.0, math.fsum(w * scores[r].area * scores[r].darkness for r, w in WEIGHTS.items()))
+    return min(24.0, math.fsum(w * scores[r].area * scores[r].darkness for r, w in _TENTHS.items()) / 10)
 
 
 def severity(total: float) -> Severity:
