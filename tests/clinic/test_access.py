@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
+from sqlalchemy import select
 
 from melascope.clinic.app import PAGES
-from melascope.clinic.tables import Role
+from melascope.clinic.tables import Rater, ReadingStudy, Role, Showing
 from tests.clinic.made import House, Person
+from tests.clinic.reading import Reading
 
 WHO: Final = ("read-only", "annotator", "clinician", "administrator", "outsider", "nobody", "root", "signed out")
 """The first four are members of the study; root manages accounts and studies and belongs to none."""
 # What GET answers (200) or what a form answers that would be taken (303, 422 where the table sends nothing useful).
 VIEW, CORRECT, WRITE, DELETE, SELF, ROOT, MANAGE = "view", "correct", "write", "delete", "self", "root", "manage"
+RATE: Final = "rate"
+"""The annotator is the rater of the reading study in question; nobody else reaches a rater's photographs."""
 MAY: Final = {
     VIEW: {"read-only", "annotator", "clinician", "administrator"},
     CORRECT: {"annotator", "clinician", "administrator"},
@@ -22,6 +26,7 @@ MAY: Final = {
     SELF: {*WHO} - {"signed out"},
     ROOT: {"root"},
     MANAGE: {"administrator", "root"},
+    RATE: {"annotator"},
 }
 OPEN: Final = {"GET /sign-in", "POST /sign-in", "GET /start/{secret}", "POST /start/{secret}", "POST /language"}
 TABLE: Final = {
@@ -56,6 +61,19 @@ TABLE: Final = {
     "POST /photos/{photo}/lesions": CORRECT,
     "POST /photos/{photo}/again": WRITE,
     "POST /photos/{photo}/delete": DELETE,
+    "GET /readings": SELF,
+    "GET /readings/new": DELETE,
+    "POST /readings": DELETE,
+    "GET /readings/{reading}": VIEW,
+    "POST /readings/{reading}/sign": RATE,
+    "POST /readings/{reading}/close": DELETE,
+    "POST /readings/{reading}/again": DELETE,
+    "POST /readings/{reading}/delete": DELETE,
+    "GET /readings/{reading}/photos/{showing}": RATE,
+    "GET /readings/{reading}/photos/{showing}/picture.jpg": RATE,
+    "POST /readings/{reading}/photos/{showing}": RATE,
+    "GET /readings/{closed}/agreement": VIEW,
+    "GET /readings/{closed}/{file}": WRITE,
     "GET /administration": MANAGE,
     "POST /administration/users": ROOT,
     "POST /administration/users/{user}/invite": ROOT,
@@ -78,9 +96,8 @@ def people(house: House) -> dict[str, Person]:
 
 
 def address(house: House, path: str) -> str:
+    opened, closed, showing = _readings(house) if "readings" in path else ("", "", "")
     with house.clinic.database.reading() as db:
-        from sqlalchemy import select
-
         from melascope.clinic.tables import User
 
         user = db.scalar(select(User.id).where(User.name == "second of elsewhere"))
@@ -96,12 +113,31 @@ def address(house: House, path: str) -> str:
         "before": house.photo,
         "after": house.photo,
         "secret": "nothing",
+        "reading": opened,
+        "closed": closed,
+        "showing": showing,
+        "file": "ratings.csv",
     }
     return path.format(**filled)
 
 
+def _readings(house: House) -> tuple[str, str, str]:
+    """An open reading study, a closed one, and a photograph in the annotator's queue of the open one."""
+    with house.clinic.database.reading() as db:
+        ids = list(db.scalars(select(ReadingStudy.id).order_by(ReadingStudy.name)))
+    if not ids:
+        rater = ("annotator of practice",)
+        closed = Reading.made(house, 1, rater, name="B")
+        closed.close()
+        ids = [Reading.made(house, 1, rater, "S", name="A", since="2026-04-04", until="2026-04-04").id, closed.id]
+    with house.clinic.database.reading() as db:
+        showing = db.scalars(select(Showing.id).join(Rater).where(Rater.reading_id == ids[0])).first()
+    return ids[0], ids[1], str(showing)
+
+
 def test_no_address_is_missing_from_the_table() -> None:
-    assert sorted({str(route.name) for route in ROUTES}) == sorted({*TABLE, *OPEN})
+    named = {name.replace("{closed}", "{reading}") for name in TABLE}
+    assert sorted({str(route.name) for route in ROUTES}) == sorted({*named, *OPEN})
 
 
 def test_each_role_at_each_address(house: House) -> None:
@@ -159,8 +195,6 @@ def test_a_treatment_or_picture_of_another_patient_is_not_reached_through_ones_o
 
 
 def test_who_is_closed_out_is_out_at_once(house: House) -> None:
-    from sqlalchemy import select
-
     from melascope.clinic.tables import User
 
     person, root = house.member(), house.person("Root")
@@ -173,8 +207,6 @@ def test_who_is_closed_out_is_out_at_once(house: House) -> None:
 
 
 def test_a_role_that_is_taken_away_no_longer_holds(house: House) -> None:
-    from sqlalchemy import select
-
     from melascope.clinic.tables import User
 
     person, root = house.member(), house.person("Root")
@@ -187,8 +219,6 @@ def test_a_role_that_is_taken_away_no_longer_holds(house: House) -> None:
 
 
 def test_a_study_keeps_an_administrator(house: House) -> None:
-    from sqlalchemy import select
-
     from melascope.clinic.tables import Member
 
     root = house.person("Root")

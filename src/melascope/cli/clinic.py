@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,12 +83,16 @@ def demo(
     settings = _settings(data, f"http://127.0.0.1:{port}", 1)
     listener = _listen("127.0.0.1", port)
     from melascope.clinic.demo import NAME, fill
+    from melascope.clinic.demo_readings import fill_readings
     from melascope.clinic.tables import PhotoView
 
     clinic = _open(settings)
     views = {"close-up.jpg": PhotoView.CLOSE_UP}
     pictures = sorted((each for each in samples().iterdir() if each.name.endswith(".jpg")), key=lambda each: each.name)
     password = fill(clinic, [(views.get(each.name, PhotoView.FRONTAL), each.read_bytes()) for each in pictures])
+    read = samples().joinpath("readings")
+    truth = json.loads(read.joinpath("truth.json").read_text(encoding="utf-8"))
+    fill_readings(clinic, [(read.joinpath(name).read_bytes(), true) for name, true in truth.items()])
     typer.echo(f"The clinic is at {settings.public_url}; sign in as {NAME} with the password {password}")
     _run(clinic, listener)
 

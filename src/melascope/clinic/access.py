@@ -1,7 +1,8 @@
 """Who may do what: roles in a study, and the one way from an identifier to a row.
 
 A service never looks a row up by itself: it asks here, and gets it only if the caller is a member of its study with the
-right that the deed needs. To who is no member, a patient of another study does not exist.
+right that the deed needs. To who is no member, a patient of another study does not exist. Who rates a reading study
+reaches its patients by that alone until it is closed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,23 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from melascope.clinic.tables import Member, Patient, Photo, Role, Study, User, Visit
+from melascope.clinic.tables import (
+    Member,
+    Patient,
+    Photo,
+    Rater,
+    ReadingStudy,
+    Role,
+    Showing,
+    Study,
+    User,
+    Visit,
+)
 
 __all__ = [
     "GRANTS",
     "Actor",
+    "Blinded",
     "Conflict",
     "Forbidden",
     "Invalid",
@@ -28,6 +41,8 @@ __all__ = [
     "actor_of",
     "patient_of",
     "photo_of",
+    "reading_of",
+    "showing_of",
     "study_of",
     "visit_of",
 ]
@@ -68,6 +83,10 @@ class Forbidden(Refused):
     """The caller sees the thing, and may not do this to it."""
 
 
+class Blinded(Forbidden):
+    """The caller rates an open reading study that has photographs of the patient: nothing else of them is shown."""
+
+
 class Invalid(Refused):
     """Something was entered that cannot be taken.
 
@@ -96,6 +115,8 @@ class Actor:
     """May manage accounts and studies."""
     roles: Mapping[str, Role] = field(default_factory=dict)
     """By study."""
+    blinded: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By study: patients of reading studies that are open and of which this user is a rater."""
 
     def may(self, right: Right, study_id: str) -> bool:
         """True if the role in this study grants the right.
@@ -119,6 +140,16 @@ class Actor:
         if not self.may(right, study_id):
             raise Forbidden(right.value)
 
+    def need_sight(self, study_id: str, patient_id: str | None = None) -> None:
+        """Stop who is blinded for a patient; without one, who is blinded for any of the study.
+
+        Raises:
+            Blinded: An open reading study of this rater holds photographs of the patient.
+        """
+        hidden = self.blinded.get(study_id, frozenset())
+        if patient_id in hidden or (patient_id is None and hidden):
+            raise Blinded
+
     def need_administrator(self) -> None:
         """Stop unless accounts and studies may be managed.
 
@@ -132,7 +163,24 @@ class Actor:
 def actor_of(db: Session, user: User) -> Actor:
     """The user with the roles that hold now."""
     rows = db.execute(select(Member.study_id, Member.role).where(Member.user_id == user.id))
-    return Actor(user.id, user.name, user.administrator, {row.study_id: row.role for row in rows})
+    roles = {row.study_id: row.role for row in rows}
+    return Actor(user.id, user.name, user.administrator, roles, _blinded(db, user.id))
+
+
+def _blinded(db: Session, user_id: str) -> dict[str, frozenset[str]]:
+    wanted = (
+        select(ReadingStudy.study_id, Visit.patient_id)
+        .join(Rater, Rater.reading_id == ReadingStudy.id)
+        .join(Showing, Showing.rater_id == Rater.id)
+        .join(Photo, Photo.id == Showing.photo_id)
+        .join(Visit, Visit.id == Photo.visit_id)
+        .where(Rater.user_id == user_id, ReadingStudy.closed.is_(None))
+        .distinct()
+    )
+    found: dict[str, set[str]] = {}
+    for study_id, patient_id in db.execute(wanted):
+        found.setdefault(study_id, set()).add(patient_id)
+    return {study_id: frozenset(patients) for study_id, patients in found.items()}
 
 
 def study_of(db: Session, actor: Actor, study_id: str, right: Right) -> Study:
@@ -141,36 +189,64 @@ def study_of(db: Session, actor: Actor, study_id: str, right: Right) -> Study:
     Raises:
         NotFound: None, or the caller is no member.
         Forbidden: The role does not grant the right.
+        Blinded: It is the right to export, and the caller rates photographs of the study.
     """
     study = db.get(Study, study_id)
     if study is None:
         raise NotFound
     actor.need(right, study.id)
+    if right is Right.EXPORT:
+        actor.need_sight(study.id)
     return study
 
 
 def patient_of(db: Session, actor: Actor, patient_id: str, right: Right) -> Patient:
-    """A patient; raises as `study_of`."""
+    """A patient; raises as `study_of`, and `Blinded` if the caller rates photographs of this one."""
     patient = db.get(Patient, patient_id)
     if patient is None:
         raise NotFound
     actor.need(right, patient.study_id)
+    actor.need_sight(patient.study_id, patient.id)
     return patient
 
 
 def visit_of(db: Session, actor: Actor, visit_id: str, right: Right) -> Visit:
-    """A visit; raises as `study_of`."""
+    """A visit; raises as `patient_of`."""
     visit = db.get(Visit, visit_id)
     if visit is None:
         raise NotFound
     actor.need(right, visit.patient.study_id)
+    actor.need_sight(visit.patient.study_id, visit.patient_id)
     return visit
 
 
 def photo_of(db: Session, actor: Actor, photo_id: str, right: Right) -> Photo:
-    """A photograph; raises as `study_of`."""
+    """A photograph; raises as `patient_of`."""
     photo = db.get(Photo, photo_id)
     if photo is None:
         raise NotFound
     actor.need(right, photo.visit.patient.study_id)
+    actor.need_sight(photo.visit.patient.study_id, photo.visit.patient_id)
     return photo
+
+
+def reading_of(db: Session, actor: Actor, reading_id: str, right: Right) -> ReadingStudy:
+    """A reading study; raises as `study_of`, but `Blinded` never: what it shows to whom is up to its services."""
+    reading = db.get(ReadingStudy, reading_id)
+    if reading is None:
+        raise NotFound
+    actor.need(right, reading.study_id)
+    return reading
+
+
+def showing_of(db: Session, actor: Actor, reading_id: str, showing_id: str) -> Showing:
+    """A photograph that is shown to the caller: to everybody else it does not exist, whatever the role.
+
+    Raises:
+        NotFound: None, another rater's, or the caller is no longer a member of the study.
+    """
+    showing = db.get(Showing, showing_id)
+    if showing is None or showing.rater.reading_id != reading_id or showing.rater.user_id != actor.id:
+        raise NotFound
+    actor.need(Right.VIEW, showing.rater.reading.study_id)
+    return showing

@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from melascope.clinic import accounts, patients, photos, visits
 from melascope.clinic.access import (
     Actor,
+    Blinded,
     Conflict,
     Forbidden,
     Invalid,
@@ -104,6 +105,8 @@ def _answers() -> Generator[None]:
         raise HTTPException(422, texts("en")(error.text, **error.values)) from None
     except NotFound:
         raise HTTPException(404, "Not found.") from None
+    except Blinded:
+        raise HTTPException(403, texts("en")("readings.blinded")) from None
     except Forbidden:
         raise HTTPException(403, "The role of this key does not allow it.") from None
     except (Conflict, StaleDataError):

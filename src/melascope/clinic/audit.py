@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from melascope.clinic.access import Actor, Right
-from melascope.clinic.tables import Audit, Patient, Photo, Study, User, Visit
+from melascope.clinic.tables import Audit, Patient, Photo, ReadingStudy, Study, User, Visit
 
 __all__ = ["Entry", "log", "page", "seen"]
 
@@ -55,6 +55,8 @@ def _place(about: object) -> tuple[str | None, str, str | None]:
             return about.patient.study_id, "visit", about.id
         case Photo():
             return about.visit.patient.study_id, "photo", about.id
+        case ReadingStudy():
+            return about.study_id, "reading", about.id
         case Study():
             return about.id, "study", about.id
         case User():
@@ -79,12 +81,15 @@ class Line:
 def page(db: Session, actor: Actor, before: int | None = None, count: int = 100) -> tuple[Sequence[Line], int | None]:
     """The latest rows that the caller may read, and the number to continue before.
 
-    Administrators of the clinic read all; a study's administrators read what concerns their studies.
+    Administrators of the clinic read all; a study's administrators read what concerns their studies. Who rates an open
+    reading study is not told which photographs raters saw.
     """
     wanted = select(Audit, User.name, Study.name).outerjoin(User, User.id == Audit.user_id)
     wanted = wanted.outerjoin(Study, Study.id == Audit.study_id).order_by(Audit.id.desc()).limit(count + 1)
     if not actor.administrator:
         wanted = wanted.where(Audit.study_id.in_([s for s in actor.roles if actor.may(Right.MANAGE, s)]))
+    if actor.blinded:  # which photograph was shown twice would stand there
+        wanted = wanted.where(Audit.action != "reading.photo")
     if before is not None:
         wanted = wanted.where(Audit.id < before)
     rows = db.execute(wanted).all()

@@ -7,7 +7,7 @@ import json
 import zipfile
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from melascope.clinic.photos import ORIGINAL
 from melascope.clinic.store import Store, StoreError
@@ -96,4 +96,12 @@ def _photo(photo: Photo, who: Any) -> dict[str, Any]:
             }
             for row in photo.corrections
         ],
+        "readings": _readings(photo),
     }
+
+
+def _readings(photo: Photo) -> list[dict[str, Any]]:
+    from melascope.clinic.agreements import of_photo
+
+    db = object_session(photo)
+    return [] if db is None else of_photo(db, photo.id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from melascope.clinic.tables.course import Analysed, Correction, Job, Patient, Photo, Signature, Treatment, Visit
 from melascope.clinic.tables.log import Audit, Idempotent
 from melascope.clinic.tables.people import Attempts, Link, Member, SignIn, Study, Token, User
+from melascope.clinic.tables.readings import Rater, ReadingStudy, Score, Showing
 from melascope.clinic.tables.shape import Age, Base, JobState, Moment, PhotoView, Role, Sex, new_id, now
 
 __all__ = [
@@ -27,8 +28,12 @@ __all__ = [
     "Patient",
     "Photo",
     "PhotoView",
+    "Rater",
+    "ReadingStudy",
     "Role",
+    "Score",
     "Sex",
+    "Showing",
     "SignIn",
     "Signature",
     "Study",

@@ -1,0 +1,99 @@
+"""A finished reading study for the demonstration: virtual patients, read by raters who are simulated and say so."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from melascope.clinic import accounts, patients, photos, readings, showings, visits
+from melascope.clinic.access import Actor, actor_of
+from melascope.clinic.demo import NAME
+from melascope.clinic.desk import Clinic
+from melascope.clinic.tables import Member, PhotoView, ReadingStudy, Role, User
+from melascope.vocabulary import MASI_REGIONS
+
+__all__ = ["READING", "fill_readings"]
+
+READING: Final = "Three simulated raters"
+_RATERS: Final = (("strict", 0.25, 0.30), ("middle", 0.0, 0.30), ("mild", -0.30, 0.42))
+"""Word in the name, bias and deviation in steps."""
+_SEED: Final = 2026
+_TWICE: Final = 25
+_FIRST_DAY: Final = date(2026, 5, 4)
+Truth = Mapping[str, Sequence[float]]
+"""By region's key: area, darkness and homogeneity that are true of a photograph, continuous."""
+
+
+def fill_readings(clinic: Clinic, samples: Sequence[tuple[bytes, Truth]]) -> None:
+    """Add a patient for each photograph, and a closed reading study of them, unless that was done before.
+
+    Args:
+        clinic: One that `melascope.clinic.demo.fill` has filled.
+        samples: Photographs of virtual patients with what is true of them.
+    """
+    with clinic.database.reading() as db:
+        user = db.scalars(select(User).where(User.folded == NAME)).one()
+        actor = actor_of(db, user)
+        [study_id] = actor.roles
+        if db.scalar(select(ReadingStudy.id).where(ReadingStudy.study_id == study_id).limit(1)):
+            return
+    truths: dict[str, Truth] = {}
+    for number, (data, truth) in enumerate(samples):
+        with clinic.database.writing() as db:
+            patient = patients.add_patient(db, actor, study_id, {})
+            day = _FIRST_DAY + timedelta(days=number)
+            visit = visits.add_visit(db, actor, patient.id, {"day": day.isoformat()}).id
+        photo, _ = photos.add_photo(clinic.database, actor, clinic.store, visit, PhotoView.FRONTAL, data)
+        truths[photo] = truth
+    with clinic.database.writing() as db:
+        _read(db, actor, study_id, truths)
+
+
+def _read(db: Session, actor: Actor, study_id: str, truths: Mapping[str, Truth]) -> None:
+    raters = []
+    for word, _, _ in _RATERS:
+        user = accounts.add_user(db, actor.id, f"Simulated rater, {word}")
+        user.disabled = True
+        db.add(Member(user_id=user.id, study_id=study_id, role=Role.READ_ONLY))
+        raters.append(user)
+    db.flush()
+    chosen = readings.Choice().plain()
+    made = readings.keep_reading(
+        db,
+        actor,
+        study_id,
+        READING,
+        list(truths),
+        [each.id for each in raters],
+        twice=_TWICE,
+        seed=_SEED,
+        chosen=chosen,
+    )
+    for user, (_, bias, deviation) in zip(raters, _RATERS, strict=True):
+        rater, draw = actor_of(db, user), random.Random(f"{_SEED}/{user.name}")  # noqa: S311 (simulated, no secret)
+        for showing in showings.queue(db, rater, made.id)[2]:
+            said = _scores(truths[showing.photo_id], bias, deviation, draw)
+            showings.save(db, rater, made.id, showing.id, showing.version, said)
+        readings.sign_off(db, rater, made.id)
+    readings.close_reading(db, actor, made.id)
+
+
+def _scores(truth: Truth, bias: float, deviation: float, draw: random.Random) -> showings.Entry:
+    """Steps near the true values: each with the rater's bias, and an error of its own."""
+    regions: dict[str, dict[str, int] | None] = {}
+    for region in MASI_REGIONS:
+        steps = {
+            name: min(top, max(0, round(value + bias + draw.gauss(0, deviation))))
+            for (name, top), value in zip(showings.LIMITS.items(), truth[region.key], strict=True)
+        }
+        if not steps["area"]:
+            steps = dict.fromkeys(steps, 0)
+        elif not steps["darkness"] and not steps["homogeneity"]:
+            steps["darkness"] = 1
+        regions[region.key] = steps
+    return showings.checked(showings.Entry(regions))
