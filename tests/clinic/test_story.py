@@ -152,3 +152,71 @@ def test_the_story_of_a_practice(served: tuple[str, str], tmp_path: Path) -> Non
         page.wait_for_selector("#password")
         assert complaints == []
         browser.close()
+
+
+def test_a_photograph_is_read_with_the_keyboard_alone(served: tuple[str, str], tmp_path: Path) -> None:
+    url, link = served
+    files = [tmp_path / f"{number}.jpg" for number in (60, 200)]
+    for number, file in zip((60, 200), files, strict=True):
+        file.write_bytes(jpeg(number))
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB").new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.set_default_timeout(20_000)
+        page.goto(link)
+        page.fill("#name", "Dr Adler")
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.click("button.primary")
+        page.fill("#study-name", "Practice")
+        page.click("text=Make a study")
+        page.goto(f"{url}/patients/new")
+        page.click("button.primary")
+        page.fill("#day", "2026-01-05")
+        page.click("text=Open a visit")
+        page.set_input_files("#file-frontal", [str(file) for file in files])
+        page.click("text=Send and analyse")
+        page.wait_for_selector(".gallery li:nth-child(2) img")
+
+        page.goto(f"{url}/readings/new")
+        page.fill("#name", "Spring")
+        page.fill("#twice", "0")
+        page.check("label:has-text('Dr Adler') input")
+        page.click("button.primary")
+        page.click("text=Begin to read")
+        page.wait_for_selector("input:focus")
+        page.keyboard.type("3246435420")
+        shown = [page.inner_text(f"[data-{name}]") for name in ("masi", "mmasi", "severity")]
+        # 3 · (2 + 4), 6 · (4 + 3), 5 · (4 + 2) by 0.3; a chin without pigment needs one digit
+        assert shown == ["27.0", "15.0", "moderate"]
+        assert page.evaluate("document.activeElement.className") == "primary"
+        lacks = Path(__file__).with_name("accessible.js").read_text(encoding="utf-8")
+        assert page.evaluate(lacks) == []
+        read = page.url
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=1 of 2 read")
+        assert page.url != read
+        page.keyboard.type("-9")  # the forehead cannot be seen; nine is no step
+        assert page.is_checked("[name='forehead.unseen']")
+        page.keyboard.type("111-222")
+        assert page.inner_text("[data-masi]") == "–"
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Everything is read")
+        page.set_viewport_size({"width": 390, "height": 800})
+        for address in (page.url, read, f"{url}/readings", f"{url}/readings/new"):
+            page.goto(address)
+            assert page.evaluate(lacks) == [], address
+        page.goto(read)
+        assert page.inner_text("[data-masi]") == "27.0"  # as the server adds up
+        page.click("text=Overview")
+        page.click("text=Sign off")
+        page.click("summary:text('Close the reading study')")
+        page.click("button.danger")
+        page.click("text=Agreement")
+        page.wait_for_selector("text=There is no agreement to tell")
+        assert page.evaluate(lacks) == []
+        assert complaints == []
+        browser.close()

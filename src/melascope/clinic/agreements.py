@@ -1,4 +1,4 @@
-"""What a closed reading study says: agreement of its raters, of each with himself, and with the measurement.
+"""What a closed reading study says: agreement of its raters, how each repeats, and the measurement beside them.
 
 All statistics are those of `melascope.severity.agreement`; here they are given their ratings.
 """
@@ -37,11 +37,11 @@ _PARTS: Final = tuple(f"{region.key}_{part}" for region in MASI_REGIONS for part
 
 @dataclass(frozen=True)
 class Repeat:
-    """A rater beside himself: photographs shown to him twice."""
+    """How well a rater repeats: photographs that were shown twice."""
 
     rater: str
     pairs: int
-    """Photographs of which he gave a total both times."""
+    """Photographs with a total both times."""
     report: Report | None
     """None for fewer than two pairs."""
 

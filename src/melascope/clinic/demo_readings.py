@@ -20,8 +20,8 @@ from melascope.vocabulary import MASI_REGIONS
 __all__ = ["READING", "fill_readings"]
 
 READING: Final = "Three simulated raters"
-_RATERS: Final = (("strict", 0.25, 0.30), ("middle", 0.0, 0.30), ("mild", -0.30, 0.42))
-"""Word in the name, bias and deviation in steps."""
+_RATERS: Final = (("A", 0.25, 0.30), ("B", 0.0, 0.30), ("C", -0.30, 0.42))
+"""Letter in the name, bias and deviation in steps: A is strict, C is mild and less sure."""
 _SEED: Final = 2026
 _TWICE: Final = 25
 _FIRST_DAY: Final = date(2026, 5, 4)
@@ -56,8 +56,8 @@ def fill_readings(clinic: Clinic, samples: Sequence[tuple[bytes, Truth]]) -> Non
 
 def _read(db: Session, actor: Actor, study_id: str, truths: Mapping[str, Truth]) -> None:
     raters = []
-    for word, _, _ in _RATERS:
-        user = accounts.add_user(db, actor.id, f"Simulated rater, {word}")
+    for letter, _, _ in _RATERS:
+        user = accounts.add_user(db, actor.id, f"Simulated {letter}")
         user.disabled = True
         db.add(Member(user_id=user.id, study_id=study_id, role=Role.READ_ONLY))
         raters.append(user)

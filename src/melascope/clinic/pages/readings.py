@@ -209,7 +209,7 @@ def _opened(desk: Desk, right: Right = Right.VIEW) -> ReadingStudy:
 
 @pages.get("/readings/{reading}/agreement")
 def agreement(desk: Desk) -> Response:
-    """Agreement of the raters, with each other, with themselves, with the measurement."""
+    """Agreement of the raters, how each repeats, and the measurement beside them."""
     from markupsafe import Markup
 
     from melascope.clinic.agreements import outcome
