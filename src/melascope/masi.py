@@ -38,7 +38,7 @@ __all__ = [
 
 WEIGHTS: Final = dict(zip(MASI_REGIONS, (0.3, 0.3, 0.3, 0.1), strict=True))
 _TENTHS: Final = dict(zip(MASI_REGIONS, (3, 3, 3, 1), strict=True))
-"""The weights as whole numbers: steps that make 16 add up to 16, and not to 15.999999999999998, which is another band."""
+"""The weights as whole numbers: steps that make 16 add up to 16, not to 15.999999999999998, which is another band."""
 AREA_LIMITS: Final = (0.10, 0.30, 0.50, 0.70, 0.90)
 """Involved shares at which A passes from 1 to 2, ... 5 to 6; each belongs to the higher step."""
 DETECTION_FLOOR: Final = 0.01
