@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,36 @@ def test_the_demo_is_filled_once(tmp_path: Path) -> None:
     assert check_password(clinic.database, clinic.keeper, NAME, second) is not None
     with clinic.database.reading() as db:
         assert db.scalar(select(func.count()).select_from(Photo)) == 2
+    clinic.database.close()
+
+
+def test_the_demo_holds_a_reading_study_of_raters_who_say_that_they_are_simulated(tmp_path: Path) -> None:
+    from sqlalchemy import select
+
+    from melascope.cli.demo import samples
+    from melascope.clinic.agreements import outcome
+    from melascope.clinic.app import open_clinic
+    from melascope.clinic.demo import fill
+    from melascope.clinic.demo_readings import READING, fill_readings
+    from melascope.clinic.settings import Settings
+    from melascope.clinic.tables import PhotoView, ReadingStudy, Score
+    from tests.clinic.made import QuickHasher, drawn, jpeg
+
+    folder = samples().joinpath("readings")
+    truth = json.loads(folder.joinpath("truth.json").read_text(encoding="utf-8"))
+    read = [(folder.joinpath(name).read_bytes(), true) for name, true in truth.items()]
+    clinic = open_clinic(Settings.of(tmp_path / "demo", environ={}), work=drawn, keeper=QuickHasher())
+    fill(clinic, [(PhotoView.FRONTAL, jpeg(3))])
+    fill_readings(clinic, read)
+    fill_readings(clinic, read)  # once more changes nothing
+    with clinic.database.reading() as db:
+        row = db.scalars(select(ReadingStudy)).one()
+        assert row.name == READING and row.closed is not None
+        assert all(each.user.name.startswith("Simulated ") and each.user.disabled for each in row.raters)
+        assert len(db.scalars(select(Score)).all()) == 3 * (12 + 3)
+        found = outcome(db, row)
+        assert found.report is not None and found.report.single is not None and found.report.single.value > 0.8
+        assert [repeat.pairs for repeat in found.repeats] == [3, 3, 3]
     clinic.database.close()
 
 

@@ -14,7 +14,7 @@ from melascope.clinic import accounts, patients, photos, readings, showings, vis
 from melascope.clinic.access import Actor, actor_of
 from melascope.clinic.demo import NAME
 from melascope.clinic.desk import Clinic
-from melascope.clinic.tables import Member, PhotoView, ReadingStudy, Role, User
+from melascope.clinic.tables import Member, PhotoView, ReadingStudy, Role, Study, User
 from melascope.vocabulary import MASI_REGIONS
 
 __all__ = ["READING", "fill_readings"]
@@ -39,8 +39,9 @@ def fill_readings(clinic: Clinic, samples: Sequence[tuple[bytes, Truth]]) -> Non
     with clinic.database.reading() as db:
         user = db.scalars(select(User).where(User.folded == NAME)).one()
         actor = actor_of(db, user)
-        [study_id] = actor.roles
-        if db.scalar(select(ReadingStudy.id).where(ReadingStudy.study_id == study_id).limit(1)):
+        oldest = select(Study.id).where(Study.id.in_(list(actor.roles))).order_by(Study.created).limit(1)
+        study_id = db.scalars(oldest).one()
+        if db.scalar(select(ReadingStudy.id).where(ReadingStudy.name == READING).limit(1)):
             return
     truths: dict[str, Truth] = {}
     for number, (data, truth) in enumerate(samples):
