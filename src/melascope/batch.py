@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
     from melascope.record import Analysis
+    from melascope.report.write import Exports
 
 __all__ = ["EXTENSIONS", "SUMMARY", "Result", "analyze_all", "analyze_one", "cores", "find_photos", "give_folders"]
 
@@ -184,6 +185,7 @@ def analyze_all(
     folders: Sequence[Path],
     *,
     pdf: bool = False,
+    exports: Exports | None = None,
     jobs: int | None = None,
     analyse: Analyse | None = None,
     limit_s: float = _LIMIT_S,
@@ -197,12 +199,15 @@ def analyze_all(
         photos: Files, as from `find_photos`.
         folders: A folder for each, as from `give_folders`.
         pdf: Also write `report.pdf`.
+        exports: What to write for other systems.
         jobs: Processes; all cores if None.
         analyse: Stands in for `melascope.analysis.analyze`. Several processes need one that can be pickled.
         limit_s: Seconds after which a photograph is given up.
     """
     if len(photos) == 1:
-        yield Result(photos[0], folders[0], analyze_one(photos[0], folders[0], pdf=pdf, analyse=analyse))
+        yield Result(
+            photos[0], folders[0], analyze_one(photos[0], folders[0], pdf=pdf, exports=exports, analyse=analyse)
+        )
         return
     number = max(1, min(jobs or cores(), len(photos)))
     threads = max(1, cores() // number)
@@ -211,7 +216,7 @@ def analyze_all(
     try:
         while waiting or any(worker.task is not None for worker in workers):
             while waiting and len(workers) < min(number, len(waiting) + len(workers)):
-                workers.append(_start(analyse, pdf, threads))
+                workers.append(_start(analyse, pdf, threads, exports))
             for worker in workers:
                 if worker.task is None and waiting:
                     _give(worker, waiting.popleft(), photos, folders)
@@ -232,10 +237,10 @@ def analyze_all(
         _stop(workers, folders)
 
 
-def _start(analyse: Analyse | None, pdf: bool, threads: int) -> _Worker:
+def _start(analyse: Analyse | None, pdf: bool, threads: int, exports: Exports | None = None) -> _Worker:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_work, args=(there, analyse, pdf, threads), daemon=True)
+    process = context.Process(target=_work, args=(there, analyse, pdf, threads, exports), daemon=True)
     with interrupts_held():
         process.start()
     there.close()
@@ -298,7 +303,7 @@ def _sweep(folder: Path) -> None:
             part.unlink()
 
 
-def _work(pipe: Connection, analyse: Analyse | None, pdf: bool, threads: int) -> None:
+def _work(pipe: Connection, analyse: Analyse | None, pdf: bool, threads: int, exports: Exports | None = None) -> None:
     """A worker process: a photograph in, its record out, until None comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("MELASCOPE_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -309,19 +314,29 @@ def _work(pipe: Connection, analyse: Analyse | None, pdf: bool, threads: int) ->
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while (task := pipe.recv()) is not None:
             photo, folder = task
-            pipe.send(analyze_one(photo, folder, pdf=pdf, analyse=analyse).model_dump())
+            pipe.send(analyze_one(photo, folder, pdf=pdf, exports=exports, analyse=analyse).model_dump())
 
 
-def analyze_one(photo: Path, folder: Path | None, *, pdf: bool = False, analyse: Analyse | None = None) -> Analysis:
+def analyze_one(
+    photo: Path,
+    folder: Path | None,
+    *,
+    pdf: bool = False,
+    exports: Exports | None = None,
+    analyse: Analyse | None = None,
+) -> Analysis:
     """Analyse one photograph in this process and write its results; whatever goes wrong becomes a refusal.
 
     Nothing is written if `folder` is None.
     """
     try:
-        from melascope.report.write import write
+        from melascope.report.write import NO_EXPORTS, write
 
         analysis = (analyse or _analyse())(photo, name=_shown(photo.name))
-        return analysis if folder is None else write(analysis, folder, pdf=pdf)
+        if folder is None:
+            return analysis
+        original = photo.read_bytes() if exports is not None and exports.dicom else b""
+        return write(analysis, folder, pdf=pdf, exports=exports or NO_EXPORTS, original=original)
     except Exception as error:  # noqa: BLE001 (one bad file does not stop the rest)
         return _failure(photo, folder, pdf, f"the programme failed: {type(error).__name__}: {error}")
 

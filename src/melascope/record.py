@@ -33,8 +33,9 @@ __all__ = [
     "SkinTone",
 ]
 
-SCHEMA_VERSION: Final = "1.1"
-"""1.1 added `severity_reading` and `files.relevance`; whatever is valid in 1.0 is valid in 1.1."""
+SCHEMA_VERSION: Final = "1.2"
+"""1.1 added `severity_reading` and `files.relevance`, 1.2 `files.fhir` and `files.dicom`; what is valid in an earlier
+version is valid in a later one."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Field(ge=0)]
@@ -253,6 +254,10 @@ class Files(_Record):
     """PNG of the upright size: region codes."""
     lesion_mask: str | None = None
     """PNG of the upright size: 0 or 255."""
+    fhir: str | None = None
+    """FHIR Bundle."""
+    dicom: tuple[str, ...] | None = None
+    """DICOM files: the photograph, its segmentation, the measurements."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +290,7 @@ class Arrays:
 class Analysis(_Record):
     """The result of `analyze`: what one photograph shows, how sure that is, and what it rests on."""
 
-    schema_version: Literal["1.0", "1.1"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1", "1.2"] = SCHEMA_VERSION
     """Version of this layout."""
     photo: PhotoRecord
     """The file that was read."""

@@ -217,3 +217,39 @@ def test_interruption_while_processes_still_start_shows_no_traceback(tmp_path: P
     put(tmp_path / "in" / "b.jpg", "ok b")
     code, errors = interrupted(program, tmp_path / "out", started)
     assert (code, errors.partition(":")[0], errors.count("\n")) == (130, "Interrupted", 1), errors
+
+
+def test_fhir_is_written_on_demand_and_goes_when_it_is_not_asked_for(tmp_path: Path) -> None:
+    photo, folder = put(tmp_path / "a.jpg"), tmp_path / "out" / "a"
+    for release, kind in (("r4", "deviceName"), ("R5", "name")):
+        assert call("analyze", photo, "--out", tmp_path / "out", "--fhir", release).exit_code == 0
+        made = json.loads((folder / "fhir.json").read_text(encoding="utf-8"))
+        [device] = [e["resource"] for e in made["entry"] if e["resource"]["resourceType"] == "Device"]
+        assert made["resourceType"] == "Bundle" and kind in device
+        assert json.loads((folder / "analysis.json").read_text(encoding="utf-8"))["files"]["fhir"] == "fhir.json"
+    call("analyze", photo, "--out", tmp_path / "out")
+    assert not (folder / "fhir.json").exists()
+    wrong = call("analyze", photo, "--out", tmp_path / "out", "--fhir", "dstu2")
+    assert wrong.exit_code == 2 and "must be r4 or r5" in wrong.output
+
+
+def test_dicom_is_written_on_demand_also_by_several_processes(tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'melascope[dicom]'")
+    pytest.importorskip("highdicom", reason="highdicom is not installed: pip install 'melascope[dicom]'")
+    put(tmp_path / "in" / "a.jpg")
+    put(tmp_path / "in" / "b.jpg", "refuse")
+    call("analyze", tmp_path / "in", "--out", tmp_path / "out", "--dicom", "--jobs", 2)
+    files = json.loads((tmp_path / "out" / "a" / "analysis.json").read_text(encoding="utf-8"))["files"]["dicom"]
+    assert files == ["dicom/01-photograph.dcm", "dicom/01-photograph-segmentation.dcm", "dicom/measurements.dcm"]
+    kinds = [pydicom.dcmread(tmp_path / "out" / "a" / name).Modality for name in files]
+    assert kinds == ["XC", "SEG", "SR"]
+    assert not (tmp_path / "out" / "b" / "dicom").exists()
+    call("analyze", tmp_path / "in" / "a.jpg", "--out", tmp_path / "out")
+    assert list((tmp_path / "out" / "a" / "dicom").glob("*.dcm")) == []
+
+
+def test_what_dicom_needs_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("melascope.report.dicom.MISSING", ("highdicom", "pydicom"))
+    result = call("analyze", put(tmp_path / "a.jpg"), "--out", tmp_path / "out", "--dicom")
+    assert result.exit_code == 2
+    assert "--dicom needs highdicom and pydicom: pip install 'melascope[dicom]'" in " ".join(result.output.split())

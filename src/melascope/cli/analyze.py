@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from melascope.batch import Analyse, Result
+    from melascope.report.write import Exports
 
 __all__ = ["command", "run_batch"]
 
@@ -43,6 +44,10 @@ def command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the record of the one photograph on standard output.")
     ] = False,
+    fhir: Annotated[
+        str | None, typer.Option(metavar="r4|r5", help="Also write fhir.json, a FHIR Bundle.", show_default=False)
+    ] = None,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Also write the folder dicom.")] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.", show_default=False)
     ] = None,
@@ -60,6 +65,7 @@ def command(
 
     if pdf:
         _need_typst()
+    exports = _exports(fhir, dicom)
     if out is not None and out.exists() and not out.is_dir():
         usage(f"--out {out}: is a file; name a folder")
     try:
@@ -69,12 +75,18 @@ def command(
     if as_json:
         if len(found) != 1:
             usage(f"--json prints the record of one photograph, and {len(found)} were named: name one, or use --out")
-        _print_json(found[0], out, pdf, context.obj)
-    _end(run_batch(found, out or DEFAULT_OUT, pdf=pdf, jobs=jobs, analyse=context.obj))
+        _print_json(found[0], out, pdf, context.obj, exports)
+    _end(run_batch(found, out or DEFAULT_OUT, pdf=pdf, exports=exports, jobs=jobs, analyse=context.obj))
 
 
 def run_batch(
-    photos: Sequence[Path], out: Path, *, pdf: bool = False, jobs: int | None = None, analyse: Analyse | None = None
+    photos: Sequence[Path],
+    out: Path,
+    *,
+    pdf: bool = False,
+    exports: Exports | None = None,
+    jobs: int | None = None,
+    analyse: Analyse | None = None,
 ) -> list[Result]:
     """Analyse photographs with a progress bar, write ``summary.csv`` and print a table.
 
@@ -109,7 +121,7 @@ def run_batch(
         transient=True,
     )
     interrupted = False
-    work = batch.analyze_all(photos, folders, pdf=pdf, jobs=jobs, analyse=analyse)
+    work = batch.analyze_all(photos, folders, pdf=pdf, exports=exports, jobs=jobs, analyse=analyse)
     try:
         with contextlib.closing(work), progress:
             bar = progress.add_task("", total=len(photos))
@@ -133,13 +145,13 @@ def run_batch(
     return results
 
 
-def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | None) -> NoReturn:
+def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | None, exports: Exports | None) -> NoReturn:
     from melascope import batch
 
     _need_network(analyse)
     try:
         folder = None if out is None else batch.give_folders([photo], out)[0]
-        analysis = batch.analyze_one(photo, folder, pdf=pdf, analyse=analyse)
+        analysis = batch.analyze_one(photo, folder, pdf=pdf, exports=exports, analyse=analyse)
     except KeyboardInterrupt:
         typer.echo("Interrupted: nothing was printed.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
@@ -164,6 +176,24 @@ def _need_network(analyse: Analyse | None) -> None:
             networks.load("severity")
     except networks.NetworkError as error:
         usage(str(error))
+
+
+def _exports(fhir: str | None, dicom: bool) -> Exports | None:
+    """What is to be written for other systems; ends with a sentence where that cannot be."""
+    if fhir is None and not dicom:
+        return None
+    from melascope.report.fhir import RELEASES
+    from melascope.report.write import Exports
+
+    release = next((each for each in RELEASES if fhir is not None and each == fhir.lower()), None)
+    if fhir is not None and release is None:
+        usage(f"--fhir {fhir}: must be r4 or r5")
+    if dicom:
+        from melascope.report.dicom import MISSING
+
+        if MISSING:
+            usage(f"--dicom needs {' and '.join(MISSING)}: pip install 'melascope[dicom]', or leave --dicom out")
+    return Exports(release, dicom)
 
 
 def _need_typst() -> None:

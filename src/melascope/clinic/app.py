@@ -14,13 +14,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import melascope
-from melascope.clinic import accounts, api, api_readings, health, logs
+from melascope.clinic import accounts, api, api_exports, api_readings, health, logs
 from melascope.clinic.accounts import Hasher
 from melascope.clinic.database import Database
 from melascope.clinic.desk import Clinic, Desk
 from melascope.clinic.gate import Counts, Gate
 from melascope.clinic.jobs import Runner
-from melascope.clinic.pages import administration, compare, entry, patients, photos, readings, visits
+from melascope.clinic.pages import administration, compare, entry, exports, patients, photos, readings, visits
 from melascope.clinic.settings import Settings
 from melascope.clinic.store import FileStore
 from melascope.clinic.tables import Patient
@@ -29,7 +29,7 @@ from melascope.clinic.worker import Measure, measure
 
 __all__ = ["application", "open_clinic"]
 
-PAGES = (entry, patients, compare, visits, photos, readings, administration)
+PAGES = (entry, patients, compare, visits, exports, photos, readings, administration)
 
 
 def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher | None = None) -> Clinic:
@@ -86,6 +86,7 @@ def application(clinic: Clinic) -> FastAPI:
     app.mount("/static", StaticFiles(directory=str(files("melascope.clinic") / "static")), name="static")
     app.include_router(api.router)
     app.include_router(api_readings.router)
+    app.include_router(api_exports.exports)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(Gate, settings=clinic.settings, counts=counts)
     return app

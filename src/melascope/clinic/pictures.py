@@ -38,7 +38,7 @@ class Measured:
     record: str
     """`analysis.json`."""
     pictures: dict[str, bytes]
-    """By name: ``display.jpg``, ``thumb.jpg``, layers, and ``overlay.jpg`` and ``maps.jpg`` of the report."""
+    """By name: ``display.jpg``, ``thumb.jpg``, layers, ``overlay.jpg`` and ``maps.jpg`` of the report, masks."""
     anchors: dict[str, tuple[float, float]]
     """Centres of regions in pixels of ``display.jpg``."""
     scale: float
@@ -74,6 +74,8 @@ def draw(analysis: Analysis, pixels: Image8 | None) -> Measured:
         "haemoglobin.png": _png(_map(arrays, arrays.haemoglobin, "haemoglobin", size, scale)),
         "overlay.jpg": jpeg(figure(analysis)),
         "maps.jpg": jpeg(maps(analysis)),
+        "region_mask.png": _mask(arrays.region_codes),
+        "lesion_mask.png": _mask(arrays.lesion_mask.astype(np.uint8) * np.uint8(255)),
     }
     looked = relevance(analysis)
     if looked is not None and arrays.relevance is not None:
@@ -133,6 +135,14 @@ def _anchors(codes: Image8) -> dict[str, tuple[float, float]]:
         if len(rows) >= 50:
             places[region.key] = (round(float(np.median(columns)), 1), round(float(np.median(rows)), 1))
     return places
+
+
+def _mask(values: Image8) -> bytes:
+    """(H, W) codes in the size of the upright photograph, for exports."""
+    done, data = cv2.imencode(".png", values, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    if not done:
+        raise RuntimeError(f"a mask of {values.shape} could not be encoded")
+    return bytes(data)
 
 
 def _png(layer: Image8) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final
 from melascope.record import Analysis, RegionScore
 from melascope.vocabulary import MASI_REGIONS
 
-__all__ = ["COLUMNS", "row", "write_summary"]
+__all__ = ["COLUMNS", "harmless", "row", "write_summary"]
 
 _PER_REGION: Final = ("involved_fraction", "involved_low", "involved_high", "area", "darkness", "homogeneity")
 COLUMNS: Final = (
@@ -58,11 +58,11 @@ def row(analysis: Analysis, folder: str) -> dict[str, str]:
     """A record as cells. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
     tone, totals = analysis.skin_tone, analysis.masi
     cells: dict[str, object] = {
-        "file": _harmless(analysis.photo.file),
-        "folder": _harmless(folder),
+        "file": harmless(analysis.photo.file),
+        "folder": harmless(folder),
         "verdict": analysis.quality.verdict.value,
         "view": analysis.view.value,
-        "findings": _harmless(" ".join(finding.code for finding in analysis.quality.findings)),
+        "findings": harmless(" ".join(finding.code for finding in analysis.quality.findings)),
         "lesions": "" if analysis.regions is None else len(analysis.lesions),
         "sha256": analysis.photo.sha256,
         "melascope": analysis.versions.get("melascope"),
@@ -126,7 +126,7 @@ def _cell(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Spreadsheets run cells that begin with one of these signs (OWASP, CSV injection)."""
     return (
         f"'{text}"

@@ -7,7 +7,10 @@ whole. Nothing of the photograph's metadata can get into a file, since all are m
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.record import Analysis, Files
+from melascope.report.fhir import Release, bundle
 from melascope.report.html import jpeg, render
 from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure, with_strip
 from melascope.report.page import arrays_of
+from melascope.report.statement import PhotoStatement, Statement
 
-__all__ = ["PART", "RECORD", "write"]
+__all__ = ["NO_EXPORTS", "PART", "RECORD", "Exports", "write"]
 
 RECORD: Final = "analysis.json"
 PART: Final = ".part"
@@ -35,10 +40,27 @@ _NAMES: Final = Files(
     report_pdf="report.pdf",
     region_mask="region_mask.png",
     lesion_mask="lesion_mask.png",
+    fhir="fhir.json",
 )
+_DICOM: Final = "dicom"
 
 
-def write(analysis: Analysis, folder: str | Path, *, pdf: bool = False) -> Analysis:
+@dataclass(frozen=True)
+class Exports:
+    """What is written for other systems besides."""
+
+    fhir: Release | None = None
+    """Release of FHIR of `fhir.json`."""
+    dicom: bool = False
+    """Whether to fill the folder ``dicom``."""
+
+
+NO_EXPORTS: Final = Exports()
+
+
+def write(
+    analysis: Analysis, folder: str | Path, *, pdf: bool = False, exports: Exports = NO_EXPORTS, original: bytes = b""
+) -> Analysis:
     """Write record, pictures, masks and report of one photograph.
 
     Args:
@@ -47,18 +69,20 @@ def write(analysis: Analysis, folder: str | Path, *, pdf: bool = False) -> Analy
         folder: Made if it does not exist. Files of an earlier writing are replaced, or removed if
             they are not written this time.
         pdf: Also write `report.pdf`.
+        exports: What to write for other systems.
+        original: The photograph's file, for DICOM: what kind it is tells whether pixels were lost.
 
     Returns:
         The record with `files` filled in, as it stands in `analysis.json`.
 
     Raises:
         OSError: The folder cannot be written to.
-        ModuleNotFoundError: `pdf` was asked for and the package ``typst`` is not installed.
+        ModuleNotFoundError: `pdf` or DICOM was asked for and a package that it needs is not installed.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORD).unlink(missing_ok=True)
-    names: dict[str, str] = {}
+    names: dict[str, str | tuple[str, ...]] = {}
 
     def put(kind: str, data: bytes) -> None:
         name = str(getattr(_NAMES, kind))
@@ -83,12 +107,41 @@ def write(analysis: Analysis, folder: str | Path, *, pdf: bool = False) -> Analy
         from melascope.report.pdf import typeset
 
         put("report_pdf", typeset(analysis, overlay_jpeg, maps_jpeg, relevance_jpeg))
-    written = analysis.model_copy(update={"files": Files(**names)})
+    statement = Statement.of(analysis, datetime.now(UTC))
+    if exports.fhir is not None:
+        put("fhir", (json.dumps(bundle(statement, exports.fhir), indent=1, ensure_ascii=False) + "\n").encode())
+    for old in (folder / _DICOM).glob("*.dcm"):
+        old.unlink()
+    if exports.dicom:
+        names["dicom"] = _put_dicom(statement, folder, original)
+    written = analysis.model_copy(update={"files": Files.model_validate(names)})
     for kind, name in _NAMES:
-        if kind not in names:
+        if kind not in names and kind != "dicom":
             (folder / str(name)).unlink(missing_ok=True)
     _replace(folder / RECORD, written.to_json().encode("utf-8"))
     return written
+
+
+def _put_dicom(statement: Statement, folder: Path, original: bytes) -> tuple[str, ...]:
+    """Fill the folder ``dicom``; nothing for a photograph that was not measured."""
+    from melascope.photo.formats import format_of
+    from melascope.report.dicom import Pixels, write_dicom
+
+    kind = format_of(original)
+
+    def pixels(photo: PhotoStatement) -> Pixels | None:
+        arrays = arrays_of(photo.record)
+        if arrays is None:
+            return None
+        named = "" if kind is None else kind.name
+        return Pixels(arrays.pixels, arrays.region_codes, arrays.lesion_mask, named, len(original))
+
+    names = []
+    for name, data in write_dicom(statement, pixels):
+        (folder / _DICOM).mkdir(exist_ok=True)
+        _replace(folder / _DICOM / name, data)
+        names.append(f"{_DICOM}/{name}")
+    return tuple(names)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -41,6 +41,7 @@ def listing(desk: Desk) -> Response:
         study=study or "",
         words=words,
         studies=_studies(desk, Right.VIEW),
+        tables=_studies(desk, Right.EXPORT),
         may_add=bool(_studies(desk, Right.WRITE)),
     )
 
