@@ -29,7 +29,7 @@ def test_all_files_of_a_measured_photograph(tmp_path: Path) -> None:
     text = (folder / "analysis.json").read_text(encoding="utf-8")
     assert text == written.to_json() == Analysis.model_validate_json(text).to_json()
     for kind, name in written.files:
-        assert (name is None) == (kind in {"report_pdf", "relevance"})
+        assert (name is None) == (kind in {"report_pdf", "relevance", "fhir", "dicom"})
         assert name is None or (folder / name).is_file()
     assert written.arrays is analysis.arrays
     assert analysis.files.report is None

@@ -112,6 +112,8 @@ def write(
         put("fhir", (json.dumps(bundle(statement, exports.fhir), indent=1, ensure_ascii=False) + "\n").encode())
     for old in (folder / _DICOM).glob("*.dcm"):
         old.unlink()
+    with contextlib.suppress(OSError):  # there is none, or somebody keeps something in it
+        (folder / _DICOM).rmdir()
     if exports.dicom:
         names["dicom"] = _put_dicom(statement, folder, original)
     written = analysis.model_copy(update={"files": Files.model_validate(names)})

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Final
 from uuid import UUID, uuid5
 
 from highdicom.sr import CodedConcept
 from pydicom.uid import UID
 
-import melascope
 from melascope.report.codes import CONCEPTS, DESIGNATOR, Code
 from melascope.report.statement import PhotoStatement, Statement
 
-__all__ = ["MANUFACTURER", "MODEL", "VERSION", "ours", "patient", "person_name", "snomed", "uid", "unit"]
+__all__ = ["MANUFACTURER", "MODEL", "VERSION", "ours", "patient", "person_name", "procedure", "snomed", "uid", "unit"]
 
 MANUFACTURER: Final = "The Melascope developers"
 MODEL: Final = "Melascope"
-VERSION: Final = melascope.__version__
+VERSION: Final = version("melascope")
 _NAMESPACE: Final = UUID("3f0c7a52-95f4-5d0b-8d39-0c2f7d5b6a10")
 _PHOTOGRAPHY: Final = CodedConcept("197157006", "SCT", "Photography of patient")
 _MEANINGS: Final = {"{score}": "score", "%": "percent", "deg": "degree", "{od}": "optical density", "1": "no units"}
