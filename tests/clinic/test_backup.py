@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,20 +12,23 @@ from sqlalchemy import select
 
 from melascope.clinic.app import open_clinic
 from melascope.clinic.backup import BackupError, restore_backup, write_backup
+from melascope.clinic.bucket import Bucket
+from melascope.clinic.desk import Clinic
+from melascope.clinic.seal import Key, Sealed
 from melascope.clinic.settings import Settings
 from melascope.clinic.tables import Analysed, Photo
-from tests.clinic.made import House, drawn
+from tests.clinic.made import House, QuickHasher, drawn, jpeg
 
 
 def test_a_restored_clinic_holds_the_same(house: House, tmp_path: Path) -> None:
     clinic = house.clinic
     if not clinic.database.sqlite:
         with pytest.raises(BackupError, match="pg_dump"):
-            write_backup(clinic.database, clinic.store, tmp_path / "b.zip")
+            write_backup(clinic.database, clinic.store.inner, tmp_path / "b.zip")
         return
-    count = write_backup(clinic.database, clinic.store, tmp_path / "b.zip")
+    count = write_backup(clinic.database, clinic.store.inner, tmp_path / "b.zip")
     with pytest.raises(BackupError, match="there already"):
-        write_backup(clinic.database, clinic.store, tmp_path / "b.zip")
+        write_backup(clinic.database, clinic.store.inner, tmp_path / "b.zip")
     assert restore_backup(tmp_path / "b.zip", tmp_path / "again") == count
     again = open_clinic(Settings.of(tmp_path / "again", environ={}), work=drawn)
     with clinic.database.reading() as one, again.database.reading() as two:
@@ -44,10 +49,36 @@ def test_a_restored_clinic_holds_the_same(house: House, tmp_path: Path) -> None:
         restore_backup(tmp_path / "b.zip", tmp_path / "again")
 
 
+def test_a_clinic_with_sealed_photographs_elsewhere_works_as_any_other(clinic: Clinic, tmp_path: Path) -> None:
+    settings = replace(clinic.settings, store_url=f"memory://{tmp_path.name}", store_key=Key.new())
+    house = House.furnished(open_clinic(settings, work=drawn, keeper=QuickHasher()))
+    sealed, chief = house.clinic.store, house.person("administrator of practice")
+    for patient in sealed.patients():
+        for name in sealed.files(patient):
+            assert b"JFIF" not in sealed.inner.get(patient, name)[:200]
+    archive = zipfile.ZipFile(io.BytesIO(chief.get(f"/patients/{house.patient}/export.zip").content))
+    assert jpeg(60) in {archive.read(name) for name in archive.namelist()}
+    assert chief.get(f"/photos/{house.photo}/display.jpg").content.startswith(b"\xff\xd8")
+    assert house.browser().get("/healthz").json()["store"] == "ok"
+    if house.clinic.database.sqlite:
+        write_backup(house.clinic.database, sealed.inner, tmp_path / "b.zip")
+        restore_backup(tmp_path / "b.zip", tmp_path / "again", Bucket(f"memory://{tmp_path.name}-again"))
+        again = Sealed(Bucket(f"memory://{tmp_path.name}-again"), Key.read(str(settings.store_key), "tests"))
+        again.verify()
+        assert jpeg(60) in {again.get(house.patient, name) for name in again.files(house.patient)}
+    assert chief.post(f"/patients/{house.patient}/delete", {"code": "P-0001"}).status_code == 303
+    assert list(sealed.patients()) == [house.other_patient]
+    sealed.forget(house.other_patient)
+    elsewhere = house.person("clinician of elsewhere")
+    assert elsewhere.get(f"/photos/{house.other_photo}/display.jpg").status_code == 503
+    house.close()
+    house.clinic.database.close()
+
+
 def test_a_damaged_or_forged_backup_is_refused(house: House, tmp_path: Path) -> None:
     if not house.clinic.database.sqlite:
         pytest.skip("backups of PostgreSQL are pg_dump's")
-    write_backup(house.clinic.database, house.clinic.store, tmp_path / "good.zip")
+    write_backup(house.clinic.database, house.clinic.store.inner, tmp_path / "good.zip")
     with zipfile.ZipFile(tmp_path / "good.zip") as good:
         parts = {name: good.read(name) for name in good.namelist()}
     first = next(name for name in parts if name.startswith("photographs/"))

@@ -9,12 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from melascope.cli.app import app
+from melascope.clinic.store import FileStore
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MELASCOPE_DATABASE_URL", "MELASCOPE_PUBLIC_URL", "MELASCOPE_METRICS_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("DATABASE_URL", "PUBLIC_URL", "METRICS_TOKEN", "STORE_URL", "STORE_KEY", "STORE_KEY_FILE"):
+        monkeypatch.delenv(f"MELASCOPE_{name}", raising=False)
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -40,11 +41,43 @@ def test_a_clinic_is_made_filled_backed_up_and_restored(tmp_path: Path) -> None:
     assert "Dr Who\tinvited" in run("user", "list", "--data", str(tmp_path / "again"))[1]
 
 
+def test_photographs_are_encrypted_and_given_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, store, to = str(tmp_path / "clinic"), str(tmp_path / "elsewhere"), str(tmp_path / "backup.zip")
+    keys = [tmp_path / "one.key", tmp_path / "two.key"]
+    for path in keys:
+        path.write_text(run("key")[1])
+    assert run("init", "--data", data)[0] == 0
+    FileStore(tmp_path / "elsewhere").put("ab" * 16, "a.original", b"a face")
+    code, said = run("rekey", "--data", data, "--store", store, "--new-key-file", str(keys[0]))
+    assert (code, said) == (0, "1 files encrypted with the new key, 0 were so already.\n")
+    code, said = run("backup", to, "--data", data, "--store", store)
+    assert code == 1 and "name it in MELASCOPE_STORE_KEY" in said
+    monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(keys[1]))
+    code, said = run("backup", to, "--data", data, "--store", store)
+    assert code == 1 and "the one named is" in said
+    monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(keys[0]))
+    assert run("rekey", "--data", data, "--store", store, "--new-key-file", str(keys[1]))[0] == 0
+    monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(keys[1]))
+    assert run("backup", to, "--data", data, "--store", store)[0] == 0
+    again = str(tmp_path / "again")
+    assert run("restore", to, "--data", again, "--store", store)[0] == 1
+    assert run("restore", to, "--data", str(tmp_path / "third"))[0] == 0
+    kept = (tmp_path / "third" / "photographs" / "ab" / ("ab" * 16) / "a.original").read_bytes()
+    assert b"face" not in kept
+    assert run("rekey", "--data", str(tmp_path / "third"), "--plain")[0] == 0
+    assert FileStore(tmp_path / "third" / "photographs").get("ab" * 16, "a.original") == b"a face"
+    for words in (("rekey",), ("rekey", "--plain", "--new-key-file", str(keys[0]))):
+        assert run(*words, "--data", data)[0] == 2
+    keys[1].write_text("short")
+    assert run("init", "--data", data)[0] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
         (("serve", "--host", "0.0.0.0"), 2, "unprotected"),
         (("serve", "--public-url", "clinic.example.org"), 2, "must look like"),
+        (("init", "--store", "nonsense://x"), 2, "Protocol not known"),
         (("user", "add", "x", "--role", "king"), 2, "must be administrator"),
         (("user", "add", "x", "--study", "nowhere"), 1, "no study"),
         (("restore", "nothing.zip"), 1, "there is no"),

@@ -88,7 +88,7 @@ def test_a_deleted_photograph_takes_its_files_and_corrections_along(house: House
         [kept] = db.scalars(select(Photo).where(Photo.visit_id == house.visit))
         assert db.scalars(select(Correction)).all() == []
         assert kept.analysed is not None
-    folder = house.clinic.store.root / house.patient[:2] / house.patient
+    folder = house.clinic.settings.data / "photographs" / house.patient[:2] / house.patient
     names = {path.name for path in folder.iterdir()}
     assert f"{kept.sha256}.original" in names
     assert {name for name in names if not name.startswith((kept.id, kept.sha256))} == set()

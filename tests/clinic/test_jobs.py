@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -103,6 +105,24 @@ def test_two_servers_never_do_the_same_job(house: House) -> None:
     assert len(done) == len(set(done)) <= len(made)
 
 
+def test_two_runners_at_once_do_each_job_once(house: House) -> None:
+    wanted = {added(house, number) for number in range(4, 52, 4)}
+    done: list[bytes] = []
+    meeting = threading.Barrier(2, timeout=60)
+
+    def noted(data: bytes, name: str) -> Measured:
+        done.append(data)
+        if len(done) <= 2:
+            meeting.wait()  # both are at work
+        return drawn(data, name)
+
+    runners = [Runner(house.clinic.database, house.clinic.store, work=noted) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        counted = list(pool.map(Runner.drain, runners))
+    assert sum(counted) == len(done) == len(set(done)) == len(wanted) and min(counted) >= 1
+    assert {job(house, photo)[:2] for photo in wanted} == {(JobState.DONE, 1)}
+
+
 def test_a_patient_deleted_during_the_analysis_leaves_no_file_and_no_row(house: House) -> None:
     photo = added(house)
 
@@ -118,7 +138,7 @@ def test_a_patient_deleted_during_the_analysis_leaves_no_file_and_no_row(house: 
     with house.clinic.database.reading() as db:
         assert db.get(Analysed, photo) is None
         assert counts(db)["done"] == 1  # the other study's
-    assert not [path for path in house.clinic.store.root.rglob(f"{house.patient}/*") if path.is_file()]
+    assert not [path for path in house.clinic.settings.data.rglob(f"{house.patient}/*") if path.is_file()]
 
 
 def test_a_process_that_dies_raises_or_hangs_is_replaced() -> None:

@@ -268,7 +268,7 @@ def test_a_full_disk_is_said_and_leaves_no_row(house: House, monkeypatch: pytest
     assert answer.status_code == 507
     assert "disk is full" in answer.text
     assert count(house, Photo) == 2
-    assert not list(Path(house.clinic.store.root).rglob("*.part"))
+    assert not list(Path(house.clinic.settings.data).rglob("*.part"))
 
 
 def test_metrics_are_for_this_machine_or_for_the_token(house: House) -> None:

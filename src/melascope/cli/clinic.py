@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,15 @@ app.add_typer(user, name="user")
 _Data = Annotated[
     Path, typer.Option("--data", help="Folder of database and photographs; made if there is none.", show_default=True)
 ]
+_Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help="Folder or fsspec URL (s3://, gs://, sftp:// …) of the photographs. Default: $MELASCOPE_STORE_URL, else "
+        "a folder beside the database.",
+        show_default=False,
+    ),
+]
 _DATA = Path("melascope-clinic")
 
 
@@ -37,6 +47,10 @@ def serve(
         typer.Option(help="Where browsers reach it, as https://clinic.example.org. Default: http://127.0.0.1:PORT."),
     ] = None,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that analyse photographs.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that answer; one is enough for a practice.")
+    ] = 1,
+    store: _Store = None,
     plain_http: Annotated[
         bool, typer.Option("--plain-http", help="Allow other machines without TLS. Never on an open network.")
     ] = False,
@@ -44,14 +58,15 @@ def serve(
     """Run the clinic.
 
     The first start prints a link that works once and makes the administrator. The database is SQLite in the data
-    folder, or what MELASCOPE_DATABASE_URL names (postgresql://…). Other machines should reach it through a proxy that
-    speaks TLS: name its address with --public-url https://…. The log goes to standard error, one JSON object a line.
+    folder, or what MELASCOPE_DATABASE_URL names (postgresql://…). Photographs are encrypted if MELASCOPE_STORE_KEY or
+    MELASCOPE_STORE_KEY_FILE name a key (`melascope clinic key` makes one). Other machines should reach it through a
+    proxy that speaks TLS: name its address with --public-url https://…. The log goes to standard error, one JSON
+    object a line.
 
     Exit code: 0 stopped, 1 could not start, 2 wrong usage.
     """
-    url = public_url or f"http://127.0.0.1:{port}"
-    settings = _settings(data, url, processes)
-    from melascope.clinic.settings import LOOPBACK
+    settings = _settings(data, public_url, processes, store)
+    from melascope.clinic.settings import LOOPBACK, Settings
 
     if host not in LOOPBACK and not settings.secure and not plain_http:
         usage(
@@ -59,15 +74,23 @@ def serve(
             "proxy with TLS in front, or say --plain-http"
         )
     listener = _listen(host, port)
+    if settings.public_url == Settings.public_url:  # nobody named one
+        settings = replace(settings, public_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
     from melascope.clinic import accounts
 
     clinic = _open(settings)
     with clinic.database.writing() as db:
         secret = accounts.first_link(db)
-    typer.echo(f"The clinic is at {url}")
+    typer.echo(f"The clinic is at {settings.public_url}")
     if secret:
-        typer.echo(f"Make the administrator (works once, for three days): {url.rstrip('/')}/start/{secret}")
-    _run(clinic, listener)
+        url = settings.public_url.rstrip("/")
+        typer.echo(f"Make the administrator (works once, for three days): {url}/start/{secret}")
+    from melascope.clinic import server
+
+    if workers == 1:
+        server.serve(clinic, listener)
+    elif not server.serve_many(clinic, listener, workers):
+        fail("the workers ended as soon as they had begun; the log says why")
 
 
 @app.command("demo")
@@ -94,7 +117,9 @@ def demo(
     truth = json.loads(read.joinpath("truth.json").read_text(encoding="utf-8"))
     fill_readings(clinic, [(read.joinpath(name).read_bytes(), true) for name, true in truth.items()])
     typer.echo(f"The clinic is at {settings.public_url}; sign in as {NAME} with the password {password}")
-    _run(clinic, listener)
+    from melascope.clinic import server
+
+    server.serve(clinic, listener)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -108,33 +133,12 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _run(clinic: Clinic, listener: socket.socket) -> None:
-    """Serve until stopped."""
-    import uvicorn
-
-    from melascope.clinic import logs
-    from melascope.clinic.app import application
-
-    logs.to_stderr()
-    config = uvicorn.Config(
-        application(clinic),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="on",
-        proxy_headers=False,
-        timeout_keep_alive=20,
-        timeout_graceful_shutdown=10,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
-
-
 @app.command("init")
-def init(data: _Data = _DATA) -> None:
+def init(data: _Data = _DATA, store: _Store = None) -> None:
     """Make the database and the folders, and print the link that makes the administrator."""
     from melascope.clinic import accounts
 
-    settings = _settings(data, None, 1)
+    settings = _settings(data, None, 1, store)
     clinic = _open(settings)
     with clinic.database.writing() as db:
         secret = accounts.first_link(db)
@@ -217,14 +221,16 @@ def reset(name: Annotated[str, typer.Argument(help="Whose password to set anew."
 def backup(
     to: Annotated[Path, typer.Argument(metavar="TO", help="ZIP to write.")],
     data: _Data = _DATA,
+    store: _Store = None,
 ) -> None:
-    """Write database and photographs into one ZIP, while the clinic runs."""
+    """Write database and photographs into one ZIP, while the clinic runs. What is encrypted stays so: keep the key."""
     from melascope.clinic.backup import BackupError, write_backup
+    from melascope.clinic.store import StoreError
 
-    clinic = _open(_settings(data, None, 1))
+    clinic = _open(_settings(data, None, 1, store))
     try:
-        count = write_backup(clinic.database, clinic.store, to)
-    except BackupError as error:
+        count = write_backup(clinic.database, clinic.store.inner, to)
+    except (BackupError, StoreError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{to} could not be written ({error.strerror}); free the disk or name another place")
@@ -235,20 +241,68 @@ def backup(
 def restore(
     backup_file: Annotated[Path, typer.Argument(metavar="FROM", help="ZIP of `melascope clinic backup`.")],
     data: _Data = _DATA,
+    store: _Store = None,
 ) -> None:
-    """Make a data folder from a backup; it must be empty or not be there."""
+    """Make a data folder from a backup; it must be empty or not be there, and so must the store."""
     from melascope.clinic.backup import BackupError, restore_backup
+    from melascope.clinic.bucket import place_of
+    from melascope.clinic.settings import SettingsError
+    from melascope.clinic.store import StoreError
 
+    settings = _settings(data, None, 1, store)
     try:
-        count = restore_backup(backup_file, data)
-    except BackupError as error:
+        count = restore_backup(backup_file, data, place_of(settings) if settings.store_url else None)
+    except (BackupError, StoreError, SettingsError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or data}: {error.strerror}; free the disk or name another folder")
     typer.echo(f"{count} files in {data}.")
 
 
-def _settings(data: Path, url: str | None, processes: int) -> Settings:
+@app.command("key")
+def key() -> None:
+    """Print a new key for the photographs. Keep it apart from the data, and twice: without it they are lost."""
+    from melascope.clinic.seal import Key
+
+    typer.echo(Key.new())
+
+
+@app.command("rekey")
+def rekey(
+    data: _Data = _DATA,
+    store: _Store = None,
+    new_key_file: Annotated[
+        Path | None, typer.Option(help="File of the key that the photographs get.", show_default=False)
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Decrypt them for good instead.")] = False,
+) -> None:
+    """Encrypt all photographs with another key, or for the first time. Stop the clinic before.
+
+    The key that they have is that of MELASCOPE_STORE_KEY or MELASCOPE_STORE_KEY_FILE; none if they are not encrypted.
+    If it is cut short, the same command brings it to its end.
+    """
+    if plain == (new_key_file is not None):
+        usage("name the new key with --new-key-file, or decrypt with --plain")
+    settings = _settings(data, None, 1, store)
+    from melascope.clinic import seal
+    from melascope.clinic.bucket import place_of
+    from melascope.clinic.settings import KEY_VARIABLE, SettingsError, read_key_file
+    from melascope.clinic.store import StoreError
+
+    if not settings.store_url and not settings.data.is_dir():
+        usage(f"--data {data}: there is no such folder")
+    try:
+        old = seal.Key.read(settings.store_key, KEY_VARIABLE) if settings.store_key else None
+        new = None if new_key_file is None else seal.Key.read(read_key_file(new_key_file), str(new_key_file))
+        changed, same = seal.rekey(place_of(settings), old, new)
+    except SettingsError as error:
+        usage(str(error))
+    except (StoreError, OSError) as error:
+        fail(str(error))
+    typer.echo(f"{changed} files {'decrypted' if plain else 'encrypted with the new key'}, {same} were so already.")
+
+
+def _settings(data: Path, url: str | None, processes: int, store: str | None = None) -> Settings:
     missing = [
         package
         for package, module in (
@@ -256,6 +310,8 @@ def _settings(data: Path, url: str | None, processes: int) -> Settings:
             ("sqlalchemy", "sqlalchemy"),
             ("alembic", "alembic"),
             ("argon2-cffi", "argon2"),
+            ("cryptography", "cryptography"),
+            ("fsspec", "fsspec"),
             ("python-multipart", "python_multipart"),
             ("uvicorn", "uvicorn"),
         )
@@ -268,7 +324,7 @@ def _settings(data: Path, url: str | None, processes: int) -> Settings:
     if data.exists() and not data.is_dir():
         usage(f"--data {data}: is a file; name a folder")
     try:
-        return Settings.of(data, public_url=url, processes=processes)
+        return Settings.of(data, public_url=url, processes=processes, store_url=store)
     except SettingsError as error:
         usage(str(error))
 
@@ -276,10 +332,14 @@ def _settings(data: Path, url: str | None, processes: int) -> Settings:
 def _open(settings: Settings) -> Clinic:
     from melascope.clinic.app import open_clinic
     from melascope.clinic.database import DatabaseError
+    from melascope.clinic.settings import SettingsError
+    from melascope.clinic.store import StoreError
 
     try:
         return open_clinic(settings)
-    except DatabaseError as error:
+    except SettingsError as error:
+        usage(str(error))
+    except (DatabaseError, StoreError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{settings.data}: {error.strerror}; name another folder with --data")

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends, File, Form, Header, HTTPException, Path,
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.responses import JSONResponse, Response
 
-from melascope.clinic import accounts, patients, photos, visits
+from melascope.clinic import accounts, logs, patients, photos, visits
 from melascope.clinic.access import (
     Actor,
     Blinded,
@@ -34,8 +34,9 @@ from melascope.clinic.access import (
 )
 from melascope.clinic.audit import log
 from melascope.clinic.corrections import correct, read
+from melascope.clinic.database import is_full
 from melascope.clinic.desk import Clinic
-from melascope.clinic.store import StoreError
+from melascope.clinic.store import StoreError, Unreadable
 from melascope.clinic.tables import Age, Idempotent, Patient, Photo, PhotoView, Sex, Visit, now
 from melascope.clinic.texts import texts
 
@@ -58,6 +59,8 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": Problem, "description": "No such thing, or not for this key."},
     409: {"model": Problem, "description": "It was changed meanwhile, or the name is taken."},
     413: {"model": Problem, "description": "The request is too large."},
+    503: {"model": Problem, "description": "Database or store do not answer; nothing was saved."},
+    507: {"model": Problem, "description": "No room left; nothing was saved."},
 }
 router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
 
@@ -86,7 +89,7 @@ class Caller:
         with _answers(), self.clinic.database.reading() as db:
             yield db, lambda about: looks.append(seen(self.actor, action, about))
         if looks:
-            with self.clinic.database.writing() as db:
+            with _answers(), self.clinic.database.writing() as db:
                 db.add_all(Audit(**vars(look)) for look in looks)
 
     @contextmanager
@@ -113,8 +116,15 @@ def _answers() -> Generator[None]:
         raise HTTPException(409, "It was changed since this version: read it again.") from None
     except IntegrityError:
         raise HTTPException(409, "It is there already.") from None
+    except Unreadable as error:
+        raise HTTPException(503, str(error)) from None
     except StoreError as error:
         raise HTTPException(507, str(error)) from None
+    except OperationalError as error:
+        logs.failure("database")
+        if is_full(error):
+            raise HTTPException(507, "The disk of the database is full: nothing was saved.") from None
+        raise HTTPException(503, "The database is busy or away: nothing was saved.") from None
 
 
 def caller(request: Request, key: Annotated[HTTPAuthorizationCredentials | None, Depends(_Key)]) -> Caller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -16,18 +17,20 @@ from starlette.staticfiles import StaticFiles
 import melascope
 from melascope.clinic import accounts, api, api_exports, api_readings, health, logs
 from melascope.clinic.accounts import Hasher
+from melascope.clinic.bucket import place_of
 from melascope.clinic.database import Database
 from melascope.clinic.desk import Clinic, Desk
 from melascope.clinic.gate import Counts, Gate
 from melascope.clinic.jobs import Runner
 from melascope.clinic.pages import administration, compare, entry, exports, patients, photos, readings, visits
-from melascope.clinic.settings import Settings
-from melascope.clinic.store import FileStore
+from melascope.clinic.seal import Key, Sealed
+from melascope.clinic.settings import KEY_VARIABLE, Settings
 from melascope.clinic.tables import Patient
+from melascope.clinic.tally import Tally
 from melascope.clinic.texts import choose, texts
 from melascope.clinic.worker import Measure, measure
 
-__all__ = ["application", "open_clinic"]
+__all__ = ["application", "begin", "open_clinic"]
 
 PAGES = (entry, patients, compare, visits, exports, photos, readings, administration)
 
@@ -42,33 +45,49 @@ def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher |
 
     Raises:
         DatabaseError: The database cannot be opened.
+        SettingsError: The store's URL or key cannot be used.
+        StoreError: The key is not that of the photographs.
         OSError: The folder cannot be made.
     """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    photographs = settings.data / "photographs"
-    photographs.mkdir(exist_ok=True, mode=0o700)
+    key = None if settings.store_key is None else Key.read(settings.store_key, KEY_VARIABLE)
+    store = Sealed(place_of(settings), key)
+    store.verify()
     database = Database(settings.database_url)
     database.migrate()
-    store = FileStore(photographs)
     runner = Runner(database, store, processes=settings.processes, limit_s=settings.analysis_seconds, work=work)
     return Clinic(settings, database, store, runner, keeper or accounts.hasher())
 
 
-def application(clinic: Clinic) -> FastAPI:
-    """The ASGI application of a clinic; its analyses run while it does."""
-    counts = Counts()
+def begin(clinic: Clinic) -> None:
+    """Sweep away what a crash left, and begin to analyse."""
+    with clinic.database.reading() as db:
+        known = set(db.scalars(select(Patient.id)))
+    swept = clinic.store.sweep(known)
+    clinic.runner.start()
+    logs.event("start", version=melascope.__version__, swept=swept)
+
+
+def application(clinic: Clinic, tally: Tally | None = None) -> FastAPI:
+    """The ASGI application of a clinic.
+
+    Args:
+        clinic: With its database open.
+        tally: Counts of one of several workers, whose analyses are done elsewhere. Without: it analyses while it runs.
+    """
+    counts = tally or Counts()
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
-        with clinic.database.reading() as db:
-            known = set(db.scalars(select(Patient.id)))
-        swept = clinic.store.sweep(known)
-        clinic.runner.start()
-        logs.event("start", version=melascope.__version__, swept=swept)
+        if tally is None:
+            begin(clinic)
         yield
-        clinic.runner.stop()
+        if tally is None:
+            clinic.runner.stop()
+            logs.event("stop")
+        else:
+            tally.close()
         clinic.database.close()
-        logs.event("stop")
 
     app = FastAPI(
         title="Melascope clinic",
@@ -95,12 +114,15 @@ def application(clinic: Clinic) -> FastAPI:
 async def _http_error(request: Request, error: Exception) -> Response:
     """Addresses that there are not, and methods that they do not take."""
     assert isinstance(error, HTTPException)
+    full = isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
     if request.url.path.startswith("/api/"):
+        if full:
+            return JSONResponse({"detail": "The disk is full: nothing was saved."}, 507)
         return JSONResponse({"detail": error.detail}, error.status_code, headers=error.headers)
     clinic: Clinic = request.app.state.clinic
     language = texts(choose([], request.headers.get("accept-language", "")))
     desk = Desk(clinic, request, {}, {}, language)
-    kind = "not_found" if error.status_code == 404 else "forbidden"
+    kind = {404: "not_found", 507: "store"}.get(error.status_code, "forbidden")
     page: HTMLResponse = desk.page(
         "message.html", error.status_code, title=f"error.{kind}_title", text=language(f"error.{kind}")
     )

@@ -9,12 +9,13 @@ import os
 import sqlite3
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import melascope
 from melascope.clinic.database import Database
-from melascope.clinic.store import FileStore
+from melascope.clinic.store import FileStore, Store, StoreError, Unreadable, place
 
 __all__ = ["BackupError", "restore_backup", "write_backup"]
 
@@ -27,17 +28,23 @@ class BackupError(Exception):
     """A backup cannot be made or read; the sentence says what to do."""
 
 
-def write_backup(database: Database, store: FileStore, to: Path) -> int:
+def write_backup(database: Database, store: Store, to: Path) -> int:
     """Write everything into a ZIP, whole or not at all, while the clinic runs.
 
     The database is copied first: a photograph is on the disk before the row that names it, so that every row of the
     copy finds its file, unless a patient was deleted in between.
+
+    Args:
+        database: SQLite.
+        store: The photographs as they lie there: encrypted ones stay encrypted.
+        to: The ZIP.
 
     Returns:
         How many files it holds.
 
     Raises:
         BackupError: The database is not SQLite, or there is a file of that name.
+        StoreError: The store cannot be listed.
     """
     if not database.sqlite:
         raise BackupError("the database is PostgreSQL: back it up with pg_dump, and copy the folder of photographs")
@@ -50,11 +57,9 @@ def write_backup(database: Database, store: FileStore, to: Path) -> int:
             copy = Path(folder, _DATABASE)
             _copy_database(database, copy)
             with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                for path, name in [(copy, _DATABASE), *_files(store)]:
-                    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                        data = path.read_bytes()
-                        digests[name] = hashlib.sha256(data).hexdigest()
-                        archive.writestr(name, data)
+                for name, data in _files(copy, store):
+                    digests[name] = hashlib.sha256(data).hexdigest()
+                    archive.writestr(name, data)
                 about = {"melascope": melascope.__version__, "revision": database.revision(), "sha256": digests}
                 archive.writestr(_LIST, json.dumps(about, indent=1))
         with part.open("rb+") as file:
@@ -73,35 +78,55 @@ def _copy_database(database: Database, to: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
-def _files(store: FileStore) -> list[tuple[Path, str]]:
-    found = sorted(path for path in store.root.glob("??/*/*") if path.is_file() and path.suffix != ".part")
-    return [(path, f"{_PHOTOGRAPHS}/{path.relative_to(store.root).as_posix()}") for path in found]
+def _files(copy: Path, store: Store) -> Iterator[tuple[str, bytes]]:
+    yield _DATABASE, copy.read_bytes()
+    for patient in list(store.patients()):
+        for name in store.files(patient):
+            with contextlib.suppress(Unreadable):  # deleted meanwhile
+                yield f"{_PHOTOGRAPHS}/{place(patient, name)}", store.get(patient, name)
 
 
-def restore_backup(source: Path, data: Path) -> int:
+def restore_backup(source: Path, data: Path, store: Store | None = None) -> int:
     """Make a data folder from a backup; every file is held against its SHA-256.
 
+    Args:
+        source: The ZIP.
+        data: Folder of the database.
+        store: Where the photographs go, as they are in the backup; a folder beside the database if it is not given.
+
     Raises:
-        BackupError: It is no backup, it is damaged, or the folder holds something.
+        BackupError: It is no backup, it is damaged, or folder or store hold something.
+        StoreError: The store cannot be written.
     """
+    if store is not None and next(iter(store.patients()), None) is not None:
+        raise BackupError("the store of photographs holds something already; name an empty one")
     if data.exists() and any(data.iterdir()):
         raise BackupError(f"{data} holds something already; name an empty folder")
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = store or FileStore(data / _PHOTOGRAPHS)
     try:
         with zipfile.ZipFile(source) as archive:
             digests: dict[str, str] = json.loads(archive.read(_LIST))["sha256"]
             for name, digest in sorted(digests.items(), key=lambda item: item[0] == _DATABASE):
                 parts = PurePosixPath(name).parts
-                if name != _DATABASE and (len(parts) != 4 or parts[0] != _PHOTOGRAPHS or ".." in parts):
+                if name != _DATABASE and not _belongs(parts):
                     raise BackupError(f"{source}: {name!r} does not belong into a backup")
                 content = archive.read(name)
                 if hashlib.sha256(content).hexdigest() != digest:
                     raise BackupError(f"{source}: {name} is damaged; use another backup")
-                path = data.joinpath(*parts)
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                path.write_bytes(content)
+                if name == _DATABASE:
+                    (data / _DATABASE).write_bytes(content)
+                else:
+                    store.put(parts[2], parts[3], content)
     except FileNotFoundError:
         raise BackupError(f"there is no {source}; name a ZIP of `melascope clinic backup`") from None
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
         raise BackupError(f"{source} is no backup of a clinic, or it is damaged") from None
     return len(digests)
+
+
+def _belongs(parts: tuple[str, ...]) -> bool:
+    """True for the place of a photograph."""
+    with contextlib.suppress(StoreError):
+        return len(parts) == 4 and "/".join(parts) == f"{_PHOTOGRAPHS}/{place(parts[2], parts[3])}"
+    return False

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-__all__ = ["HEAD", "Database", "DatabaseError"]
+__all__ = ["HEAD", "Database", "DatabaseError", "is_full"]
 
 HEAD: Final = "0002"
 """The latest migration: a database that has it is opened without Alembic, which takes a moment to load."""
@@ -103,6 +103,11 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def is_full(error: DBAPIError) -> bool:
+    """True if the database had no room left for what was to be written."""
+    return "disk is full" in str(error.orig) or getattr(error.orig, "sqlstate", "") == "53100"
 
 
 def alembic_config(connection: Connection) -> Any:

@@ -29,10 +29,11 @@ from melascope.clinic import logs, sessions
 from melascope.clinic.access import Actor, Blinded, Conflict, Forbidden, Invalid, NotFound, Right, actor_of
 from melascope.clinic.accounts import Hasher
 from melascope.clinic.audit import Entry, seen
-from melascope.clinic.database import Database
+from melascope.clinic.database import Database, is_full
 from melascope.clinic.jobs import Runner
+from melascope.clinic.seal import Sealed
 from melascope.clinic.settings import Settings
-from melascope.clinic.store import FileStore, StoreError
+from melascope.clinic.store import StoreError, Unreadable
 from melascope.clinic.tables import Audit, User
 from melascope.clinic.texts import LANGUAGES, Texts, choose, texts
 from melascope.report.words import listed
@@ -51,7 +52,7 @@ class Clinic:
 
     settings: Settings
     database: Database
-    store: FileStore
+    store: Sealed
     runner: Runner
     keeper: Hasher
 
@@ -228,6 +229,9 @@ async def _form(request: Request) -> FormData:
         return await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=64_000)
     except (HTTPException, MultiPartException, ValueError):
         raise HTTPException(400) from None
+    except OSError as error:  # large files wait on the disk for their turn
+        logs.failure("upload")
+        raise HTTPException(507) from error
 
 
 def _answer(page: _Page, request: Request, form: FormData) -> Response:
@@ -260,13 +264,18 @@ def _guarded(page: _Page, desk: Desk, *, reading: bool) -> Response:
         return desk.page("message.html", 403, title="readings.blinded_title", text=say("readings.blinded"))
     except Forbidden:
         return desk.page("message.html", 403, title="error.forbidden_title", text=say("error.forbidden"))
+    except Unreadable as error:
+        logs.event("store", reason=str(error))
+        return desk.page("message.html", 503, title="store.unreadable_title", text=say("store.unreadable"))
     except StoreError as error:
         logs.event("store", reason=str(error))
         return desk.page("message.html", 507, title="error.store_title", text=say("error.store"))
     except IntegrityError:  # two at once: the second one finds the name taken
         return desk.page("message.html", 409, title="conflict.title", text=say("conflict.reload"))
-    except OperationalError:
+    except OperationalError as error:
         logs.failure("database")
+        if is_full(error):
+            return desk.page("message.html", 507, title="error.store_title", text=say("error.store"))
         return desk.page("message.html", 503, title="error.busy_title", text=say("error.busy"))
 
 

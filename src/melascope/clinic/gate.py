@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import Counter
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
@@ -51,6 +51,25 @@ class Counts:
             self.within.update(bound for bound in _BOUNDS_S if seconds <= bound)
             self.seconds += seconds
             self.number += 1
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as JSON takes it."""
+        return {
+            "requests": [[*key, number] for key, number in self.requests.items()],
+            "within": list(self.within.items()),
+            "seconds": self.seconds,
+            "number": self.number,
+        }
+
+    def take(self, state: dict[str, Any]) -> None:
+        """Add what `state` of another one gave."""
+        with self._lock:
+            for method, pattern, status, number in state["requests"]:
+                self.requests[method, pattern, status] += number
+            for bound, number in state["within"]:
+                self.within[bound] += number
+            self.seconds += state["seconds"]
+            self.number += state["number"]
 
     def lines(self) -> list[str]:
         """In Prometheus' text format."""

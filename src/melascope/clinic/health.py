@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,6 +12,7 @@ from melascope.clinic import jobs, logs, sessions
 from melascope.clinic.desk import Clinic
 from melascope.clinic.gate import Counts
 from melascope.clinic.settings import LOOPBACK
+from melascope.clinic.store import StoreError
 
 __all__ = ["routes"]
 
@@ -43,7 +42,10 @@ def _health(clinic: Clinic) -> Response:
     except Exception:  # noqa: BLE001 (whatever is wrong, the answer is that it is not well)
         logs.failure("health")
         found["database"] = "failed"
-    if not os.access(clinic.store.root, os.W_OK):
+    try:
+        clinic.store.check()
+    except StoreError:
+        logs.failure("health")
         found["store"] = "failed"
     well = set(found.values()) == {"ok"}
     return JSONResponse({"status": "ok" if well else "failed", **found}, 200 if well else 503)

@@ -31,8 +31,8 @@ __all__ = ["MOST_ATTEMPTS", "MOST_FAILURES", "Runner", "counts"]
 MOST_FAILURES: Final = 3
 MOST_ATTEMPTS: Final = 12
 """An analysis that takes its whole server down each time comes to an end."""
-_LOOK_S: Final = 2.0
-"""Other servers' work is looked for so often."""
+_LOOK_S: Final = 0.5
+"""What other processes queued is looked for so often."""
 _REST_S: Final = 120.0
 """A process that had nothing to do for so long gives its memory back."""
 _MARGIN_S: Final = 30.0

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["DATABASE_VARIABLE", "LOOPBACK", "Settings", "SettingsError"]
+__all__ = ["DATABASE_VARIABLE", "KEY_VARIABLE", "LOOPBACK", "Settings", "SettingsError", "read_key_file"]
 
 DATABASE_VARIABLE: Final = "MELASCOPE_DATABASE_URL"
 _PUBLIC_VARIABLE: Final = "MELASCOPE_PUBLIC_URL"
 _METRICS_VARIABLE: Final = "MELASCOPE_METRICS_TOKEN"
+_STORE_VARIABLE: Final = "MELASCOPE_STORE_URL"
+KEY_VARIABLE: Final = "MELASCOPE_STORE_KEY"
+"""The key that photographs are encrypted with; with _FILE behind it, the file that holds the key."""
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -31,6 +34,10 @@ class Settings:
     """SQLAlchemy URL."""
     public_url: str = "http://127.0.0.1:8321"
     """Where browsers reach it. With https:// cookies are Secure and bear the prefix __Host-."""
+    store_url: str = ""
+    """Folder or fsspec URL of the photographs; empty: a folder beside the database."""
+    store_key: str | None = field(default=None, repr=False)
+    """Key that photographs are encrypted with, in base64 or hexadecimal."""
     metrics_token: str | None = None
     """Bearer token of /metrics; without one, only this machine may read it."""
     upload_mb: int = 40
@@ -58,9 +65,10 @@ class Settings:
         *,
         public_url: str | None = None,
         processes: int = 1,
+        store_url: str | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> Settings:
-        """Settings of a data folder; the environment names the database, the public URL and the metrics' token.
+        """Settings of a data folder; the environment names the rest: database, store and its key, URL, metrics' token.
 
         Example:
             >>> Settings.of(Path("/srv/clinic"), environ={}).database_url
@@ -72,6 +80,8 @@ class Settings:
             database_url=_driver(environ.get(DATABASE_VARIABLE, "")) or f"sqlite:///{folder / 'clinic.sqlite'}",
             public_url=public_url or environ.get(_PUBLIC_VARIABLE, "") or cls.public_url,
             metrics_token=environ.get(_METRICS_VARIABLE) or None,
+            store_url=store_url or environ.get(_STORE_VARIABLE, ""),
+            store_key=_key(environ),
             processes=processes,
         )
 
@@ -84,6 +94,26 @@ class Settings:
     def hosts(self) -> frozenset[str]:
         """Names in the Host header that are answered; others would be another site's trick (DNS rebinding)."""
         return LOOPBACK | {urlsplit(self.public_url).hostname or ""}
+
+
+def _key(environ: Mapping[str, str]) -> str | None:
+    """The key of the store, from the environment or from the file that it names."""
+    place = environ.get(f"{KEY_VARIABLE}_FILE")
+    if environ.get(KEY_VARIABLE):
+        return environ[KEY_VARIABLE]
+    return read_key_file(Path(place)) if place else None
+
+
+def read_key_file(path: Path) -> str:
+    """The key that a file holds.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"key file {path}: cannot be read; `melascope clinic key` makes its content") from None
 
 
 def _driver(url: str) -> str:

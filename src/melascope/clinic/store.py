@@ -2,7 +2,7 @@
 
 A file is written beside its place, forced to the disk and moved there, before the row that names it is committed. The
 folder of a patient is all that there is of the patient outside the database: deleting it deletes everything.
-Whoever wants the files encrypted or elsewhere writes another class with these five methods.
+`melascope.clinic.bucket` keeps the same files elsewhere, `melascope.clinic.seal` keeps them encrypted.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-__all__ = ["FileStore", "Store", "StoreError"]
+__all__ = ["FRESH_S", "FileStore", "Store", "StoreError", "Unreadable", "digest_of", "place"]
 
 _SAFE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_FRESH_S: Final = 3600.0
+FRESH_S: Final = 3600.0
+"""A file without a row is left alone for so long: its row may be on the way."""
 
 
 class StoreError(Exception):
     """A file cannot be written or is not there; the sentence says what to do."""
+
+
+class Unreadable(StoreError):
+    """A file is not there, or cannot be read."""
 
 
 class Store(Protocol):
@@ -35,7 +40,7 @@ class Store(Protocol):
         ...
 
     def get(self, patient: str, name: str) -> bytes:
-        """The bytes, or `StoreError`."""
+        """The bytes, or `Unreadable`."""
         ...
 
     def remove(self, patient: str, name: str) -> None:
@@ -47,7 +52,19 @@ class Store(Protocol):
         ...
 
     def patients(self) -> Iterator[str]:
-        """All patients of whom there is a file."""
+        """All patients of whom there is a file, in order."""
+        ...
+
+    def files(self, patient: str) -> list[str]:
+        """Names of a patient's files, in order; half-written ones are none."""
+        ...
+
+    def sweep(self, known: Container[str]) -> int:
+        """Delete what a crash left of patients that are not `known`; returns how much."""
+        ...
+
+    def check(self) -> None:
+        """Raise `StoreError` if nothing could be written now."""
         ...
 
 
@@ -66,10 +83,7 @@ class FileStore:
         self.root = root
 
     def _path(self, patient: str, name: str) -> Path:
-        for part in (patient, name):
-            if not _SAFE.fullmatch(part) or ".." in part:
-                raise StoreError(f"{part!r} is no name of this store")
-        return self.root / patient[:2] / patient / name
+        return self.root / place(patient, name)
 
     def put(self, patient: str, name: str, data: bytes) -> None:
         """Write beside, force to the disk, move into place; an equal file that is there already is left alone."""
@@ -97,7 +111,7 @@ class FileStore:
         try:
             return self._path(patient, name).read_bytes()
         except OSError as error:
-            raise StoreError(f"a file of the store cannot be read ({error.strerror})") from None
+            raise Unreadable(f"a file of the store cannot be read ({error.strerror})") from None
 
     def remove(self, patient: str, name: str) -> None:
         """Delete one file."""
@@ -117,6 +131,16 @@ class FileStore:
             if folder.is_dir():
                 yield folder.name
 
+    def files(self, patient: str) -> list[str]:
+        """What lies in the patient's folder."""
+        folder = self._path(patient, "x").parent
+        return sorted(each.name for each in folder.glob("*") if each.suffix != ".part" and each.is_file())
+
+    def check(self) -> None:
+        """The folder can be written."""
+        if not os.access(self.root, os.W_OK):
+            raise StoreError("the folder of photographs cannot be written; check its rights")
+
     def sweep(self, known: Container[str]) -> int:
         """Delete what a crash left: folders of patients that are not `known`, and half-written files.
 
@@ -125,7 +149,7 @@ class FileStore:
         Returns:
             How many were deleted.
         """
-        end, count = time.time() - _FRESH_S, 0
+        end, count = time.time() - FRESH_S, 0
         for name in list(self.patients()):
             folder = self._path(name, "x").parent
             if name not in known and folder.stat().st_mtime < end:
@@ -138,6 +162,22 @@ class FileStore:
                         part.unlink()
                         count += 1
         return count
+
+
+def place(patient: str, name: str) -> str:
+    """Where a file lies below the root of every store.
+
+    Raises:
+        StoreError: The names would lead elsewhere.
+
+    Example:
+        >>> place("ab12", "note.txt")
+        'ab/ab12/note.txt'
+    """
+    for part in (patient, name):
+        if not _SAFE.fullmatch(part) or ".." in part:
+            raise StoreError(f"{part!r} is no name of this store")
+    return f"{patient[:2]}/{patient}/{name}"
 
 
 def digest_of(data: bytes) -> str:

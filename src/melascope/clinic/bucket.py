@@ -1,0 +1,174 @@
+"""Photographs elsewhere than in a folder: what fsspec reaches by a URL (s3://, gs://, abfs://, sftp://, memory:// …).
+
+The files have the names that they would have in a folder. An object store takes a file as a whole or not at all; on
+anything else it is written beside its place and moved. That what was taken is kept is the other side's promise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Container, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from melascope.clinic.settings import Settings, SettingsError
+from melascope.clinic.store import FRESH_S, FileStore, Store, StoreError, Unreadable, place
+
+__all__ = ["Bucket", "place_of"]
+
+_WHOLE: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "memory"})
+"""File systems that take a file as a whole."""
+_TIMES: Final = ("LastModified", "last_modified", "updated", "mtime", "created")
+
+
+def place_of(settings: Settings) -> Store:
+    """The store of a clinic as it lies there: a folder, or what the URL names.
+
+    Raises:
+        SettingsError: The URL names nothing that this installation reaches.
+        OSError: The folder cannot be made.
+    """
+    url = settings.store_url
+    parts = urlsplit(url)
+    if parts.scheme in ("", "file"):  # a folder is forced to the disk, which fsspec does not do
+        folder = Path(unquote(parts.path)) if url else settings.data / "photographs"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FileStore(folder.absolute())
+    return Bucket(url)
+
+
+class Bucket:
+    """Files below a URL of fsspec.
+
+    Args:
+        url: For example ``s3://clinic/photographs``; secrets come from the environment, as the driver expects them.
+
+    Raises:
+        SettingsError: There is no such file system, or its driver is not installed.
+
+    Example:
+        >>> store = Bucket("memory://clinic-example")
+        >>> store.put("ab12", "note.txt", b"seen")
+        >>> store.get("ab12", "note.txt"), list(store.patients())
+        (b'seen', ['ab12'])
+    """
+
+    def __init__(self, url: str) -> None:
+        scheme = urlsplit(url).scheme
+        try:
+            import fsspec
+
+            self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except ImportError as error:
+            raise SettingsError(f"a store at {scheme}:// needs another package ({error})") from None
+        except ValueError as error:
+            raise SettingsError(f"a store at {scheme}:// cannot be used ({error}); name a folder or a URL") from None
+        self._root = str(root).rstrip("/")
+        self._whole = scheme in _WHOLE
+
+    def _path(self, patient: str, name: str) -> str:
+        return f"{self._root}/{place(patient, name)}"
+
+    def put(self, patient: str, name: str, data: bytes) -> None:
+        """Write as a whole, or beside and move; what arrived must have the right length."""
+        path = self._path(patient, name)
+        part = path if self._whole else f"{path}.{secrets.token_hex(6)}.part"
+        try:
+            if not self._whole:
+                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._fs.pipe_file(part, data)
+            if self._fs.size(part) != len(data):
+                raise OSError("it arrived incomplete")
+            if part != path:
+                self._fs.mv(part, path)
+        except Exception as error:  # noqa: BLE001 (drivers fail in ways of their own)
+            if part != path:
+                with contextlib.suppress(Exception):
+                    self._fs.rm_file(part)
+            raise StoreError(f"the file could not be kept ({_said(error)}); look after the store") from None
+
+    def get(self, patient: str, name: str) -> bytes:
+        """Read the whole file."""
+        path = self._path(patient, name)
+        try:
+            return bytes(self._fs.cat_file(path))
+        except Exception as error:  # noqa: BLE001
+            raise Unreadable(f"a file of the store cannot be read ({_said(error)})") from None
+
+    def remove(self, patient: str, name: str) -> None:
+        """Delete one file."""
+        path = self._path(patient, name)
+        try:
+            if self._fs.exists(path):
+                self._fs.rm_file(path)
+        except Exception as error:  # noqa: BLE001
+            raise StoreError(f"a file could not be deleted ({_said(error)}); look after the store") from None
+
+    def forget(self, patient: str) -> None:
+        """Delete everything below the patient's name."""
+        folder = self._path(patient, "x").rpartition("/")[0]
+        try:
+            if self._fs.exists(folder):
+                self._fs.rm(folder, recursive=True)
+            left = self._fs.exists(folder) and bool(self._fs.find(folder))
+        except Exception as error:  # noqa: BLE001
+            raise StoreError(f"files of the patient could not be deleted ({_said(error)})") from None
+        if left:
+            raise StoreError("files of the patient could not be deleted; look after the store")
+
+    def _found(self) -> dict[str, dict[str, Any]]:
+        try:
+            found = self._fs.find(self._root, detail=True) if self._fs.exists(self._root) else {}
+        except Exception as error:  # noqa: BLE001
+            raise StoreError(f"the store cannot be listed ({_said(error)})") from None
+        return {str(path): dict(about) for path, about in found.items() if path.count("/") - self._root.count("/") == 3}
+
+    def patients(self) -> Iterator[str]:
+        """Names below which there is a file."""
+        yield from sorted({path.split("/")[-2] for path in self._found()})
+
+    def files(self, patient: str) -> list[str]:
+        """Names of the files below the patient's."""
+        folder = self._path(patient, "x").rpartition("/")[0]
+        try:
+            found = self._fs.find(folder) if self._fs.exists(folder) else []
+        except Exception as error:  # noqa: BLE001
+            raise StoreError(f"the store cannot be listed ({_said(error)})") from None
+        return sorted(path.rpartition("/")[2] for path in found if not path.endswith(".part"))
+
+    def check(self) -> None:
+        """The other side answers."""
+        try:
+            self._fs.exists(self._root)
+        except Exception as error:  # noqa: BLE001
+            raise StoreError(f"the store does not answer ({_said(error)})") from None
+
+    def sweep(self, known: Container[str]) -> int:
+        """Delete files of unknown patients and half-written ones, if they are known to be older than an hour."""
+        end, count = datetime.now(UTC).timestamp() - FRESH_S, 0
+        for path, about in self._found().items():
+            age = _time(about)
+            if age is not None and age < end and (path.split("/")[-2] not in known or path.endswith(".part")):
+                with contextlib.suppress(Exception):
+                    self._fs.rm_file(path)
+                    count += 1
+        return count
+
+
+def _time(about: dict[str, Any]) -> float | None:
+    """When a file was written, if its file system says so."""
+    for name in _TIMES:
+        match about.get(name):
+            case datetime() as moment:
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+            case int() | float() as seconds:
+                return float(seconds)
+    return None
+
+
+def _said(error: Exception) -> str:
+    """What happened, without addresses or secrets that a driver may have put into its text."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -1,0 +1,89 @@
+"""Stores that fsspec reaches: the same rules as in a folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from melascope.clinic.bucket import Bucket, place_of
+from melascope.clinic.settings import Settings, SettingsError
+from melascope.clinic.store import FileStore, StoreError, Unreadable
+
+PATIENT, OTHER = "ab" + "0" * 30, "cd" + "0" * 30
+
+
+@pytest.fixture(params=["memory", "file"])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+    return Bucket(f"memory://{tmp_path.name}" if request.param == "memory" else f"file://{tmp_path}/bucket")
+
+
+def test_what_is_put_is_there_until_it_is_forgotten(bucket: Bucket) -> None:
+    assert list(bucket.patients()) == [] == bucket.files(PATIENT)
+    bucket.put(PATIENT, "one", b"1")
+    bucket.put(PATIENT, "two", b"22")
+    bucket.put(PATIENT, "two", b"2")
+    bucket.put(OTHER, "three", b"3")
+    assert bucket.get(PATIENT, "two") == b"2"
+    assert bucket.files(PATIENT) == ["one", "two"] and list(bucket.patients()) == [PATIENT, OTHER]
+    bucket.remove(PATIENT, "one")
+    bucket.remove(PATIENT, "one")
+    with pytest.raises(Unreadable):
+        bucket.get(PATIENT, "one")
+    bucket.forget(PATIENT)
+    bucket.forget(PATIENT)
+    assert list(bucket.patients()) == [OTHER] and bucket.files(PATIENT) == []
+    bucket.check()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "a..b", "nul\x00"])
+def test_no_name_leads_out(bucket: Bucket, name: str) -> None:
+    for patient, file in ((PATIENT, name), (name, "file")):
+        for deed in (lambda p, f: bucket.put(p, f, b"x"), bucket.get, bucket.remove):
+            with pytest.raises(StoreError):
+                deed(patient, file)
+
+
+def test_a_full_or_absent_place_is_said_and_leaves_nothing_half(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put(PATIENT, "one", b"old")
+
+    def full(path: str, data: bytes, **_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "s3://name:secret@place")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket._fs, "pipe_file", full)
+        with pytest.raises(StoreError, match="No space left") as refused:
+            bucket.put(PATIENT, "one", b"new")
+        assert "secret" not in str(refused.value)
+    assert bucket.get(PATIENT, "one") == b"old" and bucket.files(PATIENT) == ["one"]
+
+
+def test_a_sweep_takes_what_is_old_and_without_a_row(tmp_path: Path) -> None:
+    bucket = Bucket(f"file://{tmp_path}")
+    for name in ("aa", "bb", "cc"):
+        bucket.put(name * 16, "photo", b"x")
+    half = tmp_path / "aa" / ("aa" * 16) / "photo.12.part"
+    half.write_bytes(b"half")
+    old = time.time() - 7200
+    for path in (half, tmp_path / "bb" / ("bb" * 16) / "photo", tmp_path / "aa" / ("aa" * 16) / "photo"):
+        os.utime(path, (old, old))
+    assert bucket.files("aa" * 16) == ["photo"]
+    assert bucket.sweep({"aa" * 16}) == 2
+    assert list(bucket.patients()) == ["aa" * 16, "cc" * 16]
+
+
+def test_a_url_names_a_folder_or_what_fsspec_reaches(tmp_path: Path) -> None:
+    def place(url: str) -> object:
+        return place_of(Settings(data=tmp_path / "data", database_url="sqlite://", store_url=url))
+
+    for url, folder in (("", "data/photographs"), (f"file://{tmp_path}/a", "a"), (str(tmp_path / "b"), "b")):
+        store = place(url)
+        assert isinstance(store, FileStore) and store.root == tmp_path / folder and store.root.is_dir()
+    assert isinstance(place("memory://x"), Bucket)
+    with pytest.raises(SettingsError, match="Protocol not known"):
+        place("nonsense://x")
