@@ -43,19 +43,19 @@ def fill_readings(clinic: Clinic, samples: Sequence[tuple[bytes, Truth]]) -> Non
         study_id = db.scalars(oldest).one()
         if db.scalar(select(ReadingStudy.id).where(ReadingStudy.name == READING).limit(1)):
             return
-    truths: dict[str, Truth] = {}
+    truths: dict[str, tuple[int, Truth]] = {}
     for number, (data, truth) in enumerate(samples):
         with clinic.database.writing() as db:
             patient = patients.add_patient(db, actor, study_id, {})
             day = _FIRST_DAY + timedelta(days=number)
             visit = visits.add_visit(db, actor, patient.id, {"day": day.isoformat()}).id
         photo, _ = photos.add_photo(clinic.database, actor, clinic.store, visit, PhotoView.FRONTAL, data)
-        truths[photo] = truth
+        truths[photo] = number, truth
     with clinic.database.writing() as db:
         _read(db, actor, study_id, truths)
 
 
-def _read(db: Session, actor: Actor, study_id: str, truths: Mapping[str, Truth]) -> None:
+def _read(db: Session, actor: Actor, study_id: str, truths: Mapping[str, tuple[int, Truth]]) -> None:
     raters = []
     for letter, _, _ in _RATERS:
         user = accounts.add_user(db, actor.id, f"Simulated {letter}")
@@ -75,10 +75,12 @@ def _read(db: Session, actor: Actor, study_id: str, truths: Mapping[str, Truth])
         seed=_SEED,
         chosen=chosen,
     )
-    for user, (_, bias, deviation) in zip(raters, _RATERS, strict=True):
-        rater, draw = actor_of(db, user), random.Random(f"{_SEED}/{user.name}")  # noqa: S311 (simulated, no secret)
+    for user, (letter, bias, deviation) in zip(raters, _RATERS, strict=True):
+        rater = actor_of(db, user)
         for showing in showings.queue(db, rater, made.id)[2]:
-            said = _scores(truths[showing.photo_id], bias, deviation, draw)
+            number, truth = truths[showing.photo_id]
+            draw = random.Random(f"{_SEED}/{letter}/{number}/{showing.again}")  # noqa: S311 (simulated, no secret)
+            said = _scores(truth, bias, deviation, draw)
             showings.save(db, rater, made.id, showing.id, showing.version, said)
         readings.sign_off(db, rater, made.id)
     readings.close_reading(db, actor, made.id)

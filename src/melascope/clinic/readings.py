@@ -55,10 +55,11 @@ __all__ = [
 
 _APART: Final = 10
 """So many other photographs lie between the two showings of one, if there are enough."""
-_MOST_PHOTOS: Final = 2000
+_MOST_PHOTOS: Final = 1000
 _MOST_TWICE: Final = 50
 """Percent; from there on two showings of one photograph could lie next to each other."""
-_MOST_RATERS: Final = 20
+_MOST_RATERS: Final = 12
+"""A reading study at both limits takes some ten seconds to compare."""
 _LARGEST_SEED: Final = 2**31 - 1
 
 
