@@ -13,7 +13,7 @@ from melascope.clinic import patients, photos, visits
 from melascope.clinic.access import Right, patient_of
 from melascope.clinic.chart import chart
 from melascope.clinic.course import course, detectable_change, repeatability
-from melascope.clinic.pictures import _similarity, aligned
+from melascope.clinic.pictures import aligned, similarity
 from melascope.clinic.tables import PhotoView
 from melascope.clinic.texts import texts
 from melascope.vocabulary import ToneBand
@@ -107,10 +107,10 @@ def test_alignment_finds_the_turn_that_was_made() -> None:
     angle, scale = math.radians(7), 1.13
     turn = scale * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     there = here @ turn.T + (12, -5)
-    found = _similarity(here, there)
+    found = similarity(here, there)
     assert found[:, :2] == pytest.approx(turn)
     assert found[:, 2] == pytest.approx(np.array([12, -5]))
-    mirrored = _similarity(here, here * (-1, 1))
+    mirrored = similarity(here, here * (-1, 1))
     assert np.linalg.det(mirrored[:, :2]) >= 0  # a face is never mirrored
     assert aligned(b"", {"nose": [1, 1]}, b"", {"nose": [1, 1]}) is None
 

@@ -33,7 +33,9 @@ from melascope.clinic.access import (
     visit_of,
 )
 from melascope.clinic.audit import log
+from melascope.clinic.between import between, between_json
 from melascope.clinic.corrections import correct, read
+from melascope.clinic.course import main_photo
 from melascope.clinic.database import is_full
 from melascope.clinic.desk import Clinic
 from melascope.clinic.store import StoreError, Unreadable
@@ -232,6 +234,17 @@ class ScoresIn(_Body):
     scores: dict[Literal["forehead", "right_malar", "left_malar", "chin"], ScoreIn | None]
 
 
+class BetweenOut(BaseModel):
+    """What became of the lesions between two visits."""
+
+    before: str | None = Field(description="The earlier visit.")
+    after: str | None = Field(description="The later visit.")
+    change: dict[str, Any] | None = Field(
+        description="`counts` by state (new, grown, shrunk, gone, same, unsure), and `lesions` with their state, areas "
+        "in square millimetres and the factor between areas that re-photographing explains."
+    )
+
+
 def _patient(row: Patient) -> PatientOut:
     return PatientOut(
         id=row.id,
@@ -356,6 +369,35 @@ def add_visit(who: Who, patient: Identifier, body: VisitIn) -> VisitOut:
     with who.writing() as db:
         form = {"day": body.day.isoformat(), "note": body.note.replace("\x00", "")}
         return _visit(visits.add_visit(db, who.actor, patient, form))
+
+
+@router.get("/patients/{patient}/lesions")
+def get_lesions(
+    who: Who,
+    patient: Identifier,
+    before: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="A visit; else the first.")] = None,
+    after: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="A visit; else the latest.")] = None,
+) -> BetweenOut:
+    """What became of the lesions between two visits, by their frontal photographs; null where there is nothing to
+    compare.
+    """
+    with who.reading("photo.view") as (db, see):
+        row = patient_of(db, who.actor, patient, Right.VIEW)
+        seen = [visit for visit in row.visits if main_photo(visit) is not None]
+        chosen = [
+            next((visit for visit in row.visits if visit.id == wish), None) if wish else default
+            for wish, default in ((before, seen[0] if seen else None), (after, seen[-1] if seen else None))
+        ]
+        if any(wish and visit is None for wish, visit in zip((before, after), chosen, strict=True)):
+            raise NotFound
+        pair = [None if visit is None else main_photo(visit) for visit in chosen]
+        ids = [None if visit is None else visit.id for visit in chosen]
+        if pair[0] is None or pair[1] is None or ids[0] == ids[1]:
+            return BetweenOut(before=ids[0], after=ids[1], change=None)
+        for photo, _ in (pair[0], pair[1]):
+            see(photo)
+        found = between(pair[0][0], pair[1][0])
+        return BetweenOut(before=ids[0], after=ids[1], change=None if found is None else between_json(found))
 
 
 @router.get("/visits/{visit}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy.orm import Session, object_session
 
+from melascope.clinic.between import between, between_json
+from melascope.clinic.course import main_photo
 from melascope.clinic.photos import ORIGINAL
 from melascope.clinic.store import Store, StoreError
 from melascope.clinic.tables import Patient, Photo, User
@@ -75,8 +78,20 @@ def patient_json(db: Session, patient: Patient) -> dict[str, Any]:
             }
             for visit in patient.visits
         ],
+        "lesions_between_visits": _between(patient),
         "disclaimer": DISCLAIMER,
     }
+
+
+def _between(patient: Patient) -> list[dict[str, Any]]:
+    """What became of the lesions from each visit with a total to the next one."""
+    photos = [main[0] for visit in patient.visits if (main := main_photo(visit)) is not None]
+    rows = []
+    for before, after in pairwise(photos):
+        found = between(before, after)
+        if found is not None:
+            rows.append({"before": before.visit_id, "after": after.visit_id, **between_json(found)})
+    return rows
 
 
 def _photo(photo: Photo, who: Any) -> dict[str, Any]:

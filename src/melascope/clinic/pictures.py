@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.clinic.outlines import face_width, outlines
 from melascope.record import Analysis, Arrays
 from melascope.report.html import jpeg
 from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure
 from melascope.report.palette import LESION, REGIONS, colour_map
-from melascope.vocabulary import MASI_REGIONS, Region
+from melascope.vocabulary import MASI_REGIONS, Region, View
 
-__all__ = ["LAYERS", "Measured", "aligned", "draw"]
+__all__ = ["LAYERS", "Measured", "aligned", "alignment", "draw", "similarity"]
 
 Image8 = NDArray[np.uint8]
 LAYERS: Final = ("regions", "lesions", "melanin", "haemoglobin", "relevance")
@@ -43,6 +44,10 @@ class Measured:
     """Centres of regions in pixels of ``display.jpg``."""
     scale: float
     """Pixels of ``display.jpg`` per pixel of the upright photograph."""
+    outlines: list[list[float]] = field(default_factory=list)
+    """Of each lesion of the record: x, y, x, y ... in pixels of ``display.jpg``."""
+    face_px: float | None = None
+    """Width of the face in pixels of ``display.jpg``; None in a close-up."""
 
 
 def draw(analysis: Analysis, pixels: Image8 | None) -> Measured:
@@ -83,7 +88,14 @@ def draw(analysis: Analysis, pixels: Image8 | None) -> Measured:
         top = max(float(np.quantile(known, 0.995)), 1e-6) if known.size else 1.0
         pictures["relevance.png"] = _png(_map(arrays, arrays.relevance, "relevance", size, scale, top))
         pictures["relevance.jpg"] = jpeg(looked)
-    return Measured(record, pictures, _anchors(codes), scale)
+    return Measured(
+        record=record,
+        pictures=pictures,
+        anchors=_anchors(codes),
+        scale=scale,
+        outlines=outlines(arrays.lesion_mask, [lesion.box for lesion in analysis.lesions], scale),
+        face_px=round(face_width(codes), 1) if analysis.view is View.FACE else None,
+    )
 
 
 def _regions(codes: Image8) -> Image8:
@@ -162,12 +174,9 @@ def aligned(picture: bytes, anchors: dict[str, Any], onto: bytes, target: dict[s
     Returns:
         JPEG of the size of `onto`; None where fewer than three places are common.
     """
-    common = sorted(set(anchors) & set(target))
-    if len(common) < 3:
+    matrix = alignment(anchors, target)
+    if matrix is None:
         return None
-    here = np.array([anchors[name] for name in common], float)
-    there = np.array([target[name] for name in common], float)
-    matrix = _similarity(here, there)
     source = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     frame = cv2.imdecode(np.frombuffer(onto, np.uint8), cv2.IMREAD_COLOR)
     if source is None or frame is None:
@@ -177,7 +186,16 @@ def aligned(picture: bytes, anchors: dict[str, Any], onto: bytes, target: dict[s
     return jpeg(np.asarray(moved[..., ::-1], np.uint8), 88)
 
 
-def _similarity(here: NDArray[np.float64], there: NDArray[np.float64]) -> NDArray[np.float64]:
+def alignment(anchors: dict[str, Any], target: dict[str, Any]) -> NDArray[np.float64] | None:
+    """(2, 3): what brings a face to where another one lies; None where fewer than three places are common."""
+    common = sorted(set(anchors) & set(target))
+    if len(common) < 3:
+        return None
+    here = np.array([anchors[name] for name in common], float)
+    return similarity(here, np.array([target[name] for name in common], float))
+
+
+def similarity(here: NDArray[np.float64], there: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2, 3): rotation, scale and shift that bring points (n, 2) nearest to others."""
     a, b = here - here.mean(axis=0), there - there.mean(axis=0)
     turn = complex(float((a * b).sum()), float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())) / float((a * a).sum())
@@ -187,5 +205,11 @@ def _similarity(here: NDArray[np.float64], there: NDArray[np.float64]) -> NDArra
 
 def measured_json(measured: Measured) -> dict[str, Any]:
     """What the row keeps beside the record; the files' names are added by who stores them."""
-    plain: dict[str, Any] = json.loads(json.dumps({"anchors": measured.anchors, "scale": measured.scale}))
+    kept = {
+        "anchors": measured.anchors,
+        "scale": measured.scale,
+        "outlines": measured.outlines,
+        "face_px": measured.face_px,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(kept))
     return plain

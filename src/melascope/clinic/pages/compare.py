@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from melascope.clinic.access import NotFound, Right, patient_of
+from melascope.clinic.between import Between, Fate, Spot, between, steadiness
+from melascope.clinic.corrections import read
 from melascope.clinic.course import Point, change, course, repeatability
 from melascope.clinic.desk import Desk, Pages
 from melascope.clinic.pictures import aligned
@@ -28,6 +30,7 @@ def show(desk: Desk) -> Response:
     assert after.photo is not None
     desk.see("photo.view", before.photo)
     desk.see("photo.view", after.photo)
+    found = None if before.photo is after.photo else between(before.photo, after.photo)
     return desk.page(
         "compare.html",
         patient=patient,
@@ -37,7 +40,35 @@ def show(desk: Desk) -> Response:
         change=change(before, after),
         regions=MASI_REGIONS,
         known=repeatability(),
+        lesions=found,
+        steady=steadiness(),
+        states=[fate for fate in Fate if found is not None and found.counts[fate]],
+        frame=_frame(before),
+        shapes=[] if found is None else _shapes(found),
     )
+
+
+def _frame(point: Point) -> tuple[int, int]:
+    """Width and height of the earlier photograph as shown."""
+    assert point.photo is not None
+    assert point.photo.analysed is not None
+    record, scale = read(point.photo), float(point.photo.analysed.pictures["scale"])
+    assert record is not None
+    size = record.record.photo
+    return max(1, round(size.width * scale)), max(1, round(size.height * scale))
+
+
+def _shapes(found: Between) -> list[dict[str, str]]:
+    """All outlines, the earlier ones first: SVG points in pixels of the earlier photograph as shown."""
+
+    def shape(side: str, place: int, fate: Fate, spot: Spot) -> dict[str, str]:
+        line = spot.outline if side == "before" else found.outline_after(spot)
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
+        return {"side": side, "row": str(place), "state": fate.value, "points": points}
+
+    rows = list(enumerate(found.pairs))
+    earlier = [shape("before", place, pair.fate, spot) for place, pair in rows for spot in pair.before]
+    return earlier + [shape("after", place, pair.fate, spot) for place, pair in rows for spot in pair.after]
 
 
 def _chosen(points: list[Point], visit: str) -> Point | None:

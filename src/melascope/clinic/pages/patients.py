@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from melascope.clinic import patients, visits
 from melascope.clinic.access import Right, patient_of
+from melascope.clinic.between import since
 from melascope.clinic.chart import REGION_COLOURS, chart
 from melascope.clinic.course import course, repeatability
 from melascope.clinic.desk import Desk, Pages
@@ -83,6 +84,7 @@ def show(desk: Desk) -> Response:
         narrow=chart(found, desk.language, 340),
         colours=REGION_COLOURS,
         known=repeatability(),
+        lesions=since(found),
         signed={visit.id: visits.valid_signatures(visit) for visit in patient.visits},
         today=now().astimezone().date(),
     )

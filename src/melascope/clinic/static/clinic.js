@@ -148,3 +148,10 @@ for (const slider of document.querySelectorAll("[data-slider]")) {
   slider.addEventListener("pointerdown", move); slider.addEventListener("pointermove", move);
   range.addEventListener("input", show); first.addEventListener("load", show); addEventListener("resize", show); show();
 }
+
+// A row of the lesions between two visits lights up its outlines.
+for (const row of document.querySelectorAll("[data-shapes]")) {
+  const shapes = document.querySelectorAll(`[data-shape="${row.dataset.shapes}"]`);
+  row.addEventListener("mouseenter", () => shapes.forEach((shape) => shape.classList.add("lit")));
+  row.addEventListener("mouseleave", () => shapes.forEach((shape) => shape.classList.remove("lit")));
+}
