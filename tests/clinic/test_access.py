@@ -78,6 +78,16 @@ TABLE: Final = {
     "POST /readings/{reading}/photos/{showing}": RATE,
     "GET /readings/{closed}/agreement": VIEW,
     "GET /readings/{closed}/{file}": WRITE,
+    "GET /reviews": SELF,
+    "POST /reviews": WRITE,
+    "GET /reviews/{batch}": VIEW,
+    "GET /reviews/{batch}/export.json": WRITE,
+    "POST /reviews/{batch}/delete": DELETE,
+    "GET /review-photos/{item}": VIEW,
+    "GET /review-photos/{item}/display.jpg": VIEW,
+    "POST /review-photos/{item}": CORRECT,
+    "GET /review-photos/{item}/conflict": VIEW,
+    "POST /review-photos/{item}/conflict": CORRECT,
     "GET /administration": MANAGE,
     "POST /administration/users": ROOT,
     "POST /administration/users/{user}/invite": ROOT,
@@ -105,7 +115,10 @@ def address(house: House, path: str) -> str:
         from melascope.clinic.tables import User
 
         user = db.scalar(select(User.id).where(User.name == "second of elsewhere"))
+    batch, item = queued(house) if "{batch}" in path or "{item}" in path else ("", "")
     filled = {
+        "batch": batch,
+        "item": item,
         "patient": house.patient,
         "visit": house.visit,
         "photo": house.photo,
@@ -138,6 +151,24 @@ def _readings(house: House) -> tuple[str, str, str]:
     with house.clinic.database.reading() as db:
         showing = db.scalars(select(Showing.id).join(Rater).where(Rater.reading_id == ids[0])).first()
     return ids[0], ids[1], str(showing)
+
+
+def queued(house: House) -> tuple[str, str]:
+    """A queue of boxes to review in the practice's study, and its first photograph."""
+    from sqlalchemy import select
+
+    from melascope.clinic import review
+    from melascope.clinic.review_queue import Queued
+    from melascope.clinic.tables import ReviewPhoto
+    from tests.clinic.made import jpeg
+
+    with house.clinic.database.writing() as db:
+        known = db.scalar(select(ReviewPhoto))
+        if known is None:
+            actor = house.actor("clinician of practice")
+            one = (Queued("a.jpg", 80, 96, "net", {}, ()), jpeg(1))
+            known = review.add_batch(db, house.clinic.store, actor, house.study, "Round 1", [one]).photos[0]
+        return known.batch_id, known.id
 
 
 def test_no_address_is_missing_from_the_table() -> None:

@@ -32,27 +32,36 @@ def queue_command(
     person: Annotated[str, typer.Option(help="Who made the data set's annotations.")] = "person",
     count: Annotated[int, typer.Option(min=1, help="Photos to review next.")] = 100,
     prefix: Annotated[str, typer.Option(help="What stands before a photo's name in Label Studio's addresses.")] = "",
+    with_photos: Annotated[
+        bool,
+        typer.Option(
+            "--with-photos", help="Write LOOP/review.zip too: the queue with its photos, for the clinic. Needs --data."
+        ),
+    ] = False,
 ) -> None:
     """Propose boxes on the photos that nobody has looked at, and queue those from whose review most is expected.
 
     Writes LOOP/queue.csv (all of them, in order) and LOOP/review.json: the first photos as Label Studio predictions, to
-    be corrected there. RUN must have predicted these photos too, and validation photos, by which its scores are
-    calibrated.
+    be corrected there or in the clinic, each box with its chance to be right as its score. RUN must have predicted
+    these photos too, and validation photos, by which its scores are calibrated.
 
     Exit code: 0 done, 1 something is wrong with the files, 2 wrong usage.
     """
     import csv
     import io
+    import zipfile
 
     from melascope.data.annotated import Annotated as AnnotatedPhoto
     from melascope.data.label_studio import CONFIG, write_label_studio
     from melascope.data.layout import write_whole
-    from melascope.detection.loop import plain_boxes, proposed, queue, read_loop, started, write_loop
+    from melascope.detection.loop import plain_boxes, plain_chances, proposed, queue, read_loop, started, write_loop
     from melascope.detection.results import read_result
 
     state = folder / _STATE
     if not state.is_file() and data is None:
         usage(f"{folder}: holds no {_STATE}; begin with --data DATA")
+    if with_photos and (data is None or prefix):
+        usage("--with-photos takes the photos from --data DATA, and goes without --prefix")
     try:
         result = read_result(run)
         if not result.predictions.part("validation").photos:
@@ -84,8 +93,24 @@ def queue_command(
             )
             for one in waiting[:count]
         ]
-        write_label_studio(folder / "review.json", first, prefix, model=result.name)
+        write_label_studio(
+            folder / "review.json",
+            first,
+            prefix,
+            model=result.name,
+            chances=[plain_chances(one.entry) for one in waiting[:count]],
+            notes=[
+                {"gain": round(one.gain, 4), "uncertainty_bits": round(one.uncertainty, 4)} for one in waiting[:count]
+            ],
+        )
         write_whole(folder / "label_config.xml", CONFIG)
+        if with_photos:
+            part = folder / ".review.zip.part"
+            with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+                archive.write(folder / "review.json", "review.json")
+                for photo in first:
+                    archive.write((data or Path()) / photo.photo, photo.photo)
+            part.replace(folder / "review.zip")
         write_loop(loop, state)
     except (ValueError, FileNotFoundError) as error:
         fail(plain(str(error)))

@@ -21,6 +21,8 @@ from melascope.clinic.tables import (
     Photo,
     Rater,
     ReadingStudy,
+    ReviewBatch,
+    ReviewPhoto,
     Role,
     Showing,
     Study,
@@ -39,9 +41,11 @@ __all__ = [
     "Refused",
     "Right",
     "actor_of",
+    "batch_of",
     "patient_of",
     "photo_of",
     "reading_of",
+    "review_photo_of",
     "showing_of",
     "study_of",
     "visit_of",
@@ -250,3 +254,21 @@ def showing_of(db: Session, actor: Actor, reading_id: str, showing_id: str) -> S
         raise NotFound
     actor.need(Right.VIEW, showing.rater.reading.study_id)
     return showing
+
+
+def batch_of(db: Session, actor: Actor, batch_id: str, right: Right) -> ReviewBatch:
+    """A queue of boxes to review; raises as `study_of`."""
+    batch = db.get(ReviewBatch, batch_id)
+    if batch is None:
+        raise NotFound
+    actor.need(right, batch.study_id)
+    return batch
+
+
+def review_photo_of(db: Session, actor: Actor, photo_id: str, right: Right) -> ReviewPhoto:
+    """A photograph of such a queue; raises as `study_of`."""
+    photo = db.get(ReviewPhoto, photo_id)
+    if photo is None:
+        raise NotFound
+    actor.need(right, photo.batch.study_id)
+    return photo

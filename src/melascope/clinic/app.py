@@ -22,17 +22,17 @@ from melascope.clinic.database import Database
 from melascope.clinic.desk import Clinic, Desk
 from melascope.clinic.gate import Counts, Gate
 from melascope.clinic.jobs import Runner
-from melascope.clinic.pages import administration, compare, entry, exports, patients, photos, readings, visits
+from melascope.clinic.pages import administration, compare, entry, exports, patients, photos, readings, review, visits
 from melascope.clinic.seal import Key, Sealed
 from melascope.clinic.settings import KEY_VARIABLE, Settings
-from melascope.clinic.tables import Patient
+from melascope.clinic.tables import Patient, ReviewBatch
 from melascope.clinic.tally import Tally
 from melascope.clinic.texts import choose, texts
 from melascope.clinic.worker import Measure, measure
 
 __all__ = ["application", "begin", "open_clinic"]
 
-PAGES = (entry, patients, compare, visits, exports, photos, readings, administration)
+PAGES = (entry, patients, compare, visits, exports, photos, readings, review, administration)
 
 
 def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher | None = None) -> Clinic:
@@ -62,7 +62,7 @@ def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher |
 def begin(clinic: Clinic) -> None:
     """Sweep away what a crash left, and begin to analyse."""
     with clinic.database.reading() as db:
-        known = set(db.scalars(select(Patient.id)))
+        known = {*db.scalars(select(Patient.id)), *db.scalars(select(ReviewBatch.id))}
     swept = clinic.store.sweep(known)
     clinic.runner.start()
     logs.event("start", version=melascope.__version__, swept=swept)

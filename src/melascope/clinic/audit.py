@@ -11,7 +11,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from melascope.clinic.access import Actor, Right
-from melascope.clinic.tables import Audit, Patient, Photo, ReadingStudy, Study, User, Visit
+from melascope.clinic.tables import (
+    Audit,
+    Patient,
+    Photo,
+    ReadingStudy,
+    ReviewBatch,
+    ReviewPhoto,
+    Study,
+    User,
+    Visit,
+)
 
 __all__ = ["Entry", "log", "page", "seen"]
 
@@ -57,6 +67,10 @@ def _place(about: object) -> tuple[str | None, str, str | None]:
             return about.visit.patient.study_id, "photo", about.id
         case ReadingStudy():
             return about.study_id, "reading", about.id
+        case ReviewBatch():
+            return about.study_id, "review batch", about.id
+        case ReviewPhoto():
+            return about.batch.study_id, "review photo", about.id
         case Study():
             return about.id, "study", about.id
         case User():

@@ -30,7 +30,14 @@ CONFIG: Final = "\n".join(
 _UPLOADED: Final = re.compile(r"[0-9a-f]{8}-(.+)")
 
 
-def write_label_studio(path: Path, photos: Iterable[Annotated], prefix: str = "", model: str = "") -> None:
+def write_label_studio(
+    path: Path,
+    photos: Iterable[Annotated],
+    prefix: str = "",
+    model: str = "",
+    chances: Sequence[Sequence[float | None]] = (),
+    notes: Sequence[Mapping[str, float]] = (),
+) -> None:
     """Write tasks, whole or not at all.
 
     Args:
@@ -38,6 +45,8 @@ def write_label_studio(path: Path, photos: Iterable[Annotated], prefix: str = ""
         photos: With their sizes.
         prefix: Before each photo's name, such as ``/data/local-files/?d=``.
         model: If given, the boxes are written as this model's predictions, for people to review.
+        chances: Of each photo's boxes: the share of such boxes that is right, written as their score.
+        notes: Of each photo: further numbers for whoever reviews it.
 
     Raises:
         ValueError: A photo's size is not known.
@@ -48,11 +57,15 @@ def write_label_studio(path: Path, photos: Iterable[Annotated], prefix: str = ""
             raise ValueError(f"{one.where}: {one.photo}: its size is not known; Label Studio's percent need it")
         width, height = one.size
         entries = [_entry(place, box, width, height) for place, box in enumerate(one.boxes, start=1)]
+        for entry, chance in zip(entries, chances[number - 1] if chances else (), strict=bool(chances)):
+            if chance is not None:
+                entry["score"] = chance
         filled: dict[str, Any] = {"result": entries}
         key = "annotations"
         if model:
             key, filled = "predictions", {"model_version": model, **filled}
         data = {"image": prefix + one.photo, "width": width, "height": height}
+        data |= notes[number - 1] if notes else {}
         tasks.append({"id": number, "data": data, key: [filled]})
     write_whole(path, json.dumps(tasks, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 

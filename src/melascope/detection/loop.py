@@ -36,6 +36,7 @@ __all__ = [
     "finished",
     "merged",
     "plain_boxes",
+    "plain_chances",
     "proposed",
     "queue",
     "read_loop",
@@ -167,13 +168,22 @@ def finished(loop: Loop) -> tuple[Annotated, ...]:
 
 def plain_boxes(entry: Entry) -> tuple[Box, ...]:
     """A photo's boxes without who made them, within the photo."""
+    return tuple(box for box, _ in _within(entry))
+
+
+def plain_chances(entry: Entry) -> tuple[float | None, ...]:
+    """The chances of `plain_boxes`, one by one."""
+    return tuple(chance for _, chance in _within(entry))
+
+
+def _within(entry: Entry) -> list[tuple[Box, float | None]]:
     boxes = []
     for one in entry.boxes:
         x0, y0, x1, y1 = one.box
         x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, entry.width), min(y1, entry.height)
         if x1 > x0 and y1 > y0:
-            boxes.append(Box(kind=one.kind, x0=x0, y0=y0, x1=x1, y1=y1))
-    return tuple(boxes)
+            boxes.append((Box(kind=one.kind, x0=x0, y0=y0, x1=x1, y1=y1), one.chance))
+    return boxes
 
 
 def proposed(loop: Loop, predictions: Predictions, model: str) -> Loop:

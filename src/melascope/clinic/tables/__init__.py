@@ -10,6 +10,7 @@ from melascope.clinic.tables.course import Analysed, Correction, Job, Patient, P
 from melascope.clinic.tables.log import Audit, Idempotent
 from melascope.clinic.tables.people import Attempts, Link, Member, SignIn, Study, Token, User
 from melascope.clinic.tables.readings import Rater, ReadingStudy, Score, Showing
+from melascope.clinic.tables.review import Review, ReviewBatch, ReviewPhoto
 from melascope.clinic.tables.shape import Age, Base, JobState, Moment, PhotoView, Role, Sex, new_id, now
 
 __all__ = [
@@ -30,6 +31,9 @@ __all__ = [
     "PhotoView",
     "Rater",
     "ReadingStudy",
+    "Review",
+    "ReviewBatch",
+    "ReviewPhoto",
     "Role",
     "Score",
     "Sex",

@@ -1,0 +1,146 @@
+"""The queue of the human in the loop as it comes: a ZIP with `review.json` and the photographs that it names."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from io import BytesIO
+from typing import Any, Final, cast
+
+from melascope.clinic.access import Invalid
+from melascope.clinic.photos import check_file
+from melascope.clinic.settings import Settings
+from melascope.vocabulary import Lesion
+
+__all__ = ["Origin", "Queued", "origin_of", "overlap", "read_queue"]
+
+LIST: Final = "review.json"
+_MOST_PHOTOS: Final = 1000
+_LONGEST_LIST: Final = 20_000_000
+_LEFT: Final = 0.98
+"""Overlap from which a reviewed box is the network's own; as `melascope.detection.loop` has it."""
+_MOVED: Final = 0.5
+"""Overlap from which it is the network's box, corrected."""
+
+
+class Origin(StrEnum):
+    """Who made a box."""
+
+    MODEL = "model"
+    LEFT = "model, left by person"
+    CORRECTED = "model, corrected by person"
+    PERSON = "person"
+
+
+@dataclass(frozen=True)
+class Queued:
+    """One photograph that waits for a review."""
+
+    name: str
+    width: int
+    height: int
+    model: str
+    notes: Mapping[str, float]
+    boxes: tuple[dict[str, Any], ...]
+    """`kind`, `box` and `chance`; the least certain first."""
+
+
+def overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    """Intersection over union of two boxes.
+
+    Example:
+        >>> overlap([0, 0, 2, 2], [1, 0, 3, 2])
+        0.3333333333333333
+    """
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0.0, across) * max(0.0, down)
+    joined = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)) - shared
+    return shared / joined if joined > 0 else 0.0
+
+
+def origin_of(box: Mapping[str, Any], proposed: Sequence[Mapping[str, Any]]) -> Origin:
+    """Who made a box of a review: a person, or the network, and then whether a person changed it."""
+    if box["source"] is None:
+        return Origin.PERSON
+    was = proposed[box["source"]]
+    shared = overlap(box["box"], was["box"])
+    if shared >= _LEFT and box["kind"] == was["kind"]:
+        return Origin.LEFT
+    return Origin.CORRECTED if shared >= _MOVED else Origin.PERSON
+
+
+def read_queue(data: bytes, settings: Settings) -> Iterator[tuple[Queued, bytes]]:
+    """The photographs of a queue, in its order.
+
+    Raises:
+        Invalid: It is no such ZIP, a task is damaged, or a photograph is missing or cannot be taken.
+    """
+    try:
+        archive = zipfile.ZipFile(BytesIO(data))
+        listed = archive.getinfo(LIST)
+        if listed.file_size > _LONGEST_LIST:
+            raise Invalid("error.review_zip", "file")
+        tasks = json.loads(archive.read(listed))
+    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError, RuntimeError):
+        raise Invalid("error.review_zip", "file") from None
+    if not isinstance(tasks, list) or not 1 <= len(tasks) <= _MOST_PHOTOS:
+        raise Invalid("error.review_count", "file", most=_MOST_PHOTOS)
+    queue = [_task(task, number) for number, task in enumerate(tasks, start=1)]
+    names = set(archive.namelist())
+    missing = [one.name for one in queue if one.name not in names]
+    if missing:
+        raise Invalid("error.review_missing", "file", count=len(missing), name=missing[0][:80])
+    if len({one.name for one in queue}) < len(queue):
+        raise Invalid("error.review_zip", "file")
+    for one in queue:
+        info = archive.getinfo(one.name)
+        if info.file_size > settings.upload_mb * 1_000_000:
+            raise Invalid("error.file_large", "file", size=round(info.file_size / 1e6), most=settings.upload_mb)
+        try:
+            content = archive.read(info)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError):
+            raise Invalid("error.review_zip", "file") from None
+        check_file(content, settings)
+        yield one, content
+
+
+def _task(task: Any, number: int) -> Queued:
+    """One task; whatever does not fit is refused with the task's number."""
+    try:
+        data = task["data"]
+        name, width, height = data["image"], data["width"], data["height"]
+        if not isinstance(name, str) or not 1 <= len(name) <= 500 or not name.isprintable():
+            raise ValueError("image")
+        if not all(isinstance(side, int) and 1 <= side <= 100_000 for side in (width, height)):
+            raise ValueError("width, height")
+        proposals = task.get("predictions") or [{"model_version": "", "result": []}]
+        first = proposals[0]
+        boxes = [_box(entry, width, height) for entry in first["result"]]
+        notes = {key: float(data[key]) for key in ("gain", "uncertainty_bits") if key in data}
+        if not all(map(math.isfinite, notes.values())) or len(boxes) > 300:
+            raise ValueError("result")
+        model = str(first.get("model_version") or "")[:200]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise Invalid("error.review_task", "file", number=number, what=str(error)[:60]) from None
+    boxes.sort(key=lambda box: abs((box["chance"] if box["chance"] is not None else 0.5) - 0.5))
+    return Queued(name, width, height, model, notes, tuple(boxes))
+
+
+def _box(entry: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:
+    value = entry["value"]
+    [label] = value["rectanglelabels"]
+    x, y, w, h = (float(value[key]) / 100 for key in ("x", "y", "width", "height"))
+    corners = [round(side, 6) + 0.0 for side in (x * width, y * height, (x + w) * width, (y + h) * height)]
+    x0, y0, x1, y1 = corners
+    if not all(map(math.isfinite, corners)) or not (0 <= x0 < x1 <= width + 1e-3 and 0 <= y0 < y1 <= height + 1e-3):
+        raise ValueError("value")
+    chance = entry.get("score")
+    if chance is not None and not 0 <= float(chance) <= 1:
+        raise ValueError("score")
+    kind = Lesion(cast("str", label)).value
+    return {"kind": kind, "box": [x0, y0, min(x1, width), min(y1, height)], "chance": chance}
