@@ -129,6 +129,8 @@ def test_a_drawn_box_is_there_and_its_area_is_not_compared() -> None:
     drawn = spot(2, 60, 60, 3, drawn=True, confirmed=True)
     [pair] = told([spot(1, 60, 60, 20)], [drawn]).pairs
     assert (pair.fate, pair.area_after, pair.limit) == (Fate.SAME, None, None)
+    both = told([spot(1, 60, 60, 40)], [spot(1, 60, 60, 40), drawn])
+    assert numbers(both.pairs) == {("same", (1,), (1,)), ("new", (), (2,))}  # on a patch, and no part of it
     [pair] = told([], [drawn]).pairs
     assert pair.fate is Fate.NEW  # small, and a person says so
     assert told([], []).pairs == ()

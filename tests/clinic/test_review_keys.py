@@ -93,9 +93,10 @@ def test_a_photograph_is_reviewed_by_keys_and_by_mouse(served: tuple[str, str], 
         page.mouse.up()
         assert boxes()[3]["box"] == pytest.approx([160, 80, 180, 90], abs=1.5)
         handle = page.locator("rect.handle.se").bounding_box()
-        page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+        grip = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+        page.mouse.move(*grip)
         page.mouse.down()
-        page.mouse.move(area["x"] + 0.95 * area["width"], area["y"] + 0.95 * area["height"], steps=3)
+        page.mouse.move(grip[0] + 0.05 * area["width"], grip[1] + 0.05 * area["height"], steps=3)
         page.mouse.up()
         assert boxes()[3]["box"] == pytest.approx([160, 80, 190, 95], abs=1.5)
         press("Enter")

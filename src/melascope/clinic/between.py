@@ -231,9 +231,9 @@ def compared(before: Face, after: Face, *, comparable: bool = True) -> Between |
     taken = [{side[k][0] for side in sides} for k in (0, 1)]
     own = [np.where(size > 0, size, 1.0) for size in sizes]
     for k, share in ((0, shared / own[0][:, None]), (1, (shared / own[1]).T)):
-        # What lies on a lesion of the other photograph that is paired already is a part of it.
-        for place in range(len(share)):
-            if place in taken[k] or not share.shape[1] or share[place].sum() < _PART:
+        # What lies on a lesion of the other photograph that is paired already is a part of it, unless a person drew it.
+        for place, spot in enumerate((before, after)[k].spots):
+            if spot.drawn or place in taken[k] or not share.shape[1] or share[place].sum() < _PART:
                 continue
             partner = int(share[place].argmax())
             next(side for side in sides if partner in side[1 - k])[k].append(place)

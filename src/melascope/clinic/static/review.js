@@ -30,7 +30,7 @@ if (form) {
     return svg.appendChild(shape);
   };
   const corners = ([x0, y0, x1, y1]) => ({ nw: [x0, y0], ne: [x1, y0], sw: [x0, y1], se: [x1, y1] });
-  const grip = () => 7 * width / Math.max(1, canvas.clientWidth); // half a handle's side, in pixels of the photograph
+  const grip = () => 6 * width / Math.max(1, canvas.clientWidth); // half a handle's side, in pixels of the photograph
   const label = (box, place) => {
     const made = origin(box), chance = box.source !== null && made !== "person" ? proposed[box.source].chance : null;
     const who = words[{ left: accepted.has(box) ? "by_left" : "by_model", corrected: "by_corrected", person: "by_person" }[made]];
@@ -45,8 +45,12 @@ if (form) {
         class: `box ${made}${place === chosen ? " chosen" : ""}${accepted.has(box) ? " accepted" : ""}`,
       });
     });
+    // Handles stand outside of the corners, so that a small box stays to be seen.
     if (chosen >= 0 && may) for (const [name, [x, y]] of Object.entries(corners(boxes[chosen].box)))
-      make("rect", { class: `handle ${name}`, "data-handle": name, x: x - grip(), y: y - grip(), width: 2 * grip(), height: 2 * grip() });
+      make("rect", {
+        class: `handle ${name}`, "data-handle": name, width: 2 * grip(), height: 2 * grip(),
+        x: name.endsWith("w") ? x - 2 * grip() : x, y: name.startsWith("n") ? y - 2 * grip() : y,
+      });
     while (list.children.length > boxes.length) list.lastChild.remove();
     while (list.children.length < boxes.length) {
       const button = document.createElement("button");

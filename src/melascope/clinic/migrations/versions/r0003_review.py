@@ -43,7 +43,7 @@ def upgrade() -> None:
             ["batch_id"], ["review_batches.id"], name=op.f("fk_review_photos_batch_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_review_photos")),
-        sa.UniqueConstraint("batch_id", "place", name=op.f("uq_review_photos_batch_id")),
+        sa.UniqueConstraint("batch_id", "place", name=op.f("uq_review_photos_batch_id_place")),
     )
     op.create_index(op.f("ix_review_photos_batch_id"), "review_photos", ["batch_id"], unique=False)
     op.create_table(
