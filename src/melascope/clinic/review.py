@@ -23,7 +23,7 @@ from melascope.clinic.access import Actor, Invalid, Right, batch_of, review_phot
 from melascope.clinic.assignment import assign
 from melascope.clinic.audit import log
 from melascope.clinic.review_queue import Queued, origin_of, overlap
-from melascope.clinic.store import Store, StoreError, digest_of
+from melascope.clinic.store import Store, Unreadable, digest_of
 from melascope.clinic.tables import Review, ReviewBatch, ReviewPhoto, new_id, now
 from melascope.vocabulary import Lesion
 
@@ -122,7 +122,7 @@ def shown(store: Store, photo: ReviewPhoto) -> bytes:
     name = _DISPLAY.format(sha256=photo.sha256)
     try:
         return store.get(photo.batch_id, name)
-    except StoreError:
+    except Unreadable:
         from melascope.photo import PhotoRefused, read_photo
         from melascope.report.html import jpeg
 
