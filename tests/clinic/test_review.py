@@ -258,7 +258,7 @@ def test_a_deleted_queue_takes_its_files_along_and_a_start_keeps_those_of_others
     assert person.get(f"/reviews/{batch}").status_code == 404
     from fastapi.testclient import TestClient
 
-    folder = house.clinic.store.root / other[:2] / other
+    folder = house.clinic.store.inner.root / other[:2] / other
     import os
 
     os.utime(folder, (0, 0))
