@@ -38,7 +38,7 @@ from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, SKIN, Region, Verdict, View
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "versions"]
 
 _GRAVEST_FIRST = ("refused", "reservation", "note")
 
@@ -135,7 +135,7 @@ def _assemble(
         skin_in_view=None if face else _all_skin(pigment, regions, factor),
         severity_reading=read,
         lesions=tuple(_lesion(outline, regions) for outline in lesions),
-        versions=_versions(),
+        versions=versions(),
         disclaimer=DISCLAIMER,
     )
     return record.with_arrays(_arrays(photo, regions, pigment, reading))
@@ -319,12 +319,13 @@ def _refused(
         regions=None,
         masi=None,
         lesions=(),
-        versions=_versions(),
+        versions=versions(),
         disclaimer=DISCLAIMER,
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What measures here: schema, package, libraries and networks, as each record names them."""
     found = {"schema": SCHEMA_VERSION, "python": platform.python_version()}
     for package in ("melascope", "numpy", "onnxruntime", "opencv-python-headless", "pillow"):
         try:

@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     from melascope.record import Analysis
     from melascope.report.write import Exports
 
-__all__ = ["EXTENSIONS", "SUMMARY", "Result", "analyze_all", "analyze_one", "cores", "find_photos", "give_folders"]
+__all__ = [
+    "EXTENSIONS",
+    "SUMMARY",
+    "Result",
+    "analyze_all",
+    "analyze_one",
+    "cores",
+    "done_before",
+    "find_photos",
+    "give_folders",
+    "give_up",
+]
 
 Analyse = Callable[..., "Analysis"]
 """`melascope.analysis.analyze`, or what stands in for it: takes a path and `name`, returns a record."""
@@ -109,12 +120,13 @@ def _in_folder(folder: Path, apart: str | None) -> list[Path]:
     return paths
 
 
-def give_folders(photos: Sequence[Path], out: str | Path) -> list[Path]:
+def give_folders(photos: Sequence[Path], out: str | Path, *, resume: bool = False) -> list[Path]:
     """The folder for the results of each photograph: ``out/<stem>``, then ``out/<stem>-2``, ``-3`` ...
 
     A name is free if no photograph of this list has it (letter case and Unicode form aside) and if there is no such
     folder yet, or one that is empty or holds the result of the same photograph (same name and SHA-256), which is then
-    replaced. So a second run replaces its own results, and never those of another photograph.
+    replaced. So a second run replaces its own results, and never those of another photograph. To `resume`, a folder
+    with nothing but files of a result that was never finished is free, too.
     """
     taken = {SUMMARY}
     folders = []
@@ -124,11 +136,12 @@ def give_folders(photos: Sequence[Path], out: str | Path) -> list[Path]:
         while True:
             name = stem if number == 1 else f"{stem}-{number}"
             key = unicodedata.normalize("NFC", name).casefold()
-            if key not in taken and _free(Path(out, name), photo):
+            folder = Path(out, name)
+            if key not in taken and (_free(folder, photo) or (resume and _unfinished(folder))):
                 break
             number += 1
         taken.add(key)
-        folders.append(Path(out, name))
+        folders.append(folder)
     return folders
 
 
@@ -153,6 +166,68 @@ def _free(folder: Path, photo: Path) -> bool:
         return bool(record["file"] == name and (digest is None or record["sha256"] in (digest, None)))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _unfinished(folder: Path) -> bool:
+    """Files of a result, whole or half written, without the record that comes last."""
+    from melascope.report.write import NAMES, PART
+
+    try:
+        names = [each.name for each in folder.iterdir()]
+    except OSError:
+        return False
+    parts = {f".{name}{PART}" for name in (*NAMES, _RECORD)}
+    return all(name in NAMES or name in parts for name in names)
+
+
+def done_before(
+    photo: Path, folder: Path, *, pdf: bool = False, exports: Exports | None = None, analyse: Analyse | None = None
+) -> Analysis | None:
+    """The record of a photograph that an earlier run finished; None if there is work left.
+
+    It is done if the record is there, of the same bytes, made by the same version and networks, and did not fail.
+
+    Args:
+        photo: The file.
+        folder: Its folder, as from `give_folders`.
+        pdf: `report.pdf` must be there, too.
+        exports: So must be these.
+        analyse: What stood in for the analysis; its records name the package's version alone.
+    """
+    from melascope.record import Analysis
+
+    try:
+        record = Analysis.model_validate_json((folder / _RECORD).read_text(encoding="utf-8"))
+        if record.photo.sha256 is None or record.photo.sha256 != _sha256(photo):
+            return None
+    except (OSError, ValueError):
+        return None
+    if any(finding.code == "failed" for finding in record.quality.findings):
+        return None
+    files = record.files
+    wished = (pdf, files.report_pdf), (exports is not None and exports.fhir is not None, files.fhir)
+    if any(wish and (name is None or not (folder / name).is_file()) for wish, name in wished):
+        return None
+    if (
+        exports is not None
+        and exports.dicom
+        and not (files.dicom and all((folder / each).is_file() for each in files.dicom))
+    ):
+        return None
+    wanted = _made_by(analyse)
+    return record if {name: record.versions.get(name) for name in wanted} == wanted else None
+
+
+def _made_by(analyse: Analyse | None) -> dict[str, str | None]:
+    """What a record of this installation says of its making."""
+    if analyse is not None:
+        import melascope
+
+        return {"melascope": melascope.__version__}
+    from melascope.analysis import versions
+
+    found = versions()
+    return {name: found.get(name) for name in ("schema", "melascope", "skin network", "severity network")}
 
 
 def _sha256(path: Path) -> str:
@@ -227,7 +302,7 @@ def analyze_all(
                 worker.task = None
                 if isinstance(answer, str):
                     workers.remove(worker)
-                    analysis = _failure(photos[task], folders[task], pdf, answer)
+                    analysis = give_up(photos[task], folders[task], answer, pdf=pdf)
                 else:
                     from melascope.record import Analysis
 
@@ -338,7 +413,7 @@ def analyze_one(
         original = photo.read_bytes() if exports is not None and exports.dicom else b""
         return write(analysis, folder, pdf=pdf, exports=exports or NO_EXPORTS, original=original)
     except Exception as error:  # noqa: BLE001 (one bad file does not stop the rest)
-        return _failure(photo, folder, pdf, f"the programme failed: {type(error).__name__}: {error}")
+        return give_up(photo, folder, f"the programme failed: {type(error).__name__}: {error}", pdf=pdf)
 
 
 def _analyse() -> Analyse:
@@ -347,7 +422,8 @@ def _analyse() -> Analyse:
     return analyze
 
 
-def _failure(photo: Path, folder: Path | None, pdf: bool, reason: str) -> Analysis:
+def give_up(photo: Path, folder: Path | None, reason: str, *, pdf: bool = False) -> Analysis:
+    """The refusal of a photograph that came to no result, written like any other; nothing is if `folder` is None."""
     import melascope
     from melascope.photo.photograph import without_folder
     from melascope.record import Analysis, Finding, PhotoRecord, Quality

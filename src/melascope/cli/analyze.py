@@ -51,6 +51,10 @@ def command(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.", show_default=False)
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Skip photographs whose record is there, of the same bytes and version."),
+    ] = False,
 ) -> None:
     """Analyse photographs of faces: quality, skin tone, pigment, MASI.
 
@@ -66,6 +70,8 @@ def command(
     if pdf:
         _need_typst()
     exports = _exports(fhir, dicom)
+    if as_json and resume:
+        usage("--json prints the record of one photograph that is analysed here and now: leave --resume out")
     if out is not None and out.exists() and not out.is_dir():
         usage(f"--out {out}: is a file; name a folder")
     try:
@@ -76,7 +82,7 @@ def command(
         if len(found) != 1:
             usage(f"--json prints the record of one photograph, and {len(found)} were named: name one, or use --out")
         _print_json(found[0], out, pdf, context.obj, exports)
-    _end(run_batch(found, out or DEFAULT_OUT, pdf=pdf, exports=exports, jobs=jobs, analyse=context.obj))
+    _end(run_batch(found, out or DEFAULT_OUT, pdf=pdf, exports=exports, jobs=jobs, analyse=context.obj, resume=resume))
 
 
 def run_batch(
@@ -87,8 +93,11 @@ def run_batch(
     exports: Exports | None = None,
     jobs: int | None = None,
     analyse: Analyse | None = None,
+    resume: bool = False,
 ) -> list[Result]:
     """Analyse photographs with a progress bar, write ``summary.csv`` and print a table.
+
+    With `resume`, what an earlier run finished is read instead.
 
     Returns:
         Results in the order of `photos`.
@@ -109,8 +118,12 @@ def run_batch(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
-    folders = batch.give_folders(photos, out)
+    folders = batch.give_folders(photos, out, resume=resume)
     results: list[Result] = []
+    if resume:
+        results = _done_before(photos, folders, pdf, exports, analyse)
+    known = {result.photo for result in results}
+    left = [(photo, folder) for photo, folder in zip(photos, folders, strict=True) if photo not in known]
     progress = Progress(
         TextColumn("Analysing"),
         BarColumn(),
@@ -121,10 +134,11 @@ def run_batch(
         transient=True,
     )
     interrupted = False
-    work = batch.analyze_all(photos, folders, pdf=pdf, exports=exports, jobs=jobs, analyse=analyse)
+    left_photos, left_folders = [photo for photo, _ in left], [folder for _, folder in left]
+    work = batch.analyze_all(left_photos, left_folders, pdf=pdf, exports=exports, jobs=jobs, analyse=analyse)
     try:
         with contextlib.closing(work), progress:
-            bar = progress.add_task("", total=len(photos))
+            bar = progress.add_task("", total=len(photos), completed=len(results))
             for result in work:
                 results.append(result)
                 progress.advance(bar)
@@ -142,6 +156,20 @@ def run_batch(
     if interrupted:
         typer.echo(f"Interrupted: {len(results)} of {len(photos)} photographs are done and in {summary}.", err=True)
         raise typer.Exit(_INTERRUPTED)
+    return results
+
+
+def _done_before(
+    photos: Sequence[Path], folders: Sequence[Path], pdf: bool, exports: Exports | None, analyse: Analyse | None
+) -> list[Result]:
+    from melascope import batch
+
+    results = []
+    for photo, folder in zip(photos, folders, strict=True):
+        found = batch.done_before(photo, folder, pdf=pdf, exports=exports, analyse=analyse)
+        if found is not None:
+            results.append(batch.Result(photo, folder, found))
+    typer.echo(f"{len(results)} of {len(photos)} photographs were done before.", err=True)
     return results
 
 

@@ -26,13 +26,13 @@ from melascope.report.overlay import figure, with_strip
 from melascope.report.page import arrays_of
 from melascope.report.statement import PhotoStatement, Statement
 
-__all__ = ["NO_EXPORTS", "PART", "RECORD", "Exports", "write"]
+__all__ = ["NAMES", "NO_EXPORTS", "PART", "RECORD", "Exports", "write"]
 
 RECORD: Final = "analysis.json"
 PART: Final = ".part"
 """Ending of a file that is being written; one that is left over may be deleted."""
 _QUICK: Final = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
-_NAMES: Final = Files(
+_FILES: Final = Files(
     overlay="overlay.png",
     maps="maps.png",
     relevance="relevance.png",
@@ -43,6 +43,8 @@ _NAMES: Final = Files(
     fhir="fhir.json",
 )
 _DICOM: Final = "dicom"
+NAMES: Final = frozenset(name for _, name in _FILES if isinstance(name, str))
+"""Of all files beside the record."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def write(
     names: dict[str, str | tuple[str, ...]] = {}
 
     def put(kind: str, data: bytes) -> None:
-        name = str(getattr(_NAMES, kind))
+        name = str(getattr(_FILES, kind))
         _replace(folder / name, data)
         names[kind] = name
 
@@ -117,7 +119,7 @@ def write(
     if exports.dicom:
         names["dicom"] = _put_dicom(statement, folder, original)
     written = analysis.model_copy(update={"files": Files.model_validate(names)})
-    for kind, name in _NAMES:
+    for kind, name in _FILES:
         if kind not in names and kind != "dicom":
             (folder / str(name)).unlink(missing_ok=True)
     _replace(folder / RECORD, written.to_json().encode("utf-8"))
