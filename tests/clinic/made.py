@@ -93,6 +93,10 @@ class Person:
     def post(self, address: str, data: dict[str, str] | None = None, **more: object) -> Response:
         return self.client.post(address, data={"csrf": self.csrf, **(data or {})}, **more)  # type: ignore[arg-type]
 
+    def send(self, address: str, body: bytes, **headers: str) -> Response:
+        """Bytes by themselves, as the camera's page sends frames."""
+        return self.client.post(address, content=body, headers={"x-csrf": self.csrf, **headers})
+
     def upload(self, visit: str, *files: bytes, view: str = "frontal") -> Response:
         parts = [(view, (f"{n}.jpg", io.BytesIO(data), "image/jpeg")) for n, data in enumerate(files)]
         return self.post(f"/visits/{visit}/photos", files=parts)

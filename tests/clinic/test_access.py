@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
+from httpx2 import Response
 from sqlalchemy import select
 
 from melascope.clinic.app import PAGES
@@ -58,6 +59,8 @@ TABLE: Final = {
     "POST /visits/{visit}/edit": WRITE,
     "POST /visits/{visit}/photos": WRITE,
     "POST /visits/{visit}/sign": WRITE,
+    "GET /visits/{visit}/live": WRITE,
+    "POST /visits/{visit}/live/frame": WRITE,
     "GET /photos/{photo}": VIEW,
     "GET /photos/{photo}/state": VIEW,
     "GET /photos/{photo}/{picture}": VIEW,
@@ -107,6 +110,12 @@ def people(house: House) -> dict[str, Person]:
         "root": "Root",
     }
     return {who: house.person(name) for who, name in names.items()} | {"signed out": Person(house.browser())}
+
+
+def ask(person: Person, name: str, target: str, data: dict[str, str]) -> Response:
+    if name.endswith("/frame"):
+        return person.send(target, b"")
+    return person.get(target) if name.startswith("GET") else person.post(target, data)
 
 
 def address(house: House, path: str) -> str:
@@ -187,7 +196,7 @@ def test_each_role_at_each_address(house: House) -> None:
             if name.endswith("/delete") and name.startswith("POST") and who in MAY[DELETE]:
                 continue  # it would be gone for those after; its own test deletes
             data = {"study": house.study, "user": user}
-            answer = person.get(target) if method == "GET" else person.post(target, data)
+            answer = ask(person, name, target, data)
             if who == "signed out":
                 fine = (
                     answer.status_code == 401
@@ -213,9 +222,9 @@ def test_each_role_at_each_address(house: House) -> None:
 def test_a_patient_of_another_study_does_not_exist(house: House, who: str) -> None:
     person = house.person(who)
     for name, kind in TABLE.items():
-        method, _, path = name.partition(" ")
+        _, _, path = name.partition(" ")
         if kind in (VIEW, CORRECT, WRITE, DELETE) and "{" in path:
-            answer = person.get(address(house, path)) if method == "GET" else person.post(address(house, path))
+            answer = ask(person, name, address(house, path), {})
             assert answer.status_code == 404, name
     assert house.patient not in person.get("/patients").text
 

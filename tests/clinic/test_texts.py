@@ -48,7 +48,7 @@ def test_every_page_can_be_read_in_both_languages(house: House, code: str) -> No
         assert one.post("/language", {"language": code, "next": "/account"}).headers["location"] == "/account"
     addresses = ["/patients", "/patients/new", "/account", "/audit", "/administration"]
     addresses += [f"/patients/{house.patient}{end}" for end in ("", "/edit", "/delete", "/compare")]
-    addresses += [f"/visits/{house.visit}", f"/photos/{house.photo}"]
+    addresses += [f"/visits/{house.visit}", f"/visits/{house.visit}/live", f"/photos/{house.photo}"]
     for address in addresses:
         page = person.get(address)
         assert page.status_code == 200

@@ -22,7 +22,18 @@ from melascope.clinic.database import Database
 from melascope.clinic.desk import Clinic, Desk
 from melascope.clinic.gate import Counts, Gate
 from melascope.clinic.jobs import Runner
-from melascope.clinic.pages import administration, compare, entry, exports, patients, photos, readings, review, visits
+from melascope.clinic.pages import (
+    administration,
+    compare,
+    entry,
+    exports,
+    live,
+    patients,
+    photos,
+    readings,
+    review,
+    visits,
+)
 from melascope.clinic.seal import Key, Sealed
 from melascope.clinic.settings import KEY_VARIABLE, Settings
 from melascope.clinic.tables import Patient, ReviewBatch
@@ -32,7 +43,7 @@ from melascope.clinic.worker import Measure, measure
 
 __all__ = ["application", "begin", "open_clinic"]
 
-PAGES = (entry, patients, compare, visits, exports, photos, readings, review, administration)
+PAGES = (entry, patients, compare, visits, live, exports, photos, readings, review, administration)
 
 
 def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher | None = None) -> Clinic:
@@ -82,6 +93,7 @@ def application(clinic: Clinic, tally: Tally | None = None) -> FastAPI:
         if tally is None:
             begin(clinic)
         yield
+        clinic.live.stop()
         if tally is None:
             clinic.runner.stop()
             logs.event("stop")

@@ -31,6 +31,7 @@ from melascope.clinic.accounts import Hasher
 from melascope.clinic.audit import Entry, seen
 from melascope.clinic.database import Database, is_full
 from melascope.clinic.jobs import Runner
+from melascope.clinic.live import Live
 from melascope.clinic.seal import Sealed
 from melascope.clinic.settings import Settings
 from melascope.clinic.store import StoreError, Unreadable
@@ -55,6 +56,7 @@ class Clinic:
     store: Sealed
     runner: Runner
     keeper: Hasher
+    live: Live = field(default_factory=Live)
 
 
 @dataclass
@@ -66,6 +68,8 @@ class Desk:
     form: Mapping[str, str]
     files: Mapping[str, list[UploadFile]]
     language: Texts
+    body: bytes = b""
+    """What a page that takes no form was sent."""
     _db: Session | None = None
     _actor: Actor | None = None
     _user: User | None = None
@@ -166,6 +170,7 @@ class _Page:
     conflict: Handler | None
     open: bool
     own: bool
+    raw: int = 0
 
 
 class Pages:
@@ -186,6 +191,7 @@ class Pages:
         conflict: Handler | None = None,
         open: bool = False,  # noqa: A002
         own: bool = False,
+        raw: int = 0,
     ) -> Callable[[Handler], Handler]:
         """A form that changes something.
 
@@ -195,8 +201,10 @@ class Pages:
             conflict: Page to show when somebody else changed it meanwhile.
             open: For people who have not signed in.
             own: It runs its own transactions.
+            raw: It takes no form but up to so many bytes, with the form's token in the header X-CSRF. They are sent by
+                themselves, so that they do not keep a session from ending.
         """
-        return self._add(path, "POST", again, conflict, open, own)
+        return self._add(path, "POST", again, conflict, open, own, raw)
 
     def _add(
         self,
@@ -206,15 +214,17 @@ class Pages:
         conflict: Handler | None,
         open: bool,  # noqa: A002
         own: bool,
+        raw: int = 0,
     ) -> Callable[[Handler], Handler]:
         def keep(handler: Handler) -> Handler:
-            page = _Page(handler, again, conflict, open, own)
+            page = _Page(handler, again, conflict, open, own, raw)
 
             async def endpoint(request: Request) -> Response:
                 request.scope["pattern"] = path
-                form = await _form(request) if request.method == "POST" else FormData()
+                body = await _bytes(request, raw) if raw else b""
+                form = await _form(request) if request.method == "POST" and not raw else FormData()
                 try:
-                    return await run_in_threadpool(_answer, page, request, form)
+                    return await run_in_threadpool(_answer, page, request, form, body)
                 finally:
                     await form.close()
 
@@ -234,7 +244,17 @@ async def _form(request: Request) -> FormData:
         raise HTTPException(507) from error
 
 
-def _answer(page: _Page, request: Request, form: FormData) -> Response:
+async def _bytes(request: Request, most: int) -> bytes:
+    """The body, in memory alone."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise HTTPException(413)
+    return bytes(body)
+
+
+def _answer(page: _Page, request: Request, form: FormData, body: bytes) -> Response:
     clinic: Clinic = request.app.state.clinic
     fields = {key: value.replace("\x00", "") for key, value in form.multi_items() if isinstance(value, str)}
     uploads: dict[str, list[UploadFile]] = {}
@@ -243,7 +263,7 @@ def _answer(page: _Page, request: Request, form: FormData) -> Response:
             uploads.setdefault(key, []).append(value)
     wish = request.cookies.get(cookie_name(clinic.settings, "-language"))
     code = choose([wish], request.headers.get("accept-language", ""))
-    return _guarded(page, Desk(clinic, request, fields, uploads, texts(code)), reading=False)
+    return _guarded(page, Desk(clinic, request, fields, uploads, texts(code), body), reading=False)
 
 
 def _guarded(page: _Page, desk: Desk, *, reading: bool) -> Response:
@@ -303,10 +323,11 @@ def _carry_out(page: _Page, desk: Desk, *, reading: bool = False) -> Response:
             return _to_sign_in(desk)
         row, desk._user = found
         desk._actor, desk.csrf = actor_of(db, desk.user), row.csrf
-        if sessions.stale(row):
+        if sessions.stale(row) and not page.raw:
             touch = row.digest
         desk.language = texts(choose([desk.user.language, desk.language.language]))
-        if method == "POST" and not sessions.same(desk.form.get("csrf", ""), row.csrf):
+        token = desk.request.headers.get("x-csrf", "") if page.raw else desk.form.get("csrf", "")
+        if method == "POST" and not sessions.same(token, row.csrf):
             raise Forbidden("csrf")
         desk._db = db
         if page.own:

@@ -28,9 +28,11 @@ _HEADERS: Final = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=()",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
     "cache-control": "no-store",
 }
+_UNLOGGED: Final = ("/static", "/healthz", "/metrics", "/visits/{visit}/live/frame")
+"""A camera's frames come several times a second: they are counted, and not written down."""
 _BOUNDS_S: Final = (0.05, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
@@ -157,7 +159,7 @@ class Gate:
         pattern = scope.get("pattern") or getattr(scope.get("route"), "path", "")
         pattern = pattern or ("/static" if scope["path"].startswith("/static/") else "-")
         self._counts.add(scope["method"], pattern, status, seconds)
-        if pattern not in ("/static", "/healthz", "/metrics"):
+        if pattern not in _UNLOGGED:
             logs.event(
                 "request", request=number, method=scope["method"], route=pattern, status=status, ms=round(seconds * 1e3)
             )

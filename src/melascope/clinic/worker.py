@@ -1,4 +1,4 @@
-"""A process that analyses photographs one after the other, and is replaced when it dies or takes too long."""
+"""A process that does one kind of work, one piece after the other, and is replaced when it dies or takes too long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, ParamSpec, TypeVar
 
 from melascope.interrupts import interrupts_held
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Measure", "Worker", "WorkerFailed", "measure"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Measure = Callable[[bytes, str], "Measured"]
 """`measure`, or what stands in for it: a file's bytes and what to call it."""
 _GRACE_S: Final = 3.0
@@ -44,16 +46,22 @@ def measure(data: bytes, name: str) -> Measured:
     return draw(analyze(photo), photo.pixels)
 
 
-class Worker:
-    """One process, started when the first photograph comes."""
+class Worker(Generic[P, T]):
+    """One process, started when the first piece of work comes.
 
-    def __init__(self, work: Measure, limit_s: float) -> None:
-        self._work, self._limit_s = work, limit_s
+    Args:
+        work: A function of a module; what it takes and gives is sent between the processes. It gives no text.
+        limit_s: Seconds after which a piece is given up.
+        niceness: How far it stands back behind the pages.
+    """
+
+    def __init__(self, work: Callable[P, T], limit_s: float, *, niceness: int = _NICENESS) -> None:
+        self._work, self._limit_s, self._niceness = work, limit_s, niceness
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
-    def __call__(self, data: bytes, name: str) -> Measured:
-        """Analyse one photograph.
+    def __call__(self, *task: P.args, **named: P.kwargs) -> T:
+        """Do one piece of work.
 
         Raises:
             WorkerFailed: The process died, raised, or took too long.
@@ -61,12 +69,12 @@ class Worker:
         pipe = self._ready()
         end = time.monotonic() + self._limit_s
         try:
-            pipe.send((data, name))
+            pipe.send((task, named))
             while not pipe.poll(min(1.0, max(0.0, end - time.monotonic()))):
                 if time.monotonic() >= end:
                     self.stop()
                     raise WorkerFailed(f"took more than {self._limit_s:.0f} s")
-            answer: Measured | str = pipe.recv()
+            answer: T | str = pipe.recv()
         except (EOFError, OSError):
             if self._process is not None:
                 self._process.join(_GRACE_S)
@@ -83,7 +91,7 @@ class Worker:
         self.stop()
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, self._work), daemon=True)
+        process = context.Process(target=_serve, args=(there, self._work, self._niceness), daemon=True)
         with interrupts_held():
             process.start()
         there.close()
@@ -106,14 +114,15 @@ class Worker:
                 process.join(_GRACE_S)
 
 
-def _serve(pipe: Connection, work: Measure) -> None:
+def _serve(pipe: Connection, work: Callable[..., object], niceness: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
+        os.nice(niceness)
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
-        while (task := pipe.recv()) is not None:
+        while (piece := pipe.recv()) is not None:
+            task, named = piece
             try:
-                answer: Measured | str = work(*task)
+                answer = work(*task, **named)
             except Exception as error:  # noqa: BLE001 (one bad photograph does not stop the rest)
                 answer = f"{type(error).__name__}"
             pipe.send(answer)

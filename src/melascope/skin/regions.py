@@ -25,7 +25,7 @@ SIDE: Final = 256
 WORKING_SIDE: Final = 1024
 """Longest side of the frame in which everything is measured, in pixels; photographs are never enlarged to it."""
 LOOKS: Final = 3
-"""Looks at most: the whole photograph, the face, and a small face once more."""
+"""Looks for regions at most: the whole photograph, the face, and a small face once more."""
 LANDMARK_SHARE: Final = 0.005
 """Share of a close-up that eyes, brows, lips and nostrils must take for its skin to be placed without much doubt."""
 LEAST_SIDE: Final = 64
@@ -111,28 +111,41 @@ class RegionMap:
         return np.asarray(full, np.uint8)
 
 
-def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
+def find_regions(
+    pixels: NDArray[np.uint8], *, looks: int = LOOKS, quarters: bool = True, mirrored: bool = True
+) -> RegionMap:
     """Finds the regions of a photograph.
+
+    A photograph gets all looks. Fewer make a quick, rougher map: of a face that fills the picture, one look at the
+    whole sees nearly what the second one would.
 
     Args:
         pixels: (H, W, 3) uint8, sRGB, upright.
+        looks: For the regions, at most, from 1 to `LOOKS`: whole photograph, face, small face.
+        quarters: Look at the quarters of a face for its pigment, too.
+        mirrored: Each look also sees the mirror image.
 
     Returns:
         The regions in a working frame: the face and a margin around it, or the whole photograph.
+
+    Raises:
+        ValueError: No look, or more than there are.
     """
+    if not 1 <= looks <= LOOKS:
+        raise ValueError(f"looks = {looks}: must be 1 to {LOOKS}; leave it out for all")
     height, width = pixels.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
     small = _shrink(pixels, whole, 2 * SIDE)
-    coarse = _look(small)
+    coarse = _look(small, mirrored=mirrored)
     faces, box = _find_faces(coarse)
     frame, maps = whole, coarse
-    for _ in range(LOOKS - 1):
+    for _ in range(looks - 1):
         if box is None:
             break
         target = _around(_in_photo(box, frame), width, height)
         if max(target[2] - target[0], target[3] - target[1]) > 0.9 * max(frame[2] - frame[0], frame[3] - frame[1]):
             break
-        closer = _look(_shrink(pixels, target, 2 * SIDE))
+        closer = _look(_shrink(pixels, target, 2 * SIDE), mirrored=mirrored)
         box = _find_faces(closer)[1]
         if box is None:  # a closer look denies the face: the first one stands, and its view is decided below
             frame, maps = whole, coarse
@@ -153,8 +166,8 @@ def find_regions(pixels: NDArray[np.uint8]) -> RegionMap:
                 confidence.pop(region, None)
         visible = _visible(codes)
     marks = maps[len(Region) :]
-    if view is View.FACE:
-        marks = _closely(working, marks)
+    if view is View.FACE and quarters:
+        marks = _closely(working, marks, mirrored=mirrored)
     disease, density = _resized(marks[:2], working.shape[1], working.shape[0])
     return RegionMap(
         codes=codes,
@@ -182,12 +195,13 @@ def _shrink(pixels: NDArray[np.uint8], frame: tuple[float, float, float, float],
     return np.ascontiguousarray(part)
 
 
-def _look(pixels: NDArray[np.uint8], blur: float = 0.0) -> NDArray[np.float32]:
+def _look(pixels: NDArray[np.uint8], blur: float = 0.0, *, mirrored: bool = True) -> NDArray[np.float32]:
     """The network's maps (its card names them; h, w) of a picture, at its own resolution, without the padding.
 
     Args:
         pixels: (H, W, 3).
         blur: Standard deviation of a blur in the network's pixels.
+        mirrored: The mean with the mirror image, right and left exchanged; else of the picture alone.
     """
     height, width = pixels.shape[:2]
     scale = SIDE / max(height, width)
@@ -198,18 +212,19 @@ def _look(pixels: NDArray[np.uint8], blur: float = 0.0) -> NDArray[np.float32]:
     canvas = np.zeros((SIDE, SIDE, 3), np.float32)
     seen = cv2.resize(pixels, size, interpolation=flags).astype(np.float32)
     canvas[top : top + size[1], left : left + size[0]] = cv2.GaussianBlur(seen, (0, 0), blur) if blur else seen
-    batch = np.stack([canvas, canvas[:, ::-1]]).transpose(0, 3, 1, 2) / 127.5 - 1.0
-    one, other = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
-    other = other[:, :, ::-1]
-    right, left_code = EXCHANGED_WHEN_MIRRORED
-    order = np.arange(len(one))
-    order[[right, left_code]] = left_code, right
-    mean = (one + other[order]) / 2
+    views = [canvas, canvas[:, ::-1]] if mirrored else [canvas]
+    batch = np.stack(views).transpose(0, 3, 1, 2) / 127.5 - 1.0
+    mean, *others = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
+    for other in others:
+        right, left_code = EXCHANGED_WHEN_MIRRORED
+        order = np.arange(len(mean))
+        order[[right, left_code]] = left_code, right
+        mean = (mean + other[:, :, ::-1][order]) / 2
     half = (top // 2, left // 2)
     return np.asarray(mean[:, half[0] : half[0] + size[1] // 2, half[1] : half[1] + size[0] // 2])
 
 
-def _closely(pixels: NDArray[np.uint8], marks: NDArray[np.float32]) -> NDArray[np.float32]:
+def _closely(pixels: NDArray[np.uint8], marks: NDArray[np.float32], *, mirrored: bool = True) -> NDArray[np.float32]:
     """Looks at four overlapping quarters of a face for its pigment, which wants more detail than its regions do.
 
     Quarters and whole are averaged (the disease's logits, the other maps themselves) with weights that fade to nothing
@@ -219,6 +234,7 @@ def _closely(pixels: NDArray[np.uint8], marks: NDArray[np.float32]) -> NDArray[n
     Args:
         pixels: (H, W, 3) the face.
         marks: (10, h, w) disease, density, kinds and depth of the whole.
+        mirrored: Each look also sees the mirror image.
 
     Returns:
         (10, h', w'), twice as fine.
@@ -234,7 +250,8 @@ def _closely(pixels: NDArray[np.uint8], marks: NDArray[np.float32]) -> NDArray[n
         for left in (margin[1], width - margin[1] - w):
             rows = slice(round(top * down), round((top + h) * down))
             columns = slice(round(left * across), round((left + w) * across))
-            seen = _resized(_look(np.ascontiguousarray(pixels[rows, columns]), STEADY)[len(Region) :], w, h)
+            quarter = _look(np.ascontiguousarray(pixels[rows, columns]), STEADY, mirrored=mirrored)
+            seen = _resized(quarter[len(Region) :], w, h)
             seen[0] = _logit(seen[0])
             part = (slice(top, top + h), slice(left, left + w))
             total[:, *part] += fade * seen
