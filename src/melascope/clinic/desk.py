@@ -142,6 +142,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("melascope.clinic", "templates"),
         autoescape=True,
+        auto_reload=False,  # files that are exchanged under a running server are of another version than its texts
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
