@@ -248,11 +248,15 @@ def showing_of(db: Session, actor: Actor, reading_id: str, showing_id: str) -> S
 
     Raises:
         NotFound: None, another rater's, or the caller is no longer a member of the study.
+        Blinded: It was read before, and the caller reads the patient anew.
     """
     showing = db.get(Showing, showing_id)
     if showing is None or showing.rater.reading_id != reading_id or showing.rater.user_id != actor.id:
         raise NotFound
-    actor.need(Right.VIEW, showing.rater.reading.study_id)
+    reading = showing.rater.reading
+    actor.need(Right.VIEW, reading.study_id)
+    if reading.closed is not None:
+        actor.need_sight(reading.study_id, showing.photo.visit.patient_id)
     return showing
 
 

@@ -268,12 +268,15 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def of_photo(db: Session, photo_id: str) -> list[dict[str, Any]]:
-    """All that was ever read of a photograph, revisions too, as plain data for the export of its patient."""
+    """What closed reading studies say of a photograph, revisions too, as plain data for the export of its patient.
+
+    Scores of an open one are nobody's yet.
+    """
     wanted = (
         select(Showing)
         .join(Rater)
         .join(ReadingStudy)
-        .where(Showing.photo_id == photo_id)
+        .where(Showing.photo_id == photo_id, ReadingStudy.closed.is_not(None))
         .order_by(ReadingStudy.created, Rater.number, Showing.place)
     )
     return [

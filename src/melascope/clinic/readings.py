@@ -381,6 +381,12 @@ def sign_off(db: Session, actor: Actor, reading_id: str) -> Rater:
     return rater
 
 
+def _locked(db: Session, actor: Actor, reading_id: str) -> ReadingStudy:
+    """A reading study that nobody else closes, deletes or saves into meanwhile."""
+    reading_of(db, actor, reading_id, Right.MANAGE)
+    return db.get_one(ReadingStudy, reading_id, with_for_update=True, populate_existing=True)
+
+
 def close_reading(db: Session, actor: Actor, reading_id: str, *, again: bool = False) -> ReadingStudy:
     """Close a reading study: scores can no longer be saved, and are shown.
 
@@ -393,8 +399,7 @@ def close_reading(db: Session, actor: Actor, reading_id: str, *, again: bool = F
     Returns:
         The second reading if there is one, or else the closed reading study.
     """
-    reading_of(db, actor, reading_id, Right.MANAGE)
-    reading = db.get_one(ReadingStudy, reading_id, with_for_update=True, populate_existing=True)
+    reading = _locked(db, actor, reading_id)
     if reading.closed is None:
         reading.closed, reading.closed_by = now(), actor.id
         log(db, actor.id, "reading.close", reading)
@@ -410,7 +415,7 @@ def read_again(db: Session, actor: Actor, reading_id: str) -> ReadingStudy | Non
     """
     from melascope.clinic.agreements import to_read_again
 
-    reading = reading_of(db, actor, reading_id, Right.MANAGE)
+    reading = _locked(db, actor, reading_id)
     if reading.closed is None:
         raise Invalid("readings.wrong_not_closed")
     known = db.scalar(select(ReadingStudy).where(ReadingStudy.first_id == reading.id).limit(1))
@@ -433,7 +438,7 @@ def delete_reading(db: Session, actor: Actor, reading_id: str) -> None:
     Raises:
         Invalid: There are scores: they are kept.
     """
-    reading = reading_of(db, actor, reading_id, Right.MANAGE)
+    reading = _locked(db, actor, reading_id)  # a score that is being saved is waited for
     raters = [rater.id for rater in reading.raters]
     scored = select(Score.id).join(Showing).where(Showing.rater_id.in_(raters)).limit(1)
     if db.scalar(scored) is not None:

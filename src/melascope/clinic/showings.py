@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from melascope.clinic.access import Actor, Conflict, Invalid, Right, reading_of, showing_of
 from melascope.clinic.audit import log
-from melascope.clinic.readings import rater_of
+from melascope.clinic.readings import need_open_eyes, rater_of
 from melascope.clinic.tables import Rater, ReadingStudy, Score, Showing, now
 from melascope.masi import RegionalScore, masi, mmasi, severity
 from melascope.vocabulary import MASI_REGIONS, Region, Severity
@@ -128,9 +128,12 @@ def queue(db: Session, actor: Actor, reading_id: str) -> tuple[ReadingStudy, Rat
 
     Raises:
         NotFound: The caller is no rater of it.
+        Blinded: It was read before, and the caller reads some of its patients anew.
     """
     reading = reading_of(db, actor, reading_id, Right.VIEW)
     rater = rater_of(actor, reading)
+    if reading.closed is not None:
+        need_open_eyes(db, actor, reading)
     wanted = select(Showing).where(Showing.rater_id == rater.id).order_by(Showing.place)
     return reading, rater, list(db.scalars(wanted.options(selectinload(Showing.scores))))
 

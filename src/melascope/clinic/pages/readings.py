@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from melascope.clinic import readings, showings
-from melascope.clinic.access import Forbidden, Invalid, NotFound, Right, reading_of, showing_of, study_of
+from melascope.clinic.access import Blinded, Forbidden, Invalid, NotFound, Right, reading_of, showing_of, study_of
 from melascope.clinic.desk import Desk, Pages
 from melascope.clinic.patients import version_of
 from melascope.clinic.tables import Member, PhotoView, ReadingStudy, Showing, Study
@@ -70,12 +70,19 @@ def show(desk: Desk) -> Response:
     """How far it is; for a rater, the queue."""
     reading = _reading(desk)
     line = readings.line_of(desk.db, desk.actor, reading)
-    mine = [] if line.mine is None else showings.queue(desk.db, desk.actor, reading.id)[2]
+    mine: list[Showing] = []
+    hidden = False
+    if line.mine is not None:
+        try:
+            mine = showings.queue(desk.db, desk.actor, reading.id)[2]
+        except Blinded:
+            hidden = True
     manages = desk.actor.may(Right.MANAGE, reading.study_id)
     return desk.page(
         "reading.html",
         reading=reading,
         line=line,
+        hidden=hidden,
         queue=[(showing, showings.held(showing)) for showing in mine],
         due=next((showing for showing in mine if showing.saved is None), None),
         manages=manages,
