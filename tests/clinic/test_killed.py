@@ -1,6 +1,6 @@
 """kill -9 at any moment: the database opens, no row is without its file, nothing that was acknowledged is missing.
 
-`MELASCOPE_TEST_KILLS=200 pytest tests/clinic/test_killed.py` kills more often than the 25 times of every run.
+`MELASCOPE_TEST_KILLS=200 pytest tests/clinic/test_killed.py` kills more often than the 5 times of every run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from melascope.clinic.tables import Analysed, Correction, Job, JobState, Photo, 
 from tests.clinic.made import House, jpeg
 from tests.clinic.phoenix import Phoenix, phoenix
 
-KILLS = int(os.environ.get("MELASCOPE_TEST_KILLS", "25"))
+KILLS = int(os.environ.get("MELASCOPE_TEST_KILLS", "5"))
 DEEDS = 4
 """Uploads and corrections between two kills."""
 PEOPLE = 4
