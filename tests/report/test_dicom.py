@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from melascope.report.dicom import Pixels, write_dicom  # noqa: E402
 from melascope.report.statement import PhotoStatement, Statement  # noqa: E402
 from melascope.vocabulary import FACIAL_SKIN, Region  # noqa: E402
 from tests.report.synthetic import CASES  # noqa: E402
-from tests.report.test_fhir import alone, visit  # noqa: E402
+from tests.report.test_fhir import MADE, SUBJECT, alone, visit  # noqa: E402
 
 
 def pixels(photo: PhotoStatement) -> Pixels | None:
@@ -118,6 +120,19 @@ def test_identifiers_are_the_same_each_time_and_change_with_what_is_said(files: 
     other = {name: read(data).SOPInstanceUID for name, data in written(visit(signed=False)).items()}
     assert {name for name in uids if uids[name] != other[name]} == {"measurements.dcm"}
     assert len({read(data).StudyInstanceUID for data in files.values()}) == 1
+
+
+def test_what_is_said_later_changes_nothing_of_the_photograph(files: dict[str, bytes]) -> None:
+    """One identifier must not stand for two data sets: archives refuse the second one, or take it for the first."""
+    later = written(replace(visit(), made=MADE + timedelta(days=40)))
+    assert later["01-frontal.dcm"] == files["01-frontal.dcm"]
+
+
+def test_the_same_code_in_another_study_is_somebody_else(files: dict[str, bytes]) -> None:
+    issuers = {read(data).IssuerOfPatientID for data in files.values()}
+    assert issuers == {"melascope.org/fhir/sid/study/0123"}
+    long = replace(SUBJECT, system="https://melascope.org/fhir/sid/study/" + "e" * 32)
+    assert len(read(written(replace(visit(), subject=long))["01-frontal.dcm"]).IssuerOfPatientID) <= 64
 
 
 def test_an_unsigned_report_is_preliminary_and_a_refused_photograph_gives_nothing() -> None:

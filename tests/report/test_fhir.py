@@ -219,6 +219,8 @@ def test_the_photograph_comes_only_if_asked_for(release: Release) -> None:
     attachment = media["content"] if release == "r4" else media["content"][0]["attachment"]
     shown = STATEMENTS["visit"].photos[0].image
     assert shown is not None and base64.b64decode(attachment["data"]) == shown.data
+    size = len(shown.data)
+    assert attachment["size"] == {"r4": size, "r5": str(size)}[release]  # R5: integer64, in JSON a text
 
 
 def test_the_same_results_make_the_same_bundle_and_a_server_finds_what_it_has() -> None:
@@ -227,6 +229,10 @@ def test_the_same_results_make_the_same_bundle_and_a_server_finds_what_it_has() 
     requests = {entry["resource"]["resourceType"]: entry["request"] for entry in first["entry"]}
     assert requests["Patient"]["ifNoneExist"] == f"identifier={SUBJECT.system}|P-0007"
     assert requests["Observation"]["method"] == requests["DiagnosticReport"]["method"] == "PUT"
+    spaced = bundle(replace(visit(), subject=replace(SUBJECT, code="P 7/b")), kind="transaction")
+    addresses = [entry["request"].get("ifNoneExist", entry["request"]["url"]) for entry in spaced["entry"]]
+    assert any(address.endswith("|P%207/b") for address in addresses)
+    assert not [address for address in addresses if re.search(r"\s", address)]
 
 
 def test_no_code_of_ours_is_unknown_or_too_long_for_dicom() -> None:

@@ -14,6 +14,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from typing import Any, Final, Literal
+from urllib.parse import quote
 from uuid import UUID, uuid5
 
 from melascope.record import RegionScore
@@ -197,7 +198,7 @@ class _Builder:
         attachment: Resource = {
             "contentType": "image/jpeg",
             "data": base64.b64encode(image.data).decode("ascii"),
-            "size": len(image.data),
+            "size": len(image.data) if self.release == "r4" else str(len(image.data)),  # integer64 is text in JSON
             "hash": base64.b64encode(hashlib.sha1(image.data, usedforsecurity=False).digest()).decode("ascii"),
             "title": f"Photograph, {photo.view or 'view not told'}",
         }
@@ -405,7 +406,7 @@ class _Builder:
 def _request(resource: Resource) -> Resource:
     """How a server takes a resource: what is known by its identifier is not made twice."""
     kind, identifier = resource["resourceType"], resource["identifier"][0]
-    search = f"identifier={identifier['system']}|{identifier['value']}"
+    search = f"identifier={identifier['system']}|{quote(identifier['value'], safe='/')}"  # codes may hold spaces
     if kind in _FOUND_ONCE:
         return {"method": "POST", "url": kind, "ifNoneExist": search}
     return {"method": "PUT", "url": f"{kind}?{search}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from PIL import ImageCms
@@ -51,8 +52,7 @@ def photograph(statement: Statement, photo: PhotoStatement, pixels: Pixels, numb
     dataset.ManufacturerModelName = MODEL
     dataset.SoftwareVersions = VERSION
     dataset.InstanceNumber = number
-    dataset.ContentDate = statement.made.strftime("%Y%m%d")
-    dataset.ContentTime = statement.made.strftime("%H%M%S")
+    dataset.ContentDate, dataset.ContentTime = dataset.StudyDate, ""  # not when something was last said of it
     dataset.PatientOrientation = ["L", "F"] if photo.view == "frontal" else ""
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     dataset.ImageComments = f"View: {photo.view or 'not told'}"
@@ -68,6 +68,8 @@ def photograph(statement: Statement, photo: PhotoStatement, pixels: Pixels, numb
 
 def _whom(dataset: Dataset, statement: Statement) -> None:
     dataset.PatientID, dataset.PatientName = patient(statement)
+    if statement.subject is not None:  # P-0001 is somebody else in another study
+        dataset.IssuerOfPatientID = statement.subject.system.removeprefix("https://")[-64:]
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "Code in place of the name; metadata of the file not taken over"
@@ -94,6 +96,12 @@ def _coded(code: Coded) -> Dataset:
     return item
 
 
+def _srgb() -> bytes:
+    """The profile of sRGB; the moment of its making, which its header holds, is the same each time."""
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return made[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + made[36:]
+
+
 def _pixels(dataset: Dataset, pixels: Pixels) -> None:
     height, width = pixels.rgb.shape[:2]
     dataset.SamplesPerPixel = 3
@@ -102,7 +110,7 @@ def _pixels(dataset: Dataset, pixels: Pixels) -> None:
     dataset.Rows, dataset.Columns = height, width
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit, dataset.PixelRepresentation = 7, 0
-    dataset.ICCProfile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    dataset.ICCProfile = _srgb()
     dataset.ColorSpace = "SRGB"
     if pixels.format in _LOST:
         dataset.LossyImageCompression = "01"
