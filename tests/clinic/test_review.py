@@ -56,6 +56,17 @@ def zipped(tasks: Any, photographs: dict[str, bytes] | None = None) -> bytes:
     return memory.getvalue()
 
 
+def damaged() -> bytes:
+    """A queue whose list cannot be unpacked."""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(LIST, json.dumps([task("a.png")] * 20))
+    data = bytearray(memory.getvalue())
+    begin = 30 + len(LIST)
+    data[begin : begin + 12] = b"\xff" * 12
+    return bytes(data)
+
+
 TASKS = [
     task("photos/a.png", entry("mel", 10, 10, 20, 30, score=0.95), entry("fre", 50, 50, 5, 10, score=0.55)),
     task("photos/b.png"),
@@ -191,6 +202,10 @@ def test_two_who_say_the_same_are_no_conflict(house: House) -> None:
     for person, order in ((anna, boxes), (ben, boxes[::-1])):
         assert not sent(person, first, order, based).headers["location"].endswith("/conflict")
     assert state(house, first) is State.DONE
+    boxes, based = shown(anna, first)
+    assert not sent(anna, first, boxes[1:], based).headers["location"].endswith("/conflict")
+    assert state(house, first) is State.DONE  # it replaces what both said
+    assert len(shown(ben, first)[0]) == len(boxes) - 1
 
 
 def test_a_wrong_box_is_refused_and_what_was_entered_stays(house: House) -> None:
@@ -198,6 +213,8 @@ def test_a_wrong_box_is_refused_and_what_was_entered_stays(house: House) -> None
     first, _ = items(house, taken_in(person, house.study))
     for change, says in (
         ({"kind": "wart"}, "none of the six"),
+        ({"kind": ["mel"]}, "none of the six"),
+        ({"box": [0, 0, 10**400, 50]}, "outside"),
         ({"box": [0, 0, 1, 50]}, "smaller than"),
         ({"box": [300, 0, 400, 50]}, "outside"),
         ({"box": ["a", 0, 1, 2]}, "outside"),
@@ -224,6 +241,9 @@ def test_a_queue_that_cannot_be_taken_is_refused_with_a_reason(house: House) -> 
         (zipped([task("a.png", entry("wart", 1, 1, 2, 2))]), "Task 1"),
         (zipped([task("a.png", entry("mel", 90, 1, 20, 2))]), "Task 1"),
         (zipped([task("a.png", entry("mel", 1, 1, 2, 2, score=3))]), "Task 1"),
+        (zipped([task("a.png", entry("mel", 1, 1, 2, 2, score="0.5"))]), "lacks 1"),  # a number all the same
+        (zipped([task("a.png", entry("mel", 10**400, 1, 2, 2))]), "Task 1"),
+        (damaged(), "no queue"),
         (zipped([task("a.png")], {"a.png": b"text"}), "known format"),
     ):
         files = [("file", ("review.zip", io.BytesIO(data), "application/zip"))]
@@ -239,6 +259,16 @@ def test_a_bomb_is_refused_before_it_is_unpacked(house: House) -> None:
         archive.writestr("a.png", bytes(60_000_000))
     with pytest.raises(Invalid, match="file_large"):
         list(read_queue(memory.getvalue(), house.clinic.settings))
+    names = [
+        f"{number}.png" for number in range(6)
+    ]  # none of them too large, all together more than a request may hold
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(LIST, json.dumps([task(name) for name in names]))
+        for name in names:
+            archive.writestr(name, photograph() + bytes(35_000_000))
+    taken = iter(read_queue(memory.getvalue(), house.clinic.settings))
+    with pytest.raises(Invalid, match="file_large"):
+        next(taken)
 
 
 def test_a_photograph_of_another_size_is_said(house: House) -> None:

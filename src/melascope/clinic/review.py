@@ -8,7 +8,6 @@ never changed; each names those that it replaces. What nothing replaces holds, a
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,6 +48,7 @@ _DISPLAY: Final = "{sha256}.display.jpg"
 _LONGEST: Final = 1600
 _MOST_BOXES: Final = 300
 _LEAST_PX: Final = 2.0
+_FAR: Final = 1e9
 _SAME_BOX: Final = 0.5
 """Overlap from which two reviewers mean the same lesion."""
 Box = dict[str, Any]
@@ -195,15 +195,17 @@ def save(
     """
     photo = review_photo_of(db, actor, photo_id, Right.CORRECT)
     boxes = _checked(photo, raw)
-    known = {row.id for row in photo.reviews if row.done}
-    if not set(based) <= known:
+    known = {row.id: row.made["boxes"] for row in photo.reviews if row.done}
+    if not set(based) <= set(known):
         raise Invalid("error.version")
+    # Who changes what one person said changes what others said who said the same.
+    based = sorted(number for number, said in known.items() if any(_agree(said, known[one]) for one in set(based)))
     db.execute(delete(Review).where(Review.photo_id == photo.id, Review.by == actor.id, Review.done.is_(False)))
     db.expire(photo, ["reviews"])
     now_held = heads(photo)
     if done and len(now_held) == 1 and now_held[0].id in based and _agree(now_held[0].made["boxes"], boxes):
         return photo, State.DONE  # looked at once more, and left as it was
-    made, seen = {"boxes": boxes}, {"reviews": sorted(set(based))}
+    made, seen = {"boxes": boxes}, {"reviews": list(based)}
     db.add(Review(photo_id=photo.id, by=actor.id, done=done, based=seen, made=made, at=now()))
     log(db, actor.id, "review.done" if done else "review.draft", photo)
     db.flush()
@@ -230,7 +232,7 @@ def _checked(photo: ReviewPhoto, raw: str) -> list[Box]:
         raise Invalid("error.boxes_many", most=_MOST_BOXES)
     boxes, sources, places = [], set[int](), set[tuple[Any, ...]]()
     for one in listed:
-        if not isinstance(one, dict) or one.get("kind") not in set(Lesion):
+        if not isinstance(one, dict) or one.get("kind") not in [kind.value for kind in Lesion]:
             raise Invalid("error.review_kind")
         corners = _corners(one.get("box"), photo)
         source = one.get("source")
@@ -248,7 +250,7 @@ def _checked(photo: ReviewPhoto, raw: str) -> list[Box]:
 
 def _corners(raw: Any, photo: ReviewPhoto) -> list[float]:
     fine = isinstance(raw, list) and len(raw) == 4
-    if not fine or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in raw):
+    if not fine or not all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < _FAR for v in raw):
         raise Invalid("error.review_box", least=int(_LEAST_PX))
     x0, x1 = (min(max(float(value), 0.0), float(photo.width)) for value in (raw[0], raw[2]))
     y0, y1 = (min(max(float(value), 0.0), float(photo.height)) for value in (raw[1], raw[3]))

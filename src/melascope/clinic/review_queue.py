@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,8 @@ __all__ = ["Origin", "Queued", "origin_of", "overlap", "read_queue"]
 LIST: Final = "review.json"
 _MOST_PHOTOS: Final = 1000
 _LONGEST_LIST: Final = 20_000_000
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError)
+"""How a ZIP that is damaged, or packed in a way of its own, is refused when it is read."""
 _LEFT: Final = 0.98
 """Overlap from which a reviewed box is the network's own; as `melascope.detection.loop` has it."""
 _MOVED: Final = 0.5
@@ -86,7 +89,7 @@ def read_queue(data: bytes, settings: Settings) -> Iterator[tuple[Queued, bytes]
         if listed.file_size > _LONGEST_LIST:
             raise Invalid("error.review_zip", "file")
         tasks = json.loads(archive.read(listed))
-    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError, RuntimeError):
+    except (*_DAMAGED, KeyError, ValueError, RecursionError):
         raise Invalid("error.review_zip", "file") from None
     if not isinstance(tasks, list) or not 1 <= len(tasks) <= _MOST_PHOTOS:
         raise Invalid("error.review_count", "file", most=_MOST_PHOTOS)
@@ -97,13 +100,16 @@ def read_queue(data: bytes, settings: Settings) -> Iterator[tuple[Queued, bytes]
         raise Invalid("error.review_missing", "file", count=len(missing), name=missing[0][:80])
     if len({one.name for one in queue}) < len(queue):
         raise Invalid("error.review_zip", "file")
+    whole, most = sum(archive.getinfo(one.name).file_size for one in queue), 4 * settings.upload_mb
+    if whole > most * 1_000_000:  # unpacked no more than a request may hold: a small ZIP could fill the memory
+        raise Invalid("error.file_large", "file", size=round(whole / 1e6), most=most)
     for one in queue:
         info = archive.getinfo(one.name)
         if info.file_size > settings.upload_mb * 1_000_000:
             raise Invalid("error.file_large", "file", size=round(info.file_size / 1e6), most=settings.upload_mb)
         try:
             content = archive.read(info)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError):
+        except _DAMAGED:
             raise Invalid("error.review_zip", "file") from None
         check_file(content, settings)
         yield one, content
@@ -125,7 +131,7 @@ def _task(task: Any, number: int) -> Queued:
         if not all(map(math.isfinite, notes.values())) or len(boxes) > 300:
             raise ValueError("result")
         model = str(first.get("model_version") or "")[:200]
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, IndexError, AttributeError) as error:
         raise Invalid("error.review_task", "file", number=number, what=str(error)[:60]) from None
     boxes.sort(key=lambda box: abs((box["chance"] if box["chance"] is not None else 0.5) - 0.5))
     return Queued(name, width, height, model, notes, tuple(boxes))
@@ -139,8 +145,8 @@ def _box(entry: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:
     x0, y0, x1, y1 = corners
     if not all(map(math.isfinite, corners)) or not (0 <= x0 < x1 <= width + 1e-3 and 0 <= y0 < y1 <= height + 1e-3):
         raise ValueError("value")
-    chance = entry.get("score")
-    if chance is not None and not 0 <= float(chance) <= 1:
+    chance = None if entry.get("score") is None else float(entry["score"])
+    if chance is not None and not 0 <= chance <= 1:
         raise ValueError("score")
     kind = Lesion(cast("str", label)).value
     return {"kind": kind, "box": [x0, y0, min(x1, width), min(y1, height)], "chance": chance}
