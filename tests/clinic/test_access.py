@@ -171,12 +171,15 @@ def queued(house: House) -> tuple[str, str]:
     from melascope.clinic.tables import ReviewPhoto
     from tests.clinic.made import jpeg
 
-    with house.clinic.database.writing() as db:
-        known = db.scalar(select(ReviewPhoto))
-        if known is None:
-            actor = house.actor("clinician of practice")
-            one = (Queued("a.jpg", 80, 96, "net", {}, ()), jpeg(1))
-            known = review.add_batch(db, house.clinic.store, actor, house.study, "Round 1", [one]).photos[0]
+    clinic = house.clinic
+    with clinic.database.reading() as db:
+        there = db.scalar(select(ReviewPhoto.id)) is not None
+    if not there:
+        one = (Queued("a.jpg", 80, 96, "net", {}, ()), jpeg(1))
+        actor = house.actor("clinician of practice")
+        review.add_batch(clinic.database, clinic.store, actor, house.study, "Round 1", [one])
+    with clinic.database.reading() as db:
+        known = db.scalars(select(ReviewPhoto)).one()
         return known.batch_id, known.id
 
 

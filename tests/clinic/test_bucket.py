@@ -87,3 +87,15 @@ def test_a_url_names_a_folder_or_what_fsspec_reaches(tmp_path: Path) -> None:
     assert isinstance(place("memory://x"), Bucket)
     with pytest.raises(SettingsError, match="Protocol not known"):
         place("nonsense://x")
+
+
+def test_a_store_that_does_not_let_us_in_is_said_without_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    def refused(*_: object, **__: object) -> None:
+        raise RuntimeError("authentication of me:secret failed")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refused)
+    with pytest.raises(SettingsError, match="sftp:// cannot be reached") as said:
+        Bucket("sftp://me:secret@example.org/photographs")
+    assert "secret" not in str(said.value)

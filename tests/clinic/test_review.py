@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import event, select
 from typer.testing import CliRunner
 
 from melascope.cli.app import app
@@ -259,9 +261,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(house: House) -> None:
         archive.writestr("a.png", bytes(60_000_000))
     with pytest.raises(Invalid, match="file_large"):
         list(read_queue(memory.getvalue(), house.clinic.settings))
-    names = [
-        f"{number}.png" for number in range(6)
-    ]  # none of them too large, all together more than a request may hold
+    names = [f"{number}.png" for number in range(6)]  # each small enough, together more than a request may hold
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(LIST, json.dumps([task(name) for name in names]))
         for name in names:
@@ -269,6 +269,42 @@ def test_a_bomb_is_refused_before_it_is_unpacked(house: House) -> None:
     taken = iter(read_queue(memory.getvalue(), house.clinic.settings))
     with pytest.raises(Invalid, match="file_large"):
         next(taken)
+
+
+def test_nobody_waits_while_photographs_are_written(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = house.clinic.database
+    if not database.sqlite:
+        pytest.skip("PostgreSQL has many writers")
+    inner, free = house.clinic.store.inner, []
+    put = type(inner).put
+
+    def looked(self: Any, patient: str, name: str, data: bytes) -> None:
+        with closing(sqlite3.connect(house.clinic.settings.data / "clinic.sqlite", timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+                free.append(True)
+            except sqlite3.OperationalError:
+                free.append(False)
+        put(self, patient, name, data)
+
+    monkeypatch.setattr(type(inner), "put", looked)
+    taken_in(house.member(), house.study)
+    assert free == [True, True]
+
+
+def test_the_page_of_a_queue_asks_the_database_no_more_the_longer_it_is(house: House) -> None:
+    person, asked = house.member(), []
+    names = [f"{number}.png" for number in range(12)]
+    long = zipped([task(name) for name in names], {name: photograph(at) for at, name in enumerate(names, 40)})
+    batches = [taken_in(person, house.study), taken_in(person, house.study, long)]
+    event.listen(house.clinic.database.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    counts = []
+    for batch in batches:
+        [first, *_] = items(house, batch)
+        asked.clear()
+        assert person.get(f"/review-photos/{first}").status_code == 200
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
 
 
 def test_a_photograph_of_another_size_is_said(house: House) -> None:

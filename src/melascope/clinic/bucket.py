@@ -66,6 +66,8 @@ class Bucket:
             raise SettingsError(f"a store at {scheme}:// needs another package ({error})") from None
         except ValueError as error:
             raise SettingsError(f"a store at {scheme}:// cannot be used ({error}); name a folder or a URL") from None
+        except Exception as error:  # noqa: BLE001 (drivers that connect at once fail in ways of their own)
+            raise SettingsError(f"a store at {scheme}:// cannot be reached ({_said(error)}); look after it") from None
         self._root = str(root).rstrip("/")
         self._whole = scheme in _WHOLE
 

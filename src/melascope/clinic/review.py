@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from melascope.clinic.access import Actor, Invalid, Right, batch_of, review_photo_of, study_of
 from melascope.clinic.assignment import assign
 from melascope.clinic.audit import log
+from melascope.clinic.database import Database
 from melascope.clinic.review_queue import Queued, origin_of, overlap
 from melascope.clinic.store import Store, Unreadable, digest_of
 from melascope.clinic.tables import Review, ReviewBatch, ReviewPhoto, new_id, now
@@ -67,20 +68,26 @@ class State(StrEnum):
 
 
 def add_batch(
-    db: Session, store: Store, actor: Actor, study_id: str, name: str, queue: Sequence[tuple[Queued, bytes]]
-) -> ReviewBatch:
-    """Keep a queue with its photographs; their bytes are on the disk before the rows are kept."""
-    study = study_of(db, actor, study_id, Right.WRITE)
+    database: Database, store: Store, actor: Actor, study_id: str, name: str, queue: Sequence[tuple[Queued, bytes]]
+) -> str:
+    """Keep a queue with its photographs; returns its identifier.
+
+    The bytes are on the disk before the rows are written, and no transaction waits for the disk.
+    """
     called = " ".join(name.split())
     if not 1 <= len(called) <= 120:
         raise Invalid("error.name_length", "name", longest=120)
-    batch = ReviewBatch(id=new_id(), study_id=study.id, name=called, created_by=actor.id)
-    db.add(batch)
-    db.flush()
-    for place, (one, data) in enumerate(queue, start=1):
-        sha256 = digest_of(data)
-        store.put(batch.id, ORIGINAL.format(sha256=sha256), data)
-        db.add(
+    with database.reading() as db:
+        study_of(db, actor, study_id, Right.WRITE)
+    batch_id, digests = new_id(), [digest_of(data) for _, data in queue]
+    for sha256, (_, data) in zip(digests, queue, strict=True):
+        store.put(batch_id, ORIGINAL.format(sha256=sha256), data)
+    with database.writing() as db:
+        study = study_of(db, actor, study_id, Right.WRITE)
+        batch = ReviewBatch(id=batch_id, study_id=study.id, name=called, created_by=actor.id)
+        db.add(batch)
+        db.flush()
+        db.add_all(
             ReviewPhoto(
                 batch_id=batch.id,
                 place=place,
@@ -92,10 +99,10 @@ def add_batch(
                 notes=dict(one.notes),
                 proposed={"boxes": list(one.boxes)},
             )
+            for place, (sha256, (one, _)) in enumerate(zip(digests, queue, strict=True), start=1)
         )
-    log(db, actor.id, "review.import", batch, photos=len(queue))
-    db.flush()
-    return batch
+        log(db, actor.id, "review.import", batch, photos=len(queue))
+    return batch_id
 
 
 def batches(db: Session, actor: Actor) -> list[ReviewBatch]:

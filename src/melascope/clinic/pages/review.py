@@ -48,10 +48,9 @@ def add(desk: Desk) -> Response:
     if not uploads or not uploads[0].filename:
         raise Invalid("error.review_file", "file")
     queue = list(read_queue(uploads[0].file.read(), desk.clinic.settings))
-    with desk.clinic.database.writing() as db:
-        batch = review.add_batch(db, desk.clinic.store, desk.actor, study, desk.form.get("name", ""), queue)
-        address = f"/reviews/{batch.id}"
-    return desk.go(address)
+    clinic = desk.clinic
+    batch = review.add_batch(clinic.database, clinic.store, desk.actor, study, desk.form.get("name", ""), queue)
+    return desk.go(f"/reviews/{batch}")
 
 
 @pages.get("/reviews/{batch}")

@@ -55,7 +55,8 @@ class ReviewPhoto(Base):
     """`boxes`: each with `kind`, `box` (x0, y0, x1, y1 in pixels) and `chance`."""
 
     batch: Mapped[ReviewBatch] = relationship(back_populates="photos")
-    reviews: Mapped[list[Review]] = relationship(order_by="Review.id", passive_deletes="all")
+    reviews: Mapped[list[Review]] = relationship(order_by="Review.id", passive_deletes="all", lazy="selectin")
+    """With their photographs at once: every page of a queue counts them."""
 
 
 class Review(Base):
