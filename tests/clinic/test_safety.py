@@ -245,13 +245,13 @@ def test_the_log_names_no_person_and_the_audit_log_no_content(house: House, capl
 
 def test_what_fails_inside_tells_nothing_outside(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("the secret is 42")
+        raise RuntimeError("the secret is swordfish")
 
     person = house.member()
     monkeypatch.setattr("melascope.clinic.patients.find_patients", broken)
     answer = person.get("/patients")
     assert answer.status_code == 500
-    assert "42" not in answer.text and "RuntimeError" not in answer.text
+    assert "swordfish" not in answer.text and "RuntimeError" not in answer.text
     assert answer.headers["content-security-policy"] == POLICY
 
 
