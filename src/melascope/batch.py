@@ -28,7 +28,7 @@ from melascope.interrupts import interrupts_held
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
-    from melascope.record import Analysis
+    from melascope.record import Analysis, Files
     from melascope.report.write import Exports
 
 __all__ = [
@@ -170,14 +170,16 @@ def _free(folder: Path, photo: Path) -> bool:
 
 def _unfinished(folder: Path) -> bool:
     """Files of a result, whole or half written, without the record that comes last."""
-    from melascope.report.write import NAMES, PART
+    from melascope.report.write import DICOM, NAMES, PART
 
     try:
         names = [each.name for each in folder.iterdir()]
     except OSError:
         return False
-    parts = {f".{name}{PART}" for name in (*NAMES, _RECORD)}
-    return all(name in NAMES or name in parts for name in names)
+    known = {*NAMES, *(f".{name}{PART}" for name in (*NAMES, _RECORD))}
+    if DICOM in names and all(re.fullmatch(rf"[^/]+\.dcm({PART})?", each.name) for each in (folder / DICOM).glob("*")):
+        known.add(DICOM)
+    return known.issuperset(names)
 
 
 def done_before(
@@ -208,14 +210,25 @@ def done_before(
     wished = (pdf, files.report_pdf), (exports is not None and exports.fhir is not None, files.fhir)
     if any(wish and (name is None or not (folder / name).is_file()) for wish, name in wished):
         return None
-    if (
-        exports is not None
-        and exports.dicom
-        and not (files.dicom and all((folder / each).is_file() for each in files.dicom))
-    ):
+    if exports is not None and not _exported(folder, files, exports):
         return None
     wanted = _made_by(analyse)
     return record if {name: record.versions.get(name) for name in wanted} == wanted else None
+
+
+def _exported(folder: Path, files: Files, exports: Exports) -> bool:
+    """Whether all that is wished for other systems is there, in the release of FHIR that is wished now."""
+    from melascope.report.fhir import release_of
+
+    if exports.dicom and (files.dicom is None or not all((folder / each).is_file() for each in files.dicom)):
+        return False
+    if exports.fhir is None or files.fhir is None:
+        return True
+    try:
+        made = json.loads((folder / files.fhir).read_text(encoding="utf-8"))
+        return release_of(made) == exports.fhir
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _made_by(analyse: Analyse | None) -> dict[str, str | None]:

@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 from melascope.batch import done_before, give_folders
 from melascope.cli.app import app
 from melascope.record import Analysis
+from melascope.report.dicom import MISSING
+from melascope.report.write import Exports
 from tests.report.synthetic import analyse_drawn
 
 
@@ -84,6 +86,22 @@ def test_only_to_resume_an_unfinished_folder_is_free_and_never_one_with_somethin
     assert give_folders([photo], out, resume=True) == [out / "a"]
     put(out / "a" / "diary.txt", "mine")
     assert give_folders([photo], out, resume=True) == [out / "a-2"]
+
+
+def test_exports_that_are_wished_otherwise_now_are_made(tmp_path: Path) -> None:
+    out, good, refused = tmp_path / "out", put(tmp_path / "a.jpg"), put(tmp_path / "b.jpg", "refuse")
+    call("analyze", good, refused, "--out", out, "--jobs", 1, "--fhir", "r4")
+    assert done_before(good, out / "a", exports=Exports("r4"), analyse=analyse_drawn) is not None
+    assert done_before(good, out / "a", exports=Exports("r5"), analyse=analyse_drawn) is None
+    if MISSING:
+        pytest.skip(f"{MISSING} not installed")
+    call("analyze", good, refused, "--out", out, "--jobs", 1, "--dicom")
+    for photo, name in ((good, "a"), (refused, "b")):  # of a refused one there is nothing to write
+        assert done_before(photo, out / name, exports=Exports(dicom=True), analyse=analyse_drawn) is not None
+    (out / "a" / "analysis.json").unlink()  # stopped before its record was written
+    assert give_folders([good], out, resume=True) == [out / "a"]
+    put(out / "a" / "dicom" / "mine.txt")
+    assert give_folders([good], out, resume=True) == [out / "a-2"]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ from melascope.report.values import lesion_values, rated_values, reading_values,
 from melascope.report.words import listed, one_decimal, region_name, span
 from melascope.vocabulary import MASI_REGIONS, Lesion, Region, Severity, View
 
-__all__ = ["RELEASES", "Release", "bundle", "conclusion"]
+__all__ = ["RELEASES", "Release", "bundle", "conclusion", "release_of"]
 
 Release = Literal["r4", "r5"]
 RELEASES: Final[tuple[Release, ...]] = ("r4", "r5")
@@ -76,6 +76,16 @@ def bundle(
         'Bundle'
     """
     return _Builder(statement, release, photographs).bundle(kind)
+
+
+def release_of(made: Resource) -> Release:
+    """The release of FHIR in which a bundle of ours is written.
+
+    Example:
+        >>> release_of({"entry": [{"resource": {"resourceType": "Device", "deviceName": [{"name": "Melascope"}]}}]})
+        'r4'
+    """
+    return "r4" if any("deviceName" in entry["resource"] for entry in made["entry"]) else "r5"
 
 
 def conclusion(statement: Statement) -> str:

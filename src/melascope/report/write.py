@@ -26,7 +26,7 @@ from melascope.report.overlay import figure, with_strip
 from melascope.report.page import arrays_of
 from melascope.report.statement import PhotoStatement, Statement
 
-__all__ = ["NAMES", "NO_EXPORTS", "PART", "RECORD", "Exports", "write"]
+__all__ = ["DICOM", "NAMES", "NO_EXPORTS", "PART", "RECORD", "Exports", "write"]
 
 RECORD: Final = "analysis.json"
 PART: Final = ".part"
@@ -42,7 +42,8 @@ _FILES: Final = Files(
     lesion_mask="lesion_mask.png",
     fhir="fhir.json",
 )
-_DICOM: Final = "dicom"
+DICOM: Final = "dicom"
+"""Folder of the DICOM files."""
 NAMES: Final = frozenset(name for _, name in _FILES if isinstance(name, str))
 """Of all files beside the record."""
 
@@ -112,10 +113,10 @@ def write(
     statement = Statement.of(analysis, datetime.now(UTC))
     if exports.fhir is not None:
         put("fhir", (json.dumps(bundle(statement, exports.fhir), indent=1, ensure_ascii=False) + "\n").encode())
-    for old in (folder / _DICOM).glob("*.dcm"):
+    for old in (folder / DICOM).glob("*.dcm"):
         old.unlink()
     with contextlib.suppress(OSError):  # there is none, or somebody keeps something in it
-        (folder / _DICOM).rmdir()
+        (folder / DICOM).rmdir()
     if exports.dicom:
         names["dicom"] = _put_dicom(statement, folder, original)
     written = analysis.model_copy(update={"files": Files.model_validate(names)})
@@ -142,9 +143,9 @@ def _put_dicom(statement: Statement, folder: Path, original: bytes) -> tuple[str
 
     names = []
     for name, data in write_dicom(statement, pixels):
-        (folder / _DICOM).mkdir(exist_ok=True)
-        _replace(folder / _DICOM / name, data)
-        names.append(f"{_DICOM}/{name}")
+        (folder / DICOM).mkdir(exist_ok=True)
+        _replace(folder / DICOM / name, data)
+        names.append(f"{DICOM}/{name}")
     return tuple(names)
 
 
