@@ -30,6 +30,7 @@ from melascope.clinic.settings import Settings  # noqa: E402
 from melascope.clinic.tables import Photo  # noqa: E402
 from melascope.live import glance_at  # noqa: E402
 from tests.camera import jpeg, lit, sample  # noqa: E402
+from tests.clinic.accessible import lacks  # noqa: E402
 from tests.clinic.made import PASSWORD, QuickHasher, drawn  # noqa: E402
 
 WIDTH, HEIGHT = 640, 480
@@ -102,8 +103,7 @@ def test_the_camera_says_what_to_change_and_takes_the_photograph(
         page.click("button.primary")
         page.goto(f"{url}/visits/{visit}")
         page.click("text=Use the camera")
-        lacks = Path(__file__).with_name("accessible.js").read_text(encoding="utf-8")
-        assert page.evaluate(lacks) == []
+        assert lacks(page) == []
 
         page.click("text=Start the camera")
         page.wait_for_selector("text=Too dark: add light from the front.")
@@ -115,7 +115,7 @@ def test_the_camera_says_what_to_change_and_takes_the_photograph(
         assert light.get_attribute("data-state") == "fine"
         about = float(page.inner_text("[data-about]").removeprefix("≈ "))
         assert about == pytest.approx(28.0, abs=4.0)
-        assert page.evaluate(lacks) == []
+        assert lacks(page) == []
 
         page.keyboard.press("Enter")  # the button has the focus
         page.wait_for_selector("[data-keep]")
