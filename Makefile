@@ -13,7 +13,7 @@ help: ## list the verbs
 demo: $(VENV)/.run ## analyse the built-in virtual patients
 	$(BIN)/melascope demo
 
-clinic: $(VENV)/.dev ## open the clinic with demo patients
+clinic: $(VENV)/.dev ## run the clinic with demo patients
 	$(BIN)/melascope clinic demo
 
 test: $(VENV)/.dev ## all tests, with coverage
