@@ -277,11 +277,13 @@ def analyze_all(
     jobs: int | None = None,
     analyse: Analyse | None = None,
     limit_s: float = _LIMIT_S,
+    threads: int | None = None,
 ) -> Generator[Result, None, None]:
     """Analyse photographs and write their results; yields each when it is done, in the order of completion.
 
-    One photograph alone is analysed in this process, several in `jobs` processes. When the iteration is ended early
-    (`close`, or Ctrl-C), photographs under way are given five seconds to be finished and no half file stays.
+    One photograph alone is analysed in this process (unless `threads` are given), several in `jobs` processes. When the
+    iteration is ended early (`close`, or Ctrl-C), photographs under way are given five seconds to be finished and no
+    half file stays.
 
     Args:
         photos: Files, as from `find_photos`.
@@ -291,14 +293,15 @@ def analyze_all(
         jobs: Processes; all cores if None.
         analyse: Stands in for `melascope.analysis.analyze`. Several processes need one that can be pickled.
         limit_s: Seconds after which a photograph is given up.
+        threads: Of each process; they share the cores if None.
     """
-    if len(photos) == 1:
+    if len(photos) == 1 and threads is None:
         yield Result(
             photos[0], folders[0], analyze_one(photos[0], folders[0], pdf=pdf, exports=exports, analyse=analyse)
         )
         return
     number = max(1, min(jobs or cores(), len(photos)))
-    threads = max(1, cores() // number)
+    threads = threads or max(1, cores() // number)
     waiting = deque(range(len(photos)))
     workers: list[_Worker] = []
     try:

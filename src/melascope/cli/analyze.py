@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
@@ -12,7 +13,7 @@ import typer
 from melascope.cli.outcome import usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from melascope.batch import Analyse, Result
     from melascope.report.write import Exports
@@ -21,6 +22,13 @@ __all__ = ["command", "run_batch"]
 
 DEFAULT_OUT: Final = Path("melascope-out")
 _INTERRUPTED: Final = 130
+
+
+class Engine(StrEnum):
+    """What shares the work out."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def command(
@@ -55,6 +63,17 @@ def command(
         bool,
         typer.Option("--resume", help="Skip photographs whose record is there, of the same bytes and version."),
     ] = False,
+    engine: Annotated[
+        Engine, typer.Option(help="local: this machine; ray: a Ray cluster, for archives too large for one machine.")
+    ] = Engine.LOCAL,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Cluster that runs: host:6379, ray://host:10001 or auto. Default: one is started on this machine.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Analyse photographs of faces: quality, skin tone, pigment, MASI.
 
@@ -72,6 +91,12 @@ def command(
     exports = _exports(fhir, dicom)
     if as_json and resume:
         usage("--json prints the record of one photograph that is analysed here and now: leave --resume out")
+    if as_json and engine is Engine.RAY:
+        usage("--json prints the record of one photograph that is analysed here and now: leave --engine out")
+    if ray_address is not None and engine is not Engine.RAY:
+        usage(f"--ray-address {ray_address}: is of use with --engine ray alone; add that, or leave the address out")
+    if engine is Engine.RAY:
+        _need_ray()
     if out is not None and out.exists() and not out.is_dir():
         usage(f"--out {out}: is a file; name a folder")
     try:
@@ -82,7 +107,19 @@ def command(
         if len(found) != 1:
             usage(f"--json prints the record of one photograph, and {len(found)} were named: name one, or use --out")
         _print_json(found[0], out, pdf, context.obj, exports)
-    _end(run_batch(found, out or DEFAULT_OUT, pdf=pdf, exports=exports, jobs=jobs, analyse=context.obj, resume=resume))
+    _end(
+        run_batch(
+            found,
+            out or DEFAULT_OUT,
+            pdf=pdf,
+            exports=exports,
+            jobs=jobs,
+            analyse=context.obj,
+            resume=resume,
+            engine=engine,
+            ray_address=ray_address,
+        )
+    )
 
 
 def run_batch(
@@ -94,16 +131,18 @@ def run_batch(
     jobs: int | None = None,
     analyse: Analyse | None = None,
     resume: bool = False,
+    engine: Engine = Engine.LOCAL,
+    ray_address: str | None = None,
 ) -> list[Result]:
     """Analyse photographs with a progress bar, write ``summary.csv`` and print a table.
 
-    With `resume`, what an earlier run finished is read instead.
+    With `resume`, what an earlier run finished is read instead, whichever engine it had.
 
     Returns:
         Results in the order of `photos`.
 
     Raises:
-        typer.Exit: 1 the table cannot be written, 2 the network or `out` is of no use, 130 interrupted; after a
+        typer.Exit: 1 the table cannot be written, 2 the network, `out` or Ray is of no use, 130 interrupted; after a
             sentence on standard error.
     """
     from rich.console import Console
@@ -134,8 +173,7 @@ def run_batch(
         transient=True,
     )
     interrupted = False
-    left_photos, left_folders = [photo for photo, _ in left], [folder for _, folder in left]
-    work = batch.analyze_all(left_photos, left_folders, pdf=pdf, exports=exports, jobs=jobs, analyse=analyse)
+    work = _work(left, pdf, exports, jobs, analyse, engine, ray_address)
     try:
         with contextlib.closing(work), progress:
             bar = progress.add_task("", total=len(photos), completed=len(results))
@@ -157,6 +195,31 @@ def run_batch(
         typer.echo(f"Interrupted: {len(results)} of {len(photos)} photographs are done and in {summary}.", err=True)
         raise typer.Exit(_INTERRUPTED)
     return results
+
+
+def _work(
+    left: Sequence[tuple[Path, Path]],
+    pdf: bool,
+    exports: Exports | None,
+    jobs: int | None,
+    analyse: Analyse | None,
+    engine: Engine,
+    address: str | None,
+) -> Generator[Result, None, None]:
+    from melascope import batch
+
+    photos, folders = [photo for photo, _ in left], [folder for _, folder in left]
+    if engine is Engine.LOCAL:
+        yield from batch.analyze_all(photos, folders, pdf=pdf, exports=exports, jobs=jobs, analyse=analyse)
+        return
+    from melascope import cluster
+
+    try:
+        yield from cluster.analyze_on_cluster(
+            photos, folders, pdf=pdf, exports=exports, jobs=jobs, analyse=analyse, address=address
+        )
+    except cluster.ClusterError as error:
+        usage(str(error))
 
 
 def _done_before(
@@ -222,6 +285,13 @@ def _exports(fhir: str | None, dicom: bool) -> Exports | None:
         if MISSING:
             usage(f"--dicom needs {' and '.join(MISSING)}: pip install 'melascope[dicom]', or leave --dicom out")
     return Exports(release, dicom)
+
+
+def _need_ray() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("ray") is None:
+        usage("--engine ray needs the package ray: pip install 'melascope[ray]', or leave --engine out")
 
 
 def _need_typst() -> None:
