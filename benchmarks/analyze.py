@@ -21,7 +21,7 @@ from PIL import Image
 
 from melascope import analysis as way
 from melascope.analysis import analyze
-from melascope.batch import find_photos
+from melascope.archive import find_photos
 from melascope.report.write import write
 
 STAGES = {

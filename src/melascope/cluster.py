@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from melascope.batch import Analyse, Result, analyze_all, cores
+from melascope.archive import Analyse
+from melascope.batch import Result, analyze_all, cores
 
 if TYPE_CHECKING:
     from melascope.report.write import Exports
@@ -57,8 +58,8 @@ def analyze_on_cluster(
     """Analyse photographs and write their results; yields each when its block is done, in no particular order.
 
     Args:
-        photos: Files, as from `melascope.batch.find_photos`.
-        folders: A folder for each, as from `melascope.batch.give_folders`.
+        photos: Files, as from `melascope.archive.find_photos`.
+        folders: A folder for each, as from `melascope.archive.give_folders`.
         pdf: Also write `report.pdf`.
         exports: What to write for other systems.
         jobs: Processes of a Ray that is started here; all cores if None. A cluster has its own number.

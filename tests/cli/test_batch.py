@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from melascope.batch import EXTENSIONS, Result, analyze_all, find_photos, give_folders
+from melascope.archive import EXTENSIONS, find_photos, give_folders
+from melascope.batch import Result, analyze_all
 from melascope.photo.formats import format_named
 from melascope.record import Analysis
 from tests.report.synthetic import analyse_drawn

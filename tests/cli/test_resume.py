@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from melascope.batch import done_before, give_folders
+from melascope.archive import done_before, give_folders
 from melascope.cli.app import app
 from melascope.record import Analysis
 from melascope.report.dicom import MISSING

@@ -10,7 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from melascope.batch import analyze_all, find_photos, give_folders
+from melascope.archive import find_photos, give_folders
+from melascope.batch import analyze_all
 from melascope.report import schema_text
 from tests.whole.faces import DATA
 

@@ -15,7 +15,8 @@ from melascope.cli.outcome import usage
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from melascope.batch import Analyse, Result
+    from melascope.archive import Analyse
+    from melascope.batch import Result
     from melascope.report.write import Exports
 
 __all__ = ["command", "run_batch"]
@@ -84,7 +85,7 @@ def command(
 
     Exit code: 0 all were analysed, 1 at least one was refused (also: does not exist, failed), 2 wrong usage.
     """
-    from melascope import batch
+    from melascope import archive
 
     if pdf:
         _need_typst()
@@ -100,7 +101,7 @@ def command(
     if out is not None and out.exists() and not out.is_dir():
         usage(f"--out {out}: is a file; name a folder")
     try:
-        found = batch.find_photos(photos, out=out or DEFAULT_OUT)
+        found = archive.find_photos(photos, out=out or DEFAULT_OUT)
     except LookupError as error:
         usage(str(error))
     if as_json:
@@ -148,7 +149,7 @@ def run_batch(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from melascope import batch
+    from melascope import archive
     from melascope.cli.table import print_table
     from melascope.report.summary import row, write_summary
 
@@ -157,7 +158,7 @@ def run_batch(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
-    folders = batch.give_folders(photos, out, resume=resume)
+    folders = archive.give_folders(photos, out, resume=resume)
     results: list[Result] = []
     if resume:
         results = _done_before(photos, folders, pdf, exports, analyse)
@@ -184,7 +185,7 @@ def run_batch(
         interrupted = True
     order = {path: index for index, path in enumerate(photos)}
     results.sort(key=lambda result: order[result.photo])
-    summary = out / batch.SUMMARY
+    summary = out / archive.SUMMARY
     try:
         write_summary((row(result.analysis, result.folder.name) for result in results), summary)
     except OSError as error:
@@ -225,11 +226,11 @@ def _work(
 def _done_before(
     photos: Sequence[Path], folders: Sequence[Path], pdf: bool, exports: Exports | None, analyse: Analyse | None
 ) -> list[Result]:
-    from melascope import batch
+    from melascope import archive, batch
 
     results = []
     for photo, folder in zip(photos, folders, strict=True):
-        found = batch.done_before(photo, folder, pdf=pdf, exports=exports, analyse=analyse)
+        found = archive.done_before(photo, folder, pdf=pdf, exports=exports, analyse=analyse)
         if found is not None:
             results.append(batch.Result(photo, folder, found))
     typer.echo(f"{len(results)} of {len(photos)} photographs were done before.", err=True)
@@ -237,11 +238,11 @@ def _done_before(
 
 
 def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | None, exports: Exports | None) -> NoReturn:
-    from melascope import batch
+    from melascope import archive, batch
 
     _need_network(analyse)
     try:
-        folder = None if out is None else batch.give_folders([photo], out)[0]
+        folder = None if out is None else archive.give_folders([photo], out)[0]
         analysis = batch.analyze_one(photo, folder, pdf=pdf, exports=exports, analyse=analyse)
     except KeyboardInterrupt:
         typer.echo("Interrupted: nothing was printed.", err=True)
