@@ -8,6 +8,7 @@ import re
 import sqlite3
 import zipfile
 from contextlib import closing
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,6 @@ def state(house: House, item: str) -> State:
 
 def shown(person: Person, item: str) -> tuple[list[dict[str, Any]], str]:
     """Boxes and what they are based on, as the page holds them."""
-    from html import unescape
-
     page = person.get(f"/review-photos/{item}").text
     found = [re.search(rf'name="{name}" value="([^"]*)"', page) for name in ("boxes", "based")]
     assert found[0] and found[1]
@@ -167,6 +166,33 @@ def test_what_is_put_aside_comes_back_to_who_did_it(house: House) -> None:
     assert sent(anna, second, []).headers["location"] == f"/reviews/{batch}"  # the last one leads back
     with house.clinic.database.reading() as db:
         assert [row.done for row in db.scalars(select(Review))] == [True, True]
+
+
+def test_two_windows_of_one_reviewer_lose_no_draft(house: House) -> None:
+    anna = house.member()
+    first, _ = items(house, taken_in(anna, house.study))
+    boxes, based = shown(anna, first)
+    assert sent(anna, first, boxes[:1], based, draft="", deed="aside").status_code == 303
+    for deed in ("aside", "done"):  # the other window knows nothing of it
+        late = sent(anna, first, boxes[1:], based, draft="", deed=deed)
+        assert late.status_code == 409 and "in another window" in late.text
+    assert shown(anna, first)[0] == boxes[:1] and state(house, first) is State.OPEN
+    assert sent(anna, first, boxes[:1], based, draft="", deed="aside").status_code == 303  # the same is no conflict
+    hidden = {
+        name: unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', late.text)
+    }
+    assert anna.post(f"/review-photos/{first}", hidden).status_code == 303
+    assert shown(anna, first)[0] == boxes[1:] and state(house, first) is State.DONE
+    again = sent(anna, first, boxes, based, draft="", deed="aside")  # nothing waits aside any more
+    assert again.status_code == 303 and state(house, first) is State.DONE
+
+
+def test_names_of_files_are_shown_only_to_who_takes_them_back(house: House) -> None:
+    batch = taken_in(house.member(), house.study)
+    first, _ = items(house, batch)
+    for person, known in ((house.person("annotator of practice"), False), (house.member(), True)):
+        assert ("photos/a.png" in person.get(f"/reviews/{batch}").text) is known
+        assert "photos/a.png" not in person.get(f"/review-photos/{first}").text
 
 
 def test_two_reviewers_at_once_get_a_conflict_and_nothing_is_lost(house: House) -> None:

@@ -7,6 +7,7 @@ never changed; each names those that it replaces. What nothing replaces holds, a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from melascope.clinic.access import Actor, Invalid, Right, batch_of, review_photo_of, study_of
+from melascope.clinic.access import Actor, Conflict, Invalid, Right, batch_of, review_photo_of, study_of
 from melascope.clinic.assignment import assign
 from melascope.clinic.audit import log
 from melascope.clinic.database import Database
@@ -35,6 +36,7 @@ __all__ = [
     "delete_batch",
     "differences",
     "draft_of",
+    "entered",
     "exported",
     "heads",
     "save",
@@ -42,6 +44,7 @@ __all__ = [
     "shown",
     "start_of",
     "state_of",
+    "version_of_draft",
 ]
 
 ORIGINAL: Final = "{sha256}.original"
@@ -139,7 +142,7 @@ def shown(store: Store, photo: ReviewPhoto) -> bytes:
             raise Invalid("error.file_damaged") from None
         height, width = pixels.shape[:2]
         if (width, height) != (photo.width, photo.height):
-            raise Invalid("error.review_size", name=photo.name) from None
+            raise Invalid("error.review_size", place=photo.place) from None
         scale = min(1.0, _LONGEST / max(height, width))
         if scale < 1:
             small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -174,6 +177,14 @@ def draft_of(photo: ReviewPhoto, actor: Actor) -> Review | None:
     return own[-1] if own and not own[-1].done else None
 
 
+def version_of_draft(photo: ReviewPhoto, actor: Actor) -> str:
+    """What tells the caller's draft from another one: a digest of what it says; empty if there is none."""
+    draft = draft_of(photo, actor)
+    if draft is None:
+        return ""
+    return hashlib.sha256(json.dumps([draft.made, draft.based], sort_keys=True).encode()).hexdigest()[:32]
+
+
 def start_of(photo: ReviewPhoto, actor: Actor) -> tuple[list[Box], list[int]]:
     """The boxes that the caller begins with, and the reviews that these are based on."""
     draft = draft_of(photo, actor)
@@ -185,7 +196,7 @@ def start_of(photo: ReviewPhoto, actor: Actor) -> tuple[list[Box], list[int]]:
 
 
 def save(
-    db: Session, actor: Actor, photo_id: str, raw: str, based: Sequence[int], *, done: bool
+    db: Session, actor: Actor, photo_id: str, raw: str, based: Sequence[int], *, done: bool, draft: str | None = None
 ) -> tuple[ReviewPhoto, State]:
     """Keep what the caller made of a photograph.
 
@@ -196,12 +207,20 @@ def save(
         raw: JSON list of boxes.
         based: Reviews that the caller saw and replaces. Others that were finished meanwhile stay beside this one.
         done: False puts it aside.
+        draft: `version_of_draft` as the caller saw it; None replaces whatever draft of the caller's there is.
 
     Raises:
+        Conflict: The caller put something else aside since, in another window.
         Invalid: A box is outside of the photograph, too small, there twice, or of no known kind.
     """
     photo = review_photo_of(db, actor, photo_id, Right.CORRECT)
-    boxes = _checked(photo, raw)
+    boxes = entered(photo, raw)
+    db.get_one(ReviewPhoto, photo.id, with_for_update=True)  # of two windows one waits for the other
+    db.expire(photo, ["reviews"])
+    aside = draft_of(photo, actor)
+    known_draft = aside is None or draft is None or draft == version_of_draft(photo, actor)
+    if aside is not None and not known_draft and not _agree(aside.made["boxes"], boxes):
+        raise Conflict
     known = {row.id: row.made["boxes"] for row in photo.reviews if row.done}
     if not set(based) <= set(known):
         raise Invalid("error.version")
@@ -227,8 +246,12 @@ def _agree(one: Sequence[Box], other: Sequence[Box]) -> bool:
     return plain(one) == plain(other)
 
 
-def _checked(photo: ReviewPhoto, raw: str) -> list[Box]:
-    """The boxes of a form, within the photograph."""
+def entered(photo: ReviewPhoto, raw: str) -> list[Box]:
+    """The boxes of a form, within the photograph.
+
+    Raises:
+        Invalid: One of them cannot be taken.
+    """
     try:
         listed = json.loads(raw)
     except (ValueError, RecursionError):
@@ -278,24 +301,23 @@ class Difference:
     second: Box | None
 
 
-def differences(one: Review, other: Review) -> tuple[list[Box], list[Difference]]:
+def differences(one: Sequence[Box], other: Sequence[Box]) -> tuple[list[Box], list[Difference]]:
     """The boxes on which two reviews agree, and those on which they do not."""
-    a, b = one.made["boxes"], other.made["boxes"]
-    gains = np.zeros((len(a), len(b)))
-    for i, first in enumerate(a):
-        for j, second in enumerate(b):
+    gains = np.zeros((len(one), len(other)))
+    for i, first in enumerate(one):
+        for j, second in enumerate(other):
             shared = overlap(first["box"], second["box"])
             gains[i, j] = shared + (first["kind"] == second["kind"]) if shared >= _SAME_BOX else 0.0
     alike: list[Box] = []
     apart: list[Difference] = []
     pairs = dict(assign(gains))
-    for i, first in enumerate(a):
-        partner = b[pairs[i]] if i in pairs else None
+    for i, first in enumerate(one):
+        partner = other[pairs[i]] if i in pairs else None
         if partner is not None and _agree([first], [partner]):
             alike.append(first)
         else:
             apart.append(Difference(first, partner))
-    apart += [Difference(None, second) for j, second in enumerate(b) if j not in pairs.values()]
+    apart += [Difference(None, second) for j, second in enumerate(other) if j not in pairs.values()]
     return alike, apart
 
 
@@ -309,7 +331,7 @@ def settle(db: Session, actor: Actor, photo_id: str, based: Sequence[int], form:
     held = heads(photo)[:2]
     if len(held) < 2 or [row.id for row in held] != list(based):
         raise Invalid("error.review_settled")
-    boxes, apart = differences(held[0], held[1])
+    boxes, apart = differences(held[0].made["boxes"], held[1].made["boxes"])
     chosen = list(boxes)
     for number, one in enumerate(apart):
         match form.get(f"d{number}"):

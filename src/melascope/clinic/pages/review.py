@@ -111,6 +111,7 @@ def photograph(desk: Desk) -> Response:
         state=review.state_of(photo),
         draft=review.draft_of(photo, desk.actor),
         boxes=entered or json.dumps(boxes),
+        version_of_draft=desk.form.get("draft", "") if entered else review.version_of_draft(photo, desk.actor),
         based=desk.form.get("based", "") if entered else ",".join(map(str, based)),
         proposed=json.dumps(proposed),
         kinds=list(Lesion),
@@ -135,14 +136,32 @@ def picture(desk: Desk) -> Response:
     return Response(review.shown(desk.clinic.store, photo), media_type="image/jpeg")
 
 
-@pages.post("/review-photos/{item}", again=photograph)
+def two_windows(desk: Desk) -> Response:
+    """What was sent beside what the caller put aside in another window."""
+    photo = review_photo_of(desk.db, desk.actor, desk.path("item"), Right.CORRECT)
+    draft = review.draft_of(photo, desk.actor)
+    alike, apart = review.differences(
+        review.entered(photo, desk.form.get("boxes", "")), draft.made["boxes"] if draft is not None else []
+    )
+    return desk.page(
+        "review_windows.html",
+        409,
+        photo=photo,
+        batch=photo.batch,
+        alike=alike,
+        apart=apart,
+        version_of_draft=review.version_of_draft(photo, desk.actor),
+        sent={name: desk.form.get(name, "") for name in ("boxes", "based", "deed", "to")},
+    )
+
+
+@pages.post("/review-photos/{item}", again=photograph, conflict=two_windows)
 def save(desk: Desk) -> Response:
     """Keep a review, or put it aside, and go on."""
     review_photo_of(desk.db, desk.actor, desk.path("item"), Right.CORRECT)
     done = desk.form.get("deed") != "aside"
-    photo, state = review.save(
-        desk.db, desk.actor, desk.path("item"), desk.form.get("boxes", ""), _numbers(desk), done=done
-    )
+    boxes, draft = desk.form.get("boxes", ""), desk.form.get("draft", "")
+    photo, state = review.save(desk.db, desk.actor, desk.path("item"), boxes, _numbers(desk), done=done, draft=draft)
     if done and state is State.CONFLICT:
         return desk.go(f"/review-photos/{photo.id}/conflict")
     before, after = _neighbours(photo)
@@ -166,7 +185,7 @@ def conflict(desk: Desk) -> Response:
     if len(held) < 2:
         return desk.go(f"/review-photos/{photo.id}")
     desk.see("review.photo", photo)
-    alike, apart = review.differences(held[0], held[1])
+    alike, apart = review.differences(held[0].made["boxes"], held[1].made["boxes"])
     return desk.page(
         "review_conflict.html",
         photo=photo,
