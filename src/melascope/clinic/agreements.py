@@ -17,12 +17,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from melascope.clinic.corrections import read
+from melascope.clinic.kept_figures import Kept
 from melascope.clinic.readings import Progress, photographs, progress
 from melascope.clinic.showings import LIMITS, Entry, entry, held
 from melascope.clinic.tables import Photo, Rater, ReadingStudy, Showing
 from melascope.data.cells import harmless
 from melascope.severity.agreement import Pair, Report, agreement
-from melascope.severity.intervals import RESAMPLES
 from melascope.severity.ratings import Rating, Ratings
 from melascope.vocabulary import MASI_REGIONS
 
@@ -78,19 +78,25 @@ class Outcome:
     photos: dict[str, Photo]
 
 
-def outcome(db: Session, reading: ReadingStudy) -> Outcome:
-    """The statistics of a closed reading study."""
+def outcome(db: Session, reading: ReadingStudy, kept: Kept) -> Outcome:
+    """The statistics of a closed reading study.
+
+    Args:
+        db: A transaction that reads.
+        reading: The reading study.
+        kept: Its drawn figures; `Kept.keep` keeps those that are drawn here for the first time.
+    """
     known = {photo.id: photo for photo in _photos(db, reading)}
     counted, left_out = _counted(db, reading)
     rows = _rows(db, [each.rater for each in counted], known)
     complete = _complete(rows, len(counted))
     return Outcome(
-        report=_report(complete),
+        report=_report(complete, kept),
         counted=counted,
         left_out=left_out,
         dropped=tuple(sorted(set(known) - {row.photo for row in complete}, key=lambda it: _called(known[it]))),
-        repeats=tuple(_repeat(db, each.rater, known) for each in (*counted, *left_out)) if reading.twice else (),
-        measured=_beside(complete, known),
+        repeats=tuple(_repeat(db, each.rater, known, kept) for each in (*counted, *left_out)) if reading.twice else (),
+        measured=_beside(complete, known, kept),
         photos=known,
     )
 
@@ -146,14 +152,16 @@ def _complete(rows: Sequence[Rating], raters: int) -> list[Rating]:
     return [row for row in rows if count[row.photo] == raters]
 
 
-def _report(rows: Sequence[Rating], resamples: int = RESAMPLES) -> Report | None:
+def _report(rows: Sequence[Rating], kept: Kept | None = None) -> Report | None:
+    """Without a place to keep them, the intervals are rough."""
+    ratings = Ratings(tuple(rows), Path("ratings.csv"), None)
     try:
-        return agreement(Ratings(tuple(rows), Path("ratings.csv"), None), resamples=resamples)
+        return agreement(ratings, resamples=_FEW) if kept is None else agreement(ratings, draw=kept.draw)
     except ValueError:
         return None
 
 
-def _repeat(db: Session, rater: Rater, known: dict[str, Photo]) -> Repeat:
+def _repeat(db: Session, rater: Rater, known: dict[str, Photo], kept: Kept) -> Repeat:
     by_photo: dict[str, dict[bool, Rating]] = {}
     for showing in _showings(db, rater):
         said = held(showing)
@@ -162,10 +170,12 @@ def _repeat(db: Session, rater: Rater, known: dict[str, Photo]) -> Repeat:
         if rating is not None:
             by_photo.setdefault(showing.photo_id, {})[showing.again] = rating
     pairs = [each for each in by_photo.values() if len(each) == 2]
-    return Repeat(rater.user.name, len(pairs), _report([pair[again] for pair in pairs for again in (False, True)]))
+    return Repeat(
+        rater.user.name, len(pairs), _report([pair[again] for pair in pairs for again in (False, True)], kept)
+    )
 
 
-def _beside(rows: Sequence[Rating], known: dict[str, Photo]) -> Report | None:
+def _beside(rows: Sequence[Rating], known: dict[str, Photo], kept: Kept) -> Report | None:
     """The measurement as it was made, without corrections, beside the mean of the raters."""
     by_photo: dict[str, list[float]] = {}
     for row in rows:
@@ -179,7 +189,7 @@ def _beside(rows: Sequence[Rating], known: dict[str, Photo]) -> Report | None:
                 Rating(photo_id, patient, name, value, None, None, len(pairs) + place)
                 for place, (name, value) in enumerate(((MEASURED, measured), (_MEAN, mean)), 2)
             ]
-    return _report(pairs)
+    return _report(pairs, kept)
 
 
 def _measured(photo: Photo) -> float | None:
@@ -192,7 +202,7 @@ def to_read_again(db: Session, reading: ReadingStudy) -> list[str]:
     known = {photo.id: photo for photo in _photos(db, reading)}
     counted, _ = _counted(db, reading)
     rows = _complete(_rows(db, [each.rater for each in counted], known), len(counted))
-    report = _report(rows, resamples=_FEW)  # no interval of it is used
+    report = _report(rows)  # no interval of it is used
     return [] if report is None else [photo for one in report.reread for photo in one.photos]
 
 

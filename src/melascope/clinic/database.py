@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 __all__ = ["HEAD", "Database", "DatabaseError", "is_full"]
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The latest migration: a database that has it is opened without Alembic, which takes a moment to load."""
 _WAIT_S: Final = 20
 _WRITING: Final = "melascope_writing"

@@ -8,7 +8,7 @@ kappa: Cohen 1968. Figures without a formula of their own, and all of them where
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -31,6 +31,7 @@ __all__ = [
     "Report",
     "Reread",
     "agreement",
+    "drawn_figures",
     "drift",
     "kappa",
     "limits",
@@ -159,8 +160,20 @@ class Report:
         return _fitting(self.icc_mean, self.icc, "mean")
 
 
+def drawn_figures(table: Readings, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Interval]:
+    """The figures of a report that come from drawing patients, which is all of it that takes long.
+
+    Whoever keeps them gives them to `agreement` again.
+    """
+    return bootstrap(lambda weights: _figures(table, weights), table.patients, resamples, seed)
+
+
 def agreement(
-    ratings: Ratings, reread_range: float = REREAD_RANGE, resamples: int = RESAMPLES, seed: int = SEED
+    ratings: Ratings,
+    reread_range: float = REREAD_RANGE,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    draw: Callable[[Readings, int, int], Mapping[str, Interval]] = drawn_figures,
 ) -> Report:
     """How far the raters of a table agree.
 
@@ -170,6 +183,7 @@ def agreement(
             whose band raters differ is always listed.
         resamples: Draws of patients.
         seed: Of the draws.
+        draw: `drawn_figures`, or what has kept them.
 
     Raises:
         ValueError: There are fewer than two raters or readings, or the range is not positive.
@@ -178,7 +192,7 @@ def agreement(
         raise ValueError(f"range = {reread_range:g}: must be above 0 MASI points, such as {REREAD_RANGE:g}")
     table = readings(ratings)
     several = table.people < len(table.subjects)
-    drawn = bootstrap(lambda weights: _figures(table, weights), table.patients, resamples, seed)
+    drawn = draw(table, resamples, seed)
     whole = _icc(table.masi)
     affected = table.masi[table.masi.max(1) > 0]
     notes = list(ratings.notes)

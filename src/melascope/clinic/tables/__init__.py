@@ -9,7 +9,7 @@ from __future__ import annotations
 from melascope.clinic.tables.course import Analysed, Correction, Job, Patient, Photo, Signature, Treatment, Visit
 from melascope.clinic.tables.log import Audit, Idempotent
 from melascope.clinic.tables.people import Attempts, Link, Member, SignIn, Study, Token, User
-from melascope.clinic.tables.readings import Rater, ReadingStudy, Score, Showing
+from melascope.clinic.tables.readings import Figures, Rater, ReadingStudy, Score, Showing
 from melascope.clinic.tables.review import Review, ReviewBatch, ReviewPhoto
 from melascope.clinic.tables.shape import Age, Base, JobState, Moment, PhotoView, Role, Sex, new_id, now
 
@@ -20,6 +20,7 @@ __all__ = [
     "Audit",
     "Base",
     "Correction",
+    "Figures",
     "Idempotent",
     "Job",
     "JobState",

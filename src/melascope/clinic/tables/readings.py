@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from melascope.clinic.tables.course import Photo
 from melascope.clinic.tables.people import Study, User
-from melascope.clinic.tables.shape import Base, Id, below, new_id, now
+from melascope.clinic.tables.shape import Base, Digest, Id, below, new_id, now
 
-__all__ = ["Rater", "ReadingStudy", "Score", "Showing"]
+__all__ = ["Figures", "Rater", "ReadingStudy", "Score", "Showing"]
 
 
 class ReadingStudy(Base):
@@ -26,7 +26,7 @@ class ReadingStudy(Base):
     """Of a second reading: the one on which the raters differed."""
     name: Mapped[str] = mapped_column(String(120))
     seed: Mapped[int]
-    """Order and photographs shown twice follow from it, see `melascope.clinic.readings.order`."""
+    """Order and photographs shown twice follow from it, see `melascope.clinic.reading_order`."""
     twice: Mapped[int]
     """Percent of the photographs that each rater sees a second time."""
     chosen: Mapped[dict[str, Any]]
@@ -104,3 +104,15 @@ class Score(Base):
     """Why the photograph could not be read; empty if it could."""
     comment: Mapped[str] = mapped_column(Text, default="")
     at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Figures(Base):
+    """Drawn figures of a closed reading study, see `melascope.clinic.kept_figures`: they can be drawn again."""
+
+    __tablename__ = "reading_figures"
+
+    reading_id: Mapped[str] = mapped_column(Id, below("reading_studies"), primary_key=True)
+    name: Mapped[str] = mapped_column(Digest, primary_key=True)
+    """SHA-256 of what they follow from."""
+    drawn: Mapped[str] = mapped_column(Text)
+    """By figure: value, low, high, undefined; as text, for JSON of a database knows no nan."""
