@@ -43,7 +43,8 @@ class Reading:
         house.clinic.runner.drain()
         with house.clinic.database.writing() as db:
             users = [db.scalars(select(User.id).where(User.name == name)).one() for name in raters]
-            fields = {"name": "March", "view.frontal": "yes", "since": DAY, "until": DAY, "seed": "7", **form}
+            fields = {"name": "March", "view.frontal": "yes", "since": DAY, "until": DAY, **form}
+            fields.setdefault("seed", "" if CHIEF in raters else "7")
             fields |= {f"rater.{user}": "yes" for user in users}
             made = readings.make_reading(db, chief, house.study, fields)
             return cls(house, made.id, taken, ids)

@@ -120,6 +120,7 @@ def test_the_demo_holds_a_reading_study_of_raters_who_say_that_they_are_simulate
     from melascope.clinic.app import open_clinic
     from melascope.clinic.demo import fill
     from melascope.clinic.demo_readings import READING, fill_readings
+    from melascope.clinic.kept_figures import Kept
     from melascope.clinic.settings import Settings
     from melascope.clinic.tables import PhotoView, ReadingStudy, Score
     from tests.clinic.made import QuickHasher, drawn, jpeg
@@ -136,7 +137,7 @@ def test_the_demo_holds_a_reading_study_of_raters_who_say_that_they_are_simulate
         assert row.name == READING and row.closed is not None
         assert all(each.user.name.startswith("Simulated ") and each.user.disabled for each in row.raters)
         assert len(db.scalars(select(Score)).all()) == 3 * (12 + 3)
-        found = outcome(db, row)
+        found = outcome(db, row, Kept(db, row.id))
         assert found.report is not None and found.report.single is not None and found.report.single.value > 0.8
         assert [repeat.pairs for repeat in found.repeats] == [3, 3, 3]
     clinic.database.close()

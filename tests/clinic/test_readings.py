@@ -10,6 +10,7 @@ import re
 import threading
 import zipfile
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 from typer.testing import CliRunner
 
-from melascope.clinic import readings, showings
-from melascope.clinic.access import Conflict, Forbidden, Invalid, NotFound
+from melascope.clinic import kept_figures, readings, showings
+from melascope.clinic.access import Conflict, Forbidden, Invalid, NotFound, OutOfTurn
 from melascope.clinic.agreements import outcome, ratings_csv
 from melascope.clinic.corrections import read
-from melascope.clinic.tables import Audit, Photo, Rater, ReadingStudy, Score, Showing
+from melascope.clinic.kept_figures import Kept
+from melascope.clinic.reading_order import order
+from melascope.clinic.tables import Audit, Figures, Photo, Rater, ReadingStudy, Role, Score, Showing
 from melascope.masi import icc
+from melascope.severity import intervals
 from melascope.severity.agreement import agreement, limits
-from melascope.severity.ratings import read_ratings
+from melascope.severity.ratings import Ratings, read_ratings
 from melascope.vocabulary import MASI_REGIONS
 from tests.clinic.made import VERSION, House
 from tests.clinic.reading import CHIEF, RATERS, Reading, fields, scored
@@ -45,15 +49,15 @@ ANN, BOB = RATERS
 @settings(max_examples=80, deadline=None, derandomize=True)
 def test_everything_is_shown_once_and_some_of_it_twice_far_apart(n: int, twice: int, seed: int, number: int) -> None:
     photos = [f"p{k:02d}" for k in range(n)]
-    line = readings.order(photos, twice, seed, number)
+    line = order(photos, twice, seed, number)
     assert sorted(photo for photo, again in line if not again) == photos
     doubled = [photo for photo, again in line if again]
     assert len(doubled) == len(set(doubled)) == math.ceil(n * twice / 100)
     for photo in doubled:
         between = line.index((photo, True)) - line.index((photo, False)) - 1
         assert between >= (min(10, n // 2) if n > 1 else 0)
-    assert line == readings.order(photos[::-1], twice, seed, number)  # nothing but what is kept decides
-    other = readings.order(photos, twice, seed, number + 1)
+    assert line == order(photos[::-1], twice, seed, number)  # nothing but what is kept decides
+    other = order(photos, twice, seed, number + 1)
     assert {photo for photo, again in other if again} == set(doubled)
     assert n < 12 or other != line
 
@@ -70,7 +74,7 @@ def test_a_reading_study_takes_the_views_and_days_that_were_chosen(house: House)
     lines = [reading.queue(rater) for rater in RATERS]
     assert [len(line) for line in lines] == [5, 5]
     for number, line in enumerate(lines, 1):
-        assert [(s.photo_id, s.again) for s in line] == readings.order(reading.photos, 34, 7, number)
+        assert [(s.photo_id, s.again) for s in line] == order(reading.photos, 34, 7, number)
 
 
 WRONG_FORMS = (
@@ -242,6 +246,76 @@ def test_of_two_windows_at_the_same_moment_one_is_refused(house: House) -> None:
     for thread in threads:
         thread.join()
     assert sorted(seen) == ["conflict", "kept"]
+
+
+# ---------------------------------------------------------------- turns
+
+
+def test_while_reading_nobody_goes_back_to_copy_a_score(house: House) -> None:
+    reading = Reading.made(house, 4, twice="25")
+    line = reading.queue(ANN)
+    person, api = house.person(ANN), key(house, ANN)
+    for showing in line[:2]:
+        reading.save(ANN, showing.id, scored(6, 4, 4))
+    pages = [f"/readings/{reading.id}/photos/{showing.id}" for showing in line]
+    overview = person.get(f"/readings/{reading.id}").text
+    assert "48.0" not in overview and [address in overview for address in pages] == [False, True, True, False, False]
+    codes = [200 if place in (1, 2) else 403 for place in range(5)]
+    assert [person.get(address).status_code for address in pages] == codes
+    assert [person.get(f"{address}/picture.jpg").status_code for address in pages] == codes
+    assert [api.get(f"/api/v1{address}").status_code for address in pages] == codes
+    assert "Not its turn" in person.get(pages[0]).text
+    assert pages[0] not in person.get(pages[2]).text  # the way back leads to the last one only
+    queue = api.get(f"/api/v1/readings/{reading.id}/queue")
+    assert "48.0" not in queue.text and [row["scores"] for row in queue.json()["items"]] == [{}] * 5
+    for place in (0, 3):
+        assert person.post(pages[place], {**GOOD, "version": "2"}).status_code == 403
+        body = {"version": 2, "scores": scored(1).regions}
+        assert api.put(f"/api/v1{pages[place]}", json=body).status_code == 403
+        with pytest.raises(OutOfTurn):
+            reading.save(ANN, line[place].id, scored(1))
+    reading.save(ANN, line[1].id, scored(5))  # the last one may be revised
+    for showing in line[2:]:
+        reading.save(ANN, showing.id, scored(3))
+    assert person.get(pages[0]).status_code == 403  # not even when everything is read
+    assert person.post(f"/readings/{reading.id}/sign").status_code == 303
+    assert person.get(pages[0]).status_code == 200 and "48.0" in person.get(f"/readings/{reading.id}").text
+    assert api.get(f"/api/v1/readings/{reading.id}/queue").json()["items"][0]["masi"] == 48.0
+
+
+def test_a_window_that_was_left_open_cannot_revise_what_lies_behind(house: House) -> None:
+    reading = Reading.made(house, 3)
+    first, second, _ = reading.queue(ANN)
+    actor = house.actor(ANN)
+    reading.save(ANN, first.id, scored(2))
+    with house.clinic.database.reading() as db:
+        assert showings.place_of(db, db.get_one(Showing, first.id)).after == second.id
+    reading.save(ANN, second.id, scored(3))
+    with pytest.raises(OutOfTurn), house.clinic.database.writing() as db:
+        showings.save(db, actor, reading.id, first.id, 2, scored(3))
+    assert len(reading.queue(ANN)[0].scores) == 1
+
+
+def test_who_rates_names_no_seed_and_sees_none_before_closing(house: House) -> None:
+    chief = house.actor(CHIEF)
+    reading = Reading.made(house, 2, raters=(ANN, CHIEF), seed="")
+    with house.clinic.database.reading() as db:
+        seed = db.get_one(ReadingStudy, reading.id).seed
+        actor = replace(house.actor("read-only of practice"), roles={house.study: Role.ADMINISTRATOR})
+        assert not readings.shows_seed(actor, db.get_one(ReadingStudy, reading.id))
+    form = {"name": "x", "view.frontal": "yes", f"rater.{chief.id}": "yes", "seed": "7"}
+    with pytest.raises(Invalid, match="wrong_seed"), house.clinic.database.writing() as db:
+        readings.make_reading(db, chief, house.study, form)
+    person = house.person(CHIEF)
+    assert "Seed of the order" not in person.get(f"/readings/{reading.id}").text
+    reading.close()
+    assert f"<dd>{seed}</dd>" in person.get(f"/readings/{reading.id}").text
+
+
+def test_the_page_of_the_blinded_fits_an_export_of_the_study_too(house: House) -> None:
+    Reading.made(house, 1)
+    answer = house.person(BOB).get(f"/studies/{house.study}/photos.csv")
+    assert answer.status_code == 403 and "export of the whole study" in answer.text
 
 
 # ---------------------------------------------------------------- ending
@@ -436,7 +510,7 @@ def test_the_figures_are_those_of_the_house(house: House, tmp_path: Path) -> Non
     reading.close()
     with house.clinic.database.reading() as db:
         row = db.get_one(ReadingStudy, reading.id)
-        found = outcome(db, row)
+        found = outcome(db, row, Kept(db, reading.id))
         (tmp_path / "ratings.csv").write_text(ratings_csv(db, row), encoding="utf-8")
         photos = {photo.id: photo for photo in db.scalars(select(Photo))}
         measured = {photo: read(photos[photo]).record.masi.masi for photo in reading.photos}  # type: ignore[union-attr]
@@ -476,6 +550,43 @@ def test_the_figures_are_those_of_the_house(house: House, tmp_path: Path) -> Non
     assert f">{literal.single:.2f}<" in page and "Bland-Altman plot of" in page and "R-0" in page
 
 
+def test_the_figures_are_drawn_once_and_stay_the_same(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading.made(house, 4, twice="50")
+    reading.read(ANN)
+    reading.read(BOB, 4)
+    reading.close()
+    person, times = house.person("read-only of practice"), []
+    monkeypatch.setattr(kept_figures, "_JUST_DRAWN", {})
+    inner = intervals.draws
+
+    def counted(*given: Any) -> Any:
+        times.append(given)
+        return inner(*given)
+
+    monkeypatch.setattr(intervals, "draws", counted)
+    first = person.get(f"/readings/{reading.id}/agreement").text
+    assert len(times) == 4  # raters, two repeats, the measurement
+    with house.clinic.database.reading() as db:
+        row = db.get_one(ReadingStudy, reading.id)
+        found = outcome(db, row, Kept(db, reading.id))
+        assert len(times) == 4
+        ratings = tuple(cell for line in found.report.readings.cells for cell in line)  # type: ignore[union-attr]
+        report = agreement(Ratings(ratings, Path("ratings.csv"), None))
+        assert found.report.pairs == report.pairs and found.report.raters == report.raters  # type: ignore[union-attr]
+    times.clear()
+    kept_figures._JUST_DRAWN.clear()
+    assert person.get(f"/readings/{reading.id}/agreement").text == first
+    assert house.person(CHIEF).get(f"/readings/{reading.id}/agreement.html").status_code == 200
+    assert times == []
+    single = next(photo for photo in reading.photos if photo not in {s.photo_id for s in reading.queue(ANN) if s.again})
+    at = reading.photos.index(single)
+    house.person(CHIEF).post(f"/patients/{reading.patients[at]}/delete", {"code": f"R-{at}"})
+    assert person.get(f"/readings/{reading.id}/agreement").status_code == 200
+    assert len(times) == 2  # the raters and the measurement; the repeats rest on other photographs
+    with house.clinic.database.reading() as db:
+        assert db.scalar(select(func.count()).select_from(Figures)) == 4  # the two former ones went
+
+
 def test_the_ratings_are_read_by_the_command_whatever_a_rater_is_called(house: House, tmp_path: Path) -> None:
     from melascope.cli.app import app
     from melascope.clinic.tables import User
@@ -486,7 +597,7 @@ def test_the_ratings_are_read_by_the_command_whatever_a_rater_is_called(house: H
     reading.read(ANN)
     reading.read('=Bob, "the" 2nd', 4)
     line = reading.queue(ANN)
-    reading.save(ANN, line[0].id, showings.Entry({}, "blurred", "nothing to see"))
+    reading.save(ANN, line[-1].id, showings.Entry({}, "blurred", "nothing to see"))
     reading.close()
     api = key(house, CHIEF)
     answer = api.get(f"/api/v1/readings/{reading.id}/ratings.csv")
@@ -494,7 +605,7 @@ def test_the_ratings_are_read_by_the_command_whatever_a_rater_is_called(house: H
     (tmp_path / "ratings.csv").write_text(answer.text, encoding="utf-8")
     read_back = read_ratings(tmp_path / "ratings.csv")
     assert read_back.raters == ('=Bob, "the" 2nd', ANN)
-    assert set(read_back.photos) == set(reading.photos) - {line[0].photo_id}
+    assert set(read_back.photos) == set(reading.photos) - {line[-1].photo_id}
     done = CliRunner().invoke(app, ["severity", "agreement", str(tmp_path / "ratings.csv")])
     assert done.exit_code == 0, done.output
     assert "2 readings of 2 patients by 2 raters" in done.output
@@ -513,7 +624,7 @@ def test_who_did_not_finish_is_named_and_not_counted(house: House) -> None:
     reading.save("read-only of practice", third.id, scored(1))
     reading.close()
     with house.clinic.database.reading() as db:
-        found = outcome(db, db.get_one(ReadingStudy, reading.id))
+        found = outcome(db, db.get_one(ReadingStudy, reading.id), Kept(db, reading.id))
         assert [each.rater.user.name for each in found.left_out] == ["read-only of practice"]
         assert found.report is not None and set(found.report.readings.raters) == set(RATERS)
     page = house.person(CHIEF).get(f"/readings/{reading.id}/agreement").text
@@ -526,7 +637,7 @@ def test_who_did_not_finish_is_named_and_not_counted(house: House) -> None:
 def test_readings_go_with_their_patient_and_are_in_its_export(house: House) -> None:
     reading = Reading.made(house, 3)
     reading.read(ANN)
-    reading.save(ANN, reading.queue(ANN)[0].id, scored(6))
+    reading.save(ANN, reading.queue(ANN)[-1].id, scored(6))
     chief = house.person(CHIEF)
 
     def exported() -> dict[str, Any]:

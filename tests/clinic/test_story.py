@@ -265,12 +265,14 @@ def _read_by_two(adler: Browser, brandt: Browser, patient: str) -> None:
     brandt.page.focus("[name='chin.area']")
     brandt.page.keyboard.press("Enter")
     brandt.page.wait_for_selector("text=Everything is read")
+    assert brandt.page.locator(".queue a").count() == 1  # the one that was saved last
+    brandt.look()
+    brandt.page.click("text=Sign off")
+    brandt.page.wait_for_selector("text=signed off")
     brandt.go(read)
     assert brandt.page.inner_text("[data-masi]") == "27.0"  # as the server adds up
-    brandt.page.click("text=Overview")
-    brandt.page.click("text=Sign off")
     brandt.go(patient)
-    brandt.page.wait_for_selector("text=You rate a reading study with photographs of this patient")
+    brandt.page.wait_for_selector("text=You rate a reading study that is still open")
 
     page.click("text=Begin to read")
     for digits in ("324643542111", "222333111222"):

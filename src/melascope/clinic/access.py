@@ -7,8 +7,9 @@ reaches its patients by that alone until it is closed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -38,16 +39,20 @@ __all__ = [
     "Forbidden",
     "Invalid",
     "NotFound",
+    "OutOfTurn",
     "Refused",
     "Right",
     "actor_of",
     "batch_of",
+    "need_turn",
     "patient_of",
     "photo_of",
     "reading_of",
     "review_photo_of",
     "showing_of",
+    "still_reads",
     "study_of",
+    "turns",
     "visit_of",
 ]
 
@@ -89,6 +94,10 @@ class Forbidden(Refused):
 
 class Blinded(Forbidden):
     """The caller rates an open reading study that has photographs of the patient: nothing else of them is shown."""
+
+
+class OutOfTurn(Forbidden):
+    """A rater reads in the order of the queue, and sees again only the photograph that was saved last."""
 
 
 class Invalid(Refused):
@@ -249,6 +258,7 @@ def showing_of(db: Session, actor: Actor, reading_id: str, showing_id: str) -> S
     Raises:
         NotFound: None, another rater's, or the caller is no longer a member of the study.
         Blinded: It was read before, and the caller reads the patient anew.
+        OutOfTurn: The caller still reads, and it is neither the next one nor the one saved last.
     """
     showing = db.get(Showing, showing_id)
     if showing is None or showing.rater.reading_id != reading_id or showing.rater.user_id != actor.id:
@@ -257,7 +267,38 @@ def showing_of(db: Session, actor: Actor, reading_id: str, showing_id: str) -> S
     actor.need(Right.VIEW, reading.study_id)
     if reading.closed is not None:
         actor.need_sight(reading.study_id, showing.photo.visit.patient_id)
+    need_turn(db, showing)
     return showing
+
+
+def need_turn(db: Session, showing: Showing) -> None:
+    """Stop a rater who goes back or ahead: the two showings of one photograph could be set against each other.
+
+    Raises:
+        OutOfTurn: It is neither the next one nor the one that was saved last, and the rater still reads.
+    """
+    if not still_reads(showing.rater):
+        return
+    wanted = select(Showing.id, Showing.saved).where(Showing.rater_id == showing.rater_id).order_by(Showing.place)
+    rows = db.execute(wanted).all()
+    if showing.id not in turns([(row.id, row.saved) for row in rows]):
+        raise OutOfTurn
+
+
+def still_reads(rater: Rater) -> bool:
+    """True until the rater has signed off or the reading study is closed."""
+    return rater.signed is None and rater.reading.closed is None
+
+
+def turns(line: Sequence[tuple[str, datetime | None]]) -> tuple[str | None, str | None]:
+    """Of showings in their order: the one that was saved last, and the next to be read.
+
+    Example:
+        >>> turns([("a", datetime(2026, 1, 1)), ("b", datetime(2026, 1, 2)), ("c", None), ("d", None)])
+        ('b', 'c')
+    """
+    saved = [(at, place, key) for place, (key, at) in enumerate(line) if at is not None]
+    return max(saved)[2] if saved else None, next((key for key, at in line if at is None), None)
 
 
 def batch_of(db: Session, actor: Actor, batch_id: str, right: Right) -> ReviewBatch:

@@ -26,6 +26,7 @@ from melascope.clinic.access import (
     Forbidden,
     Invalid,
     NotFound,
+    OutOfTurn,
     Right,
     actor_of,
     patient_of,
@@ -110,6 +111,8 @@ def _answers() -> Generator[None]:
         raise HTTPException(422, texts("en")(error.text, **error.values)) from None
     except NotFound:
         raise HTTPException(404, "Not found.") from None
+    except OutOfTurn:
+        raise HTTPException(403, texts("en")("turns.text")) from None
     except Blinded:
         raise HTTPException(403, texts("en")("readings.blinded")) from None
     except Forbidden:

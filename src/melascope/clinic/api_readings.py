@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from melascope.clinic import readings, showings
-from melascope.clinic.access import NotFound, Right, reading_of, showing_of
+from melascope.clinic.access import NotFound, Right, reading_of, showing_of, still_reads
 from melascope.clinic.api import Identifier, Limit, Offset, ScoreIn, Who
 from melascope.clinic.api import router as clinic
 from melascope.clinic.tables import Rater, Showing
@@ -51,7 +51,10 @@ class ReadingsOut(BaseModel):
 
 
 class ShowingOut(BaseModel):
-    """One photograph before the key's user, with what that user saved of it."""
+    """One photograph before the key's user, with what that user saved of it.
+
+    In the queue the scores are left out until the reading is signed off or closed.
+    """
 
     id: str
     place: int
@@ -99,8 +102,8 @@ def _reading(line: readings.Line) -> ReadingOut:
     )
 
 
-def _showing(row: Showing, place: int) -> ShowingOut:
-    said = showings.held(row) or showings.Entry()
+def _showing(row: Showing, place: int, *, scores: bool = True) -> ShowingOut:
+    said = (showings.held(row) if scores else None) or showings.Entry()
     band = said.severity
     return ShowingOut(
         id=row.id,
@@ -145,17 +148,18 @@ def get_queue(
     limit: Limit = 25,
     due: Annotated[bool, Query(description="Only photographs without a score.")] = False,
 ) -> QueueOut:
-    """The key's user's own photographs in their order, and nothing of other raters."""
+    """The key's user's own photographs in their order, and no other rater's; scores once signed off or closed."""
     with who.reading() as (db, _):
-        _, _, line = showings.queue(db, who.actor, reading)
+        _, rater, line = showings.queue(db, who.actor, reading)
+        scores = not still_reads(rater)
         shown = [(place, row) for place, row in enumerate(line, 1) if not (due and row.saved)]
-        items = [_showing(row, place) for place, row in shown[offset : offset + limit]]
+        items = [_showing(row, place, scores=scores) for place, row in shown[offset : offset + limit]]
         return QueueOut(items=items, done=sum(row.saved is not None for row in line), total=len(line), offset=offset)
 
 
 @router.get("/readings/{reading}/photos/{showing}")
 def get_showing(who: Who, reading: Identifier, showing: Identifier) -> ShowingOut:
-    """One photograph of the own queue."""
+    """One photograph of the own queue: while reading, the next one or the one saved last; 403 for others."""
     with who.reading() as (db, _):
         row = showing_of(db, who.actor, reading, showing)
         return _showing(row, showings.place_of(db, row).number)
@@ -176,7 +180,7 @@ def get_picture(who: Who, reading: Identifier, showing: Identifier) -> Response:
 
 @router.put("/readings/{reading}/photos/{showing}")
 def put_showing(who: Who, reading: Identifier, showing: Identifier, body: EntryIn) -> ShowingOut:
-    """Save scores. They may be saved anew until the reading is signed off or closed; every revision is kept."""
+    """Save scores of the next photograph, or revise those saved last; 403 for others. Every revision is kept."""
     regions: dict[str, dict[str, int] | None] = {
         key: None if steps is None else steps.model_dump() for key, steps in body.scores.items()
     }

@@ -14,6 +14,7 @@ from melascope.clinic import accounts, patients, photos, readings, showings, vis
 from melascope.clinic.access import Actor, actor_of
 from melascope.clinic.demo import NAME
 from melascope.clinic.desk import Clinic
+from melascope.clinic.reading_choice import Choice
 from melascope.clinic.tables import Member, PhotoView, ReadingStudy, Role, Study, User
 from melascope.vocabulary import MASI_REGIONS
 
@@ -63,7 +64,7 @@ def _read(db: Session, actor: Actor, study_id: str, truths: Mapping[str, tuple[i
         db.add(Member(user_id=user.id, study_id=study_id, role=Role.READ_ONLY))
         raters.append(user)
     db.flush()
-    chosen = readings.Choice().plain()
+    chosen = Choice().plain()
     made = readings.keep_reading(
         db,
         actor,

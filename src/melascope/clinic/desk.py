@@ -26,7 +26,17 @@ from starlette.routing import Route
 
 import melascope
 from melascope.clinic import logs, sessions
-from melascope.clinic.access import Actor, Blinded, Conflict, Forbidden, Invalid, NotFound, Right, actor_of
+from melascope.clinic.access import (
+    Actor,
+    Blinded,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutOfTurn,
+    Right,
+    actor_of,
+)
 from melascope.clinic.accounts import Hasher
 from melascope.clinic.audit import Entry, seen
 from melascope.clinic.database import Database, is_full
@@ -281,6 +291,8 @@ def _guarded(page: _Page, desk: Desk, *, reading: bool) -> Response:
         return _guarded(_Page(page.conflict, None, None, page.open, False), desk, reading=True)
     except NotFound:
         return desk.page("message.html", 404, title="error.not_found_title", text=say("error.not_found"))
+    except OutOfTurn:
+        return desk.page("message.html", 403, title="turns.title", text=say("turns.text"))
     except Blinded:
         return desk.page("message.html", 403, title="readings.blinded_title", text=say("readings.blinded"))
     except Forbidden:

@@ -1,16 +1,15 @@
-"""Blinded reading studies: making one, the order of each rater, signing off, closing, reading again.
+"""Blinded reading studies: making one, signing off, closing, reading again.
 
 Nobody gets a score, his own excepted, before the reading study is closed, and a rater does not reach the patients in it
-by any other way (`melascope.clinic.access`). What raters save is the matter of `melascope.clinic.showings`.
+by any other way (`melascope.clinic.access`). Which photographs are read is the matter of
+`melascope.clinic.reading_choice`, their order that of `reading_order`, what raters save that of `showings`.
 """
 
 from __future__ import annotations
 
-import random
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import func, select
@@ -18,13 +17,11 @@ from sqlalchemy.orm import Session
 
 from melascope.clinic.access import Actor, Blinded, Invalid, NotFound, Right, reading_of, study_of
 from melascope.clinic.audit import log
-from melascope.clinic.patients import day_of
+from melascope.clinic.reading_choice import MOST_PHOTOS, choice_of, eligible, whole
+from melascope.clinic.reading_order import drawn, order
 from melascope.clinic.tables import (
-    Analysed,
     Member,
-    Patient,
     Photo,
-    PhotoView,
     Rater,
     ReadingStudy,
     Score,
@@ -35,27 +32,21 @@ from melascope.clinic.tables import (
 )
 
 __all__ = [
-    "Choice",
     "Line",
     "Progress",
-    "choice_of",
     "close_reading",
     "delete_reading",
-    "eligible",
     "keep_reading",
     "list_readings",
     "make_reading",
     "need_open_eyes",
-    "order",
     "progress",
     "rater_of",
     "read_again",
+    "shows_seed",
     "sign_off",
 ]
 
-_APART: Final = 10
-"""So many other photographs lie between the two showings of one, if there are enough."""
-_MOST_PHOTOS: Final = 1000
 _MOST_TWICE: Final = 50
 """Percent; from there on two showings of one photograph could lie next to each other."""
 _MOST_RATERS: Final = 12
@@ -63,106 +54,7 @@ _MOST_RATERS: Final = 12
 _LARGEST_SEED: Final = 2**31 - 1
 
 
-def order(photos: Sequence[str], twice: int, seed: int, number: int) -> list[tuple[str, bool]]:
-    """The order in which one rater sees the photographs, a pure function of what is kept.
-
-    Which photographs are shown twice is the same for all raters of a seed. Between the two showings lie at least ten
-    others, or half of them where there are fewer than twenty.
-
-    Args:
-        photos: In any order.
-        twice: Percent of them that are shown a second time, rounded up; 50 at most.
-        seed: Of the reading study.
-        number: Of the rater, from 1.
-
-    Returns:
-        Photographs, and whether it is the second showing.
-
-    Example:
-        >>> order(["a", "b", "c"], 0, seed=7, number=1) == order(["c", "b", "a"], 0, seed=7, number=1)
-        True
-        >>> sum(again for _, again in order(["a", "b"], 50, seed=7, number=1))
-        1
-    """
-    known, n = sorted(photos), len(photos)
-    doubled = _drawn(known, -(-n * twice // 100), f"{seed}/twice")
-    draw = random.Random(f"{seed}/rater {number}")  # noqa: S311 (an order that can be drawn again, no secret)
-    single = [photo for photo in known if photo not in doubled]
-    apart = min(_APART, n // 2)
-    early = sorted(draw.sample(range(max(n - apart, len(doubled))), len(doubled)))
-    firsts, rest = draw.sample(sorted(doubled), len(doubled)), draw.sample(single, len(single))
-    places = dict(zip(early, firsts, strict=True))
-    line = [(places.get(place) or rest.pop(), False) for place in range(n)]
-    for photo in firsts:  # the earliest first, so that a later one only pushes them further apart
-        first = line.index((photo, False))
-        line.insert(draw.randint(min(first + apart + 1, len(line)), len(line)), (photo, True))
-    return line
-
-
-def _drawn(known: Sequence[str], count: int, seed: str) -> set[str]:
-    return set(random.Random(seed).sample(known, min(count, len(known))))  # noqa: S311
-
-
 # ---------------------------------------------------------------- making
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which photographs of a study are read."""
-
-    views: tuple[PhotoView, ...] = (PhotoView.FRONTAL,)
-    since: date | None = None
-    until: date | None = None
-    """Days of visits, both included."""
-    most: int | None = None
-    """So many at most, drawn by the seed."""
-
-    def plain(self) -> dict[str, Any]:
-        """As it is kept."""
-        return {
-            "views": [view.value for view in self.views],
-            "since": self.since.isoformat() if self.since else None,
-            "until": self.until.isoformat() if self.until else None,
-            "most": self.most,
-        }
-
-
-def choice_of(form: Mapping[str, str]) -> Choice:
-    """The choice of a form: ``view.frontal`` and so on, ``since``, ``until``, ``most``.
-
-    Raises:
-        Invalid: No view is chosen, a day is none, or the number is out of its range.
-    """
-    views = tuple(view for view in PhotoView if form.get(f"view.{view.value}"))
-    if not views:
-        raise Invalid("readings.wrong_view", "views")
-    since, until = (day_of(form[name], name) if form.get(name) else None for name in ("since", "until"))
-    if since and until and until < since:
-        raise Invalid("readings.wrong_days", "until")
-    raw = form.get("most", "").strip()
-    return Choice(views, since, until, _whole(raw, "most", 2, _MOST_PHOTOS) if raw else None)
-
-
-def _whole(raw: str, field: str, low: int, high: int) -> int:
-    if not (raw.isdecimal() and raw.isascii() and len(raw) < 11 and low <= int(raw) <= high):
-        raise Invalid("readings.wrong_whole", field, value=raw[:20], low=low, high=high)
-    return int(raw)
-
-
-def eligible(db: Session, study_id: str, choice: Choice) -> list[str]:
-    """Photographs of a study that fit a choice and can be shown."""
-    wanted = (
-        select(Photo.id, Analysed.pictures)
-        .join(Visit, Visit.id == Photo.visit_id)
-        .join(Patient, Patient.id == Visit.patient_id)
-        .join(Analysed, Analysed.photo_id == Photo.id)
-        .where(Patient.study_id == study_id, Photo.view.in_(choice.views))
-    )
-    if choice.since:
-        wanted = wanted.where(Visit.day >= choice.since)
-    if choice.until:
-        wanted = wanted.where(Visit.day <= choice.until)
-    return sorted(photo for photo, pictures in db.execute(wanted) if "display.jpg" in pictures["files"])
 
 
 def make_reading(db: Session, actor: Actor, study_id: str, form: Mapping[str, str]) -> ReadingStudy:
@@ -173,7 +65,7 @@ def make_reading(db: Session, actor: Actor, study_id: str, form: Mapping[str, st
         actor: Needs the right to manage.
         study_id: Where it belongs.
         form: ``name``, what `choice_of` reads, ``rater.<user>`` for each rater, ``twice`` in percent, and ``seed``;
-            an empty one is drawn.
+            an empty one is drawn. Who rates cannot name one: the order would be known beforehand.
 
     Raises:
         Invalid: Something in the form is wrong, or no photograph fits.
@@ -184,16 +76,18 @@ def make_reading(db: Session, actor: Actor, study_id: str, form: Mapping[str, st
         raise Invalid("error.name_length", "name", longest=120)
     choice = choice_of(form)
     raters = _members(db, study.id, [key.removeprefix("rater.") for key in form if key.startswith("rater.")])
-    twice = _whole(form.get("twice", "").strip() or "0", "twice", 0, _MOST_TWICE)
+    twice = whole(form.get("twice", "").strip() or "0", "twice", 0, _MOST_TWICE)
     raw = form.get("seed", "").strip()
-    seed = _whole(raw, "seed", 0, _LARGEST_SEED) if raw else secrets.randbelow(_LARGEST_SEED)
+    if raw and actor.id in raters:
+        raise Invalid("readings.wrong_seed", "seed")
+    seed = whole(raw, "seed", 0, _LARGEST_SEED) if raw else secrets.randbelow(_LARGEST_SEED)
     photos = eligible(db, study.id, choice)
     if choice.most is not None:
-        photos = sorted(_drawn(photos, choice.most, f"{seed}/photographs"))
+        photos = sorted(drawn(photos, choice.most, f"{seed}/photographs"))
     if not photos:
         raise Invalid("readings.wrong_none", "views")
-    if len(photos) > _MOST_PHOTOS:
-        raise Invalid("readings.wrong_many", "most", count=len(photos), most=_MOST_PHOTOS)
+    if len(photos) > MOST_PHOTOS:
+        raise Invalid("readings.wrong_many", "most", count=len(photos), most=MOST_PHOTOS)
     return keep_reading(db, actor, study.id, name, photos, raters, twice=twice, seed=seed, chosen=choice.plain())
 
 
@@ -338,6 +232,15 @@ def rater_of(actor: Actor, reading: ReadingStudy) -> Rater:
     if found is None:
         raise NotFound
     return found
+
+
+def shows_seed(actor: Actor, reading: ReadingStudy) -> bool:
+    """True if the seed may be shown to the caller: while it is open, the order of a rater follows from it.
+
+    Before closing it is shown to nobody who rates, and to nobody at all if who made the reading study rates as well.
+    """
+    raters = {rater.user_id for rater in reading.raters}
+    return reading.closed is not None or not raters & {actor.id, reading.created_by}
 
 
 def need_open_eyes(db: Session, actor: Actor, reading: ReadingStudy) -> None:

@@ -9,7 +9,17 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from melascope.clinic.access import Actor, Conflict, Invalid, Right, reading_of, showing_of
+from melascope.clinic.access import (
+    Actor,
+    Conflict,
+    Invalid,
+    Right,
+    need_turn,
+    reading_of,
+    showing_of,
+    still_reads,
+    turns,
+)
 from melascope.clinic.audit import log
 from melascope.clinic.readings import need_open_eyes, rater_of
 from melascope.clinic.tables import Rater, ReadingStudy, Score, Showing, now
@@ -148,9 +158,9 @@ class Place:
     done: int
     before: str | None
     after: str | None
-    """The showings beside it."""
+    """The showings beside it to which the rater may go now."""
     due: str | None
-    """The next one without a score, from the beginning again behind the last."""
+    """The next one without a score."""
 
 
 def place_of(db: Session, showing: Showing) -> Place:
@@ -158,13 +168,17 @@ def place_of(db: Session, showing: Showing) -> Place:
     wanted = select(Showing.id, Showing.saved).where(Showing.rater_id == showing.rater_id).order_by(Showing.place)
     line = db.execute(wanted).all()
     at = next(index for index, row in enumerate(line) if row.id == showing.id)
+    before, after = (line[near].id if 0 <= near < len(line) else None for near in (at - 1, at + 1))
+    last, due = turns([(row.id, row.saved) for row in line])
+    if still_reads(showing.rater):
+        before, after = (last, None) if showing.id == due else (None, due)
     return Place(
         number=at + 1,
         total=len(line),
         done=sum(row.saved is not None for row in line),
-        before=line[at - 1].id if at else None,
-        after=line[at + 1].id if at + 1 < len(line) else None,
-        due=next((row.id for row in (*line[at + 1 :], *line[:at]) if row.saved is None), None),
+        before=before,
+        after=after,
+        due=due,
     )
 
 
@@ -182,6 +196,7 @@ def save(db: Session, actor: Actor, reading_id: str, showing_id: str, version: i
     Raises:
         NotFound: It is not shown to the caller.
         Invalid: The reading study is closed, or signed off by the rater.
+        OutOfTurn: It is neither the next one nor the one that was saved last.
         Conflict: The rater saved something else since, in another window.
     """
     showing = showing_of(db, actor, reading_id, showing_id)
@@ -194,6 +209,7 @@ def save(db: Session, actor: Actor, reading_id: str, showing_id: str, version: i
     if rater.signed is not None:
         raise Invalid("readings.wrong_signed")
     db.refresh(showing)
+    need_turn(db, showing)  # another window may have gone on since
     if held(showing) == said:
         return showing
     if showing.version != version:

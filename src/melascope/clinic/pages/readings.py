@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
 from melascope.clinic import readings, showings
-from melascope.clinic.access import Blinded, Forbidden, Invalid, NotFound, Right, reading_of, showing_of, study_of
+from melascope.clinic.access import (
+    Blinded,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Right,
+    reading_of,
+    showing_of,
+    still_reads,
+    study_of,
+    turns,
+)
 from melascope.clinic.desk import Desk, Pages
 from melascope.clinic.patients import version_of
+from melascope.clinic.reading_choice import Choice, eligible
 from melascope.clinic.tables import Member, PhotoView, ReadingStudy, Showing, Study
 from melascope.vocabulary import MASI_REGIONS
+
+if TYPE_CHECKING:
+    from melascope.clinic.agreements import Outcome
 
 __all__ = ["pages"]
 
@@ -40,7 +55,7 @@ def new(desk: Desk) -> Response:
     wanted = desk.form.get("study") or desk.query("study") or managed[0].id
     study = study_of(desk.db, desk.actor, wanted, Right.MANAGE)
     members = desk.db.query(Member).where(Member.study_id == study.id).all()
-    counts = {view: len(readings.eligible(desk.db, study.id, readings.Choice(views=(view,)))) for view in PhotoView}
+    counts = {view: len(eligible(desk.db, study.id, Choice(views=(view,)))) for view in PhotoView}
     return desk.page(
         "reading_form.html",
         study=study,
@@ -78,13 +93,19 @@ def show(desk: Desk) -> Response:
         except Blinded:
             hidden = True
     manages = desk.actor.may(Right.MANAGE, reading.study_id)
+    reads = line.mine is not None and still_reads(line.mine.rater)
+    last, due = turns([(showing.id, showing.saved) for showing in mine])
     return desk.page(
         "reading.html",
         reading=reading,
         line=line,
         hidden=hidden,
-        queue=[(showing, showings.held(showing)) for showing in mine],
-        due=next((showing for showing in mine if showing.saved is None), None),
+        queue=mine,
+        given={} if reads else {showing.id: showings.held(showing) for showing in mine},
+        reads=reads,
+        last=last,
+        due=due,
+        shows_seed=readings.shows_seed(desk.actor, reading),
         manages=manages,
         exports=desk.actor.may(Right.EXPORT, reading.study_id),
         second=_second(desk, reading),
@@ -214,18 +235,28 @@ def _opened(desk: Desk, right: Right = Right.VIEW) -> ReadingStudy:
     return reading
 
 
+def _outcome(desk: Desk, reading: ReadingStudy) -> Outcome:
+    """Its statistics; who looks first has the intervals drawn, and they are kept."""
+    from melascope.clinic.agreements import outcome
+    from melascope.clinic.kept_figures import Kept
+
+    kept = Kept(desk.db, reading.id)
+    found = outcome(desk.db, reading, kept)
+    kept.keep(desk.clinic.database)
+    return found
+
+
 @pages.get("/readings/{reading}/agreement")
 def agreement(desk: Desk) -> Response:
     """Agreement of the raters, how each repeats, and the measurement beside them."""
     from markupsafe import Markup
 
-    from melascope.clinic.agreements import outcome
     from melascope.severity.agreement_figures import bands_figure, bland_altman, cumulative
     from melascope.severity.agreement_page import between, grade, number, signed
 
     reading = _opened(desk)
     desk.see("reading.agreement", reading)
-    found = outcome(desk.db, reading)
+    found = _outcome(desk, reading)
 
     def drawn(drawing: str) -> Markup:
         return Markup(drawing)  # noqa: S704 (our own drawing, whose words are escaped)
@@ -266,7 +297,7 @@ def file(desk: Desk) -> Response:
     if name == "agreement.html":
         from melascope.severity.agreement_page import html
 
-        report = agreements.outcome(desk.db, reading).report
+        report = _outcome(desk, reading).report
         if report is None:
             raise Invalid("readings.wrong_few")
         headers = {"content-security-policy": _PAGE_POLICY}
