@@ -267,7 +267,7 @@ def _read_by_two(adler: Browser, brandt: Browser, patient: str) -> None:
     brandt.page.wait_for_selector("text=Everything is read")
     assert brandt.page.locator(".queue a").count() == 1  # the one that was saved last
     brandt.look()
-    brandt.page.click("text=Sign off")
+    brandt.page.click("button:text('Sign off')")
     brandt.page.wait_for_selector("text=signed off")
     brandt.go(read)
     assert brandt.page.inner_text("[data-masi]") == "27.0"  # as the server adds up
@@ -280,7 +280,7 @@ def _read_by_two(adler: Browser, brandt: Browser, patient: str) -> None:
         page.keyboard.type(digits)
         page.keyboard.press("Enter")
     page.wait_for_selector("text=Everything is read")
-    page.click("text=Sign off")
+    page.click("button:text('Sign off')")
     page.click("summary:text('Close the reading study')")
     page.click("button.danger")
     page.click("text=Agreement")
