@@ -72,7 +72,7 @@ class Readings:
 
         return np.array([[value(cell) for cell in row] for row in self.cells], dtype=np.float64)
 
-    @property
+    @cached_property
     def ordered(self) -> bool:
         """Whether the table says when each photo was read."""
         return all(cell.order is not None for row in self.cells for cell in row)
