@@ -200,8 +200,9 @@ def _masi(regions: RegionMap) -> float | None:
 
 
 def _ordered(hints: tuple[Hint, ...] | list[Hint]) -> tuple[Hint, ...]:
-    """One of a code, the gravest first."""
+    """One of a code, the gravest first; codes without a rank, as a new finding may have, last."""
     first: dict[str, Hint] = {}
     for hint in hints:
         first.setdefault(hint.code, hint)
-    return tuple(sorted(first.values(), key=lambda hint: _GRAVEST_FIRST.index(hint.code)))
+    ranks = {code: rank for rank, code in enumerate(_GRAVEST_FIRST)}
+    return tuple(sorted(first.values(), key=lambda hint: ranks.get(hint.code, len(ranks))))

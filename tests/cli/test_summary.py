@@ -50,7 +50,9 @@ def test_rows_come_back(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["summary.csv"]
 
 
-@pytest.mark.parametrize("name", ["=cmd().jpg", "+1.jpg", "-x.jpg", "@sum.jpg", "\tx.jpg", " =x.jpg", "＝x.jpg"])
+@pytest.mark.parametrize(
+    "name", ["=cmd().jpg", "+1.jpg", "-x.jpg", "@sum.jpg", "\tx.jpg", " =x.jpg", "＝x.jpg", "'=x.jpg"]
+)
 def test_text_that_looks_like_a_formula_is_made_harmless(name: str) -> None:
     cells = row(refused(name), name)
     assert cells["file"] == f"'{name}"

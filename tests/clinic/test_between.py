@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+import tracemalloc
 import zipfile
 from io import BytesIO
 
@@ -137,6 +138,18 @@ def test_a_drawn_box_is_there_and_its_area_is_not_compared() -> None:
 
 
 # ---------------------------------------------------------------- outlines
+
+
+def test_boxes_far_from_the_face_take_no_more_memory_than_a_face() -> None:
+    far = [spot(1, 100, 100, 8), spot(2, 40_000, 30_000, 30, drawn=True)]
+    tracemalloc.start()
+    try:
+        found = told(far, far)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 100e6
+    assert numbers(found.pairs) == {("same", (1,), (1,)), ("same", (2,), (2,))}
 
 
 def test_outlines_follow_the_mask_and_have_its_area() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from melascope.clinic.bucket import Bucket, place_of
+from melascope.clinic.seal import Sealed
 from melascope.clinic.settings import Settings, SettingsError
-from melascope.clinic.store import FileStore, StoreError, Unreadable
+from melascope.clinic.store import Away, FileStore, StoreError, Unreadable
 
 PATIENT, OTHER = "ab" + "0" * 30, "cd" + "0" * 30
 
@@ -61,6 +62,46 @@ def test_a_full_or_absent_place_is_said_and_leaves_nothing_half(
             bucket.put(PATIENT, "one", b"new")
         assert "secret" not in str(refused.value)
     assert bucket.get(PATIENT, "one") == b"old" and bucket.files(PATIENT) == ["one"]
+
+
+def test_a_file_that_is_gone_is_told_from_a_store_that_is_away(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = FileStore(tmp_path / "not-mounted")
+    for store in (bucket, folder):
+        with pytest.raises(Away):  # nothing at all: a disk that is not mounted, a bucket that is not there
+            store.get(PATIENT, "one")
+    for store in (bucket, folder):
+        store.put(PATIENT, "one", b"x")
+        with pytest.raises(Unreadable) as gone:
+            store.get(PATIENT, "two")
+        assert not isinstance(gone.value, Away)
+
+    def cut(*_: object, **__: object) -> bytes:
+        raise TimeoutError("https://name:secret@place timed out")
+
+    monkeypatch.setattr(bucket._fs, "cat_file", cut)
+    with pytest.raises(Away, match="TimeoutError") as away:
+        bucket.get(PATIENT, "one")
+    assert "secret" not in str(away.value)
+
+
+def test_a_look_at_both_ends_lists_no_more_than_a_few_folders(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = FileStore(tmp_path / "folder")
+    for store in (bucket, folder):
+        assert store.ends() == []
+        for number in range(40):
+            for name in ("a", "b"):
+                store.put(f"{number:02d}" + "ab" * 15, name, b"x")
+        assert store.ends() == [("00" + "ab" * 15, "a"), ("39" + "ab" * 15, "b")]
+    looks: list[str] = []
+    ls = bucket._fs.ls
+    monkeypatch.setattr(bucket._fs, "ls", lambda path, **more: (looks.append(path), ls(path, **more))[1])
+    monkeypatch.setattr(bucket._fs, "find", None)
+    Sealed(bucket).verify()
+    assert len(looks) == 6
 
 
 def test_a_sweep_takes_what_is_old_and_without_a_row(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from melascope.cli.app import app
+from melascope.clinic.seal import Key
 from melascope.clinic.store import FileStore
 
 
@@ -50,11 +51,14 @@ def test_photographs_are_encrypted_and_given_another_key(tmp_path: Path, monkeyp
     FileStore(tmp_path / "elsewhere").put("ab" * 16, "a.original", b"a face")
     code, said = run("rekey", "--data", data, "--store", store, "--new-key-file", str(keys[0]))
     assert (code, said) == (0, "1 files encrypted with the new key, 0 were so already.\n")
-    code, said = run("backup", to, "--data", data, "--store", store)
+    code, said = run("init", "--data", data, "--store", store)
     assert code == 1 and "name it in MELASCOPE_STORE_KEY" in said
     monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(keys[1]))
-    code, said = run("backup", to, "--data", data, "--store", store)
+    code, said = run("init", "--data", data, "--store", store)
     assert code == 1 and "the one named is" in said
+    early = str(tmp_path / "early.zip")  # a copy needs no key, and says which one its photographs have
+    code, said = run("backup", early, "--data", data, "--store", store)
+    assert code == 0 and f"with the key {Key.read(keys[0].read_text(), 'tests').name.hex()}, not in it" in said
     monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(keys[0]))
     assert run("rekey", "--data", data, "--store", store, "--new-key-file", str(keys[1]))[0] == 0
     monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(keys[1]))
@@ -70,6 +74,31 @@ def test_photographs_are_encrypted_and_given_another_key(tmp_path: Path, monkeyp
         assert run(*words, "--data", data)[0] == 2
     keys[1].write_text("short")
     assert run("init", "--data", data)[0] == 2
+
+
+@pytest.mark.parametrize("name", ["MELASCOPE_STORE_KEY", "MELASCOPE_STORE_KEY_FILE", "MELASCOPE_STORE_URL"])
+def test_a_variable_that_is_set_and_empty_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for value in ("", "  "):
+        monkeypatch.setenv(name, value)
+        code, said = run("init", "--data", str(tmp_path / "clinic"))
+        assert code == 2 and f"{name}: is set but empty" in said
+    assert not (tmp_path / "clinic").exists()
+    monkeypatch.delenv(name)
+    code, said = run("init", "--data", str(tmp_path / "clinic"), "--store", "")
+    assert code == 2 and "--store: is empty" in said
+
+
+def test_accounts_need_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = str(tmp_path / "clinic")
+    assert run("init", "--data", data)[0] == 0
+    monkeypatch.setenv("MELASCOPE_STORE_URL", "nonsense://away")
+    monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(tmp_path / "not-there.key"))
+    assert run("init", "--data", data)[0] == 2
+    assert "/start/" in run("user", "add", "Dr Who", "--data", data)[1]
+    assert "Dr Who\tinvited" in run("user", "list", "--data", data)[1]
+    assert "/start/" in run("user", "reset", "Dr Who", "--data", data)[1]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import zipfile
+from datetime import datetime
 from typing import Any
 
 import cv2
@@ -13,11 +14,11 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from melascope.clinic import patients, visits
+from melascope.clinic import patients, photos, visits
 from melascope.clinic.corrections import correct, read
 from melascope.clinic.handover import statement_of
 from melascope.clinic.study_table import PHOTOS, REGIONS, TABLES, photos_csv, regions_csv
-from melascope.clinic.tables import Audit, Patient, Photo, Visit
+from melascope.clinic.tables import Audit, Patient, Photo, PhotoView, Visit
 from tests.clinic.made import House, jpeg
 from tests.clinic.test_api import key
 from tests.report.test_fhir import checked, observed, of_type, parts
@@ -89,6 +90,33 @@ def test_what_was_signed_and_changed_is_not_final(house: House) -> None:
     assert status() == "preliminary"
     sign(house)
     assert status() == "amended"
+
+
+def test_a_statement_is_never_older_than_what_it_says(house: House) -> None:
+    actor = house.actor("administrator of practice")
+    other = photos.add_photo(house.clinic.database, actor, house.clinic.store, house.visit, PhotoView.LEFT, jpeg(9))
+    house.clinic.runner.drain()
+
+    def made() -> datetime:
+        with house.clinic.database.reading() as db:
+            return statement_of(db.get_one(Visit, house.visit)).made
+
+    moments = [made()]
+    with house.clinic.database.writing() as db:
+        version = db.get_one(Visit, house.visit).version
+        visits.change_visit(db, actor, house.visit, version, {"day": "2026-01-07"})
+    moments.append(made())
+    with house.clinic.database.writing() as db:
+        photos.delete_photo(db, actor, other[0])
+    moments.append(made())
+    rescore(house)
+    moments.append(made())
+    assert moments == sorted(set(moments))
+    bundle = house.member().get(f"/visits/{house.visit}/fhir.json").json()
+    times = [entry["resource"]["issued"] for entry in bundle["entry"] if "issued" in entry["resource"]]
+    assert datetime.fromisoformat(max(times)) <= datetime.fromisoformat(bundle["timestamp"])
+    [total] = observed(bundle, "masi")
+    assert total["issued"] == bundle["timestamp"]
 
 
 def test_a_visit_as_dicom(house: House) -> None:

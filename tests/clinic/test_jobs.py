@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -14,9 +15,10 @@ import pytest
 
 from melascope.clinic import patients, photos
 from melascope.clinic.access import Right, photo_of
-from melascope.clinic.jobs import MOST_ATTEMPTS, MOST_FAILURES, Runner, counts
+from melascope.clinic.jobs import MOST_ATTEMPTS, MOST_FAILURES, Runner, _Outage, counts, waiting
 from melascope.clinic.pictures import Measured
-from melascope.clinic.tables import Analysed, Job, JobState, PhotoView, now
+from melascope.clinic.store import Away, FileStore, StoreError
+from melascope.clinic.tables import Analysed, Job, JobState, Photo, PhotoView, now
 from melascope.clinic.worker import Worker, WorkerFailed
 from tests.clinic.made import House, drawn, jpeg
 from tests.clinic.mortal import die
@@ -89,6 +91,103 @@ def test_a_job_that_kills_its_server_each_time_comes_to_an_end(house: House) -> 
         row.state, row.attempts, row.lease = JobState.RUNNING, MOST_ATTEMPTS, now() - timedelta(seconds=1)
     house.clinic.runner.drain()
     assert job(house, photo)[0] is JobState.FAILED
+
+
+class Flaky(FileStore):
+    """A store that is away while `away` is set, for reading or for writing."""
+
+    away = ""
+    asked = 0
+
+    def get(self, patient: str, name: str) -> bytes:
+        self.asked += 1
+        if self.away == "reading":
+            raise Away("a file of the store cannot be read (ConnectTimeout)")
+        return super().get(patient, name)
+
+    def put(self, patient: str, name: str, data: bytes) -> None:
+        if self.away == "writing":
+            raise StoreError("the file could not be kept (ConnectTimeout); look after the store")
+        super().put(patient, name, data)
+
+
+def flaky(house: House) -> Flaky:
+    inner = house.clinic.store.inner
+    assert isinstance(inner, FileStore)
+    return Flaky(inner.root)
+
+
+@pytest.mark.parametrize("away", ["reading", "writing"])
+def test_a_store_that_is_away_is_no_attempt_and_is_waited_for(
+    house: House, away: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = [added(house, number) for number in (5, 9)]
+    store = flaky(house)
+    runner = Runner(house.clinic.database, store, work=drawn)
+    store.away = away
+    with caplog.at_level("INFO", "melascope.clinic"):
+        for _ in range(2 * MOST_FAILURES * len(made)):
+            assert runner.drain() == 0
+        for photo in made:
+            state, attempts, error = job(house, photo)
+            assert (state, attempts) == (JobState.QUEUED, 0)
+            assert error.startswith("waits for the store: ") and "ConnectTimeout" in error
+        said = house.browser().get("/healthz").json()
+        assert said["analyses"] == "waiting for the store" and said["database"] == "ok"
+        with house.clinic.database.reading() as db:
+            assert waiting(db) == 2
+        store.away = ""
+        assert runner.drain() == 2
+    assert [job(house, photo) for photo in made] == [(JobState.DONE, 1, "")] * 2
+    assert house.browser().get("/healthz").json()["analyses"] == "ok"
+    told = [record.message for record in caplog.records]
+    assert "store_away" in told and told.count("store_back") == 1
+
+
+def test_the_pause_before_a_store_is_asked_again_grows_up_to_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 100.0
+    monkeypatch.setattr("melascope.clinic.jobs.time.monotonic", lambda: moment)
+    outage, pauses = _Outage(), []
+    assert outage.left_s == 0
+    for _ in range(9):
+        outage.failed("away")
+        outage.failed("away, says another thread")  # of the same moment: the pause stays
+        pauses.append(outage.left_s)
+        moment += outage.left_s
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    outage.answered()
+    assert outage.left_s == 0
+    outage.failed("away again")
+    assert outage.left_s == 1
+
+
+def test_a_running_server_waits_for_its_store_and_stops_at_once(house: House) -> None:
+    photo = added(house)
+    store = flaky(house)
+    store.away = "reading"
+    runner = Runner(house.clinic.database, store, work=drawn)
+    runner._outage._pause = 0.0
+    runner.start()
+    end = time.monotonic() + 30
+    while not store.asked and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    asked = store.asked
+    for _ in range(5):
+        runner.wake()  # an upload does not make it ask before its time
+    begun = time.monotonic()
+    runner.stop()
+    assert time.monotonic() - begun < 20 and 1 <= asked <= store.asked <= 2
+    assert job(house, photo)[:2] == (JobState.QUEUED, 0)
+
+
+def test_a_photograph_that_is_gone_is_a_failure_and_keeps_nobody_waiting(house: House) -> None:
+    lost, other = added(house, 5), added(house, 9)
+    with house.clinic.database.reading() as db:
+        row = db.get_one(Photo, lost)
+        patient, name = row.visit.patient_id, f"{row.sha256}.original"
+    house.clinic.store.remove(patient, name)
+    house.clinic.runner.drain()
+    assert [job(house, photo)[0] for photo in (lost, other)] == [JobState.FAILED, JobState.DONE]
 
 
 def test_two_servers_never_do_the_same_job(house: House) -> None:

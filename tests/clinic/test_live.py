@@ -14,10 +14,11 @@ from fastapi.testclient import TestClient
 
 from melascope.clinic.access import Invalid
 from melascope.clinic.app import application
-from melascope.clinic.live import MOST_BYTES, MOST_SIDE, PER_SECOND, Busy, Live, TooMany, check_frame, side_of
+from melascope.clinic.live import MOST_BYTES, MOST_SIDE, PER_SECOND, Broken, Busy, Live, TooMany, check_frame, side_of
 from melascope.clinic.pages.live import CHECKS
 from melascope.clinic.texts import LANGUAGES, texts
-from melascope.live import CODES, Glance, Hint, glance_at
+from melascope.clinic.worker import TookTooLong, WorkerFailed
+from melascope.live import CODES, Glance, Hint, _ordered, glance_at
 from tests.camera import jpeg, sample, spoilt
 from tests.clinic.made import House, Person
 
@@ -148,6 +149,38 @@ def test_a_slow_server_turns_frames_away_and_queues_none() -> None:
     first.join(20)
     assert looked == [SMALL]
     assert live.see("another", SMALL, 1080) == GOOD
+
+
+def failing(error: WorkerFailed) -> Callable[[bytes, int], Glance]:
+    def look(_data: bytes, _side: int) -> Glance:
+        raise error
+
+    return look
+
+
+def test_a_look_that_fails_is_told_as_an_error_and_one_that_is_slow_as_busy(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Busy):
+        Live(failing(TookTooLong("took more than 60 s"))).see("somebody", SMALL, 1080)
+    broken = failing(WorkerFailed("ValueError"))
+    with pytest.raises(Broken), caplog.at_level("INFO", "melascope.clinic"):
+        Live(broken).see("somebody", SMALL, 1080)
+    assert [record.message for record in caplog.records] == ["frame_failed"]
+    answer = clinician(house, broken).send(frames(house), SMALL)
+    assert answer.status_code == 500 and answer.json()["say"] == texts("en")("error.frame_failed")
+
+
+def test_a_hint_that_nobody_ranked_comes_last_and_is_said(house: House) -> None:
+    hints = _ordered([Hint("of_tomorrow", "Do this."), Hint("blurred"), Hint("of_tomorrow"), Hint("dark")])
+    assert [hint.code for hint in hints] == ["dark", "blurred", "of_tomorrow"]
+    found = clinician(house, lambda _data, _side: Glance(hints)).send(frames(house), SMALL).json()
+    assert found["hints"][-1] == {
+        "code": "of_tomorrow",
+        "say": texts("en")("live.other"),
+        "advice": "Do this.",
+        "blocks": True,
+    }
 
 
 def test_nothing_of_a_frame_stays(house: House, caplog: pytest.LogCaptureFixture) -> None:

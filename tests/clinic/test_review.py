@@ -23,7 +23,7 @@ from melascope.cli.app import app
 from melascope.clinic import review
 from melascope.clinic.access import Invalid
 from melascope.clinic.review import State
-from melascope.clinic.review_queue import LIST, Origin, origin_of, overlap, read_queue
+from melascope.clinic.review_queue import LIST, Origin, origin_of, read_queue
 from melascope.clinic.tables import Audit, Review, ReviewPhoto
 from melascope.data import Row, write_manifest
 from melascope.data.coco import CocoImage, CocoWriter
@@ -356,17 +356,6 @@ def test_a_deleted_queue_takes_its_files_along_and_a_start_keeps_those_of_others
     os.utime(folder, (0, 0))
     with TestClient(house.app):  # a start sweeps what belongs to nobody
         assert folder.is_dir()
-
-
-def test_overlap_is_that_of_the_loop() -> None:
-    from melascope.detection.matching import overlap as reference
-
-    rng = np.random.default_rng(5)
-    boxes = np.sort(rng.random((30, 2, 2)), axis=1).reshape(30, 4)
-    table = reference(boxes, boxes)
-    for i, one in enumerate(boxes):
-        for j, other in enumerate(boxes):
-            assert overlap(one.tolist(), other.tolist()) == pytest.approx(table[i, j])
 
 
 def call(*arguments: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from melascope.report.dicom import Pixels, write_dicom  # noqa: E402
 from melascope.report.statement import PhotoStatement, Statement  # noqa: E402
 from melascope.vocabulary import FACIAL_SKIN, Region  # noqa: E402
 from tests.report.synthetic import CASES  # noqa: E402
-from tests.report.test_fhir import MADE, SUBJECT, alone, visit  # noqa: E402
+from tests.report.test_fhir import ANN, BO, MADE, SUBJECT, alone, two_raters, visit  # noqa: E402
 
 
 def pixels(photo: PhotoStatement) -> Pixels | None:
@@ -126,6 +126,63 @@ def test_what_is_said_later_changes_nothing_of_the_photograph(files: dict[str, b
     """One identifier must not stand for two data sets: archives refuse the second one, or take it for the first."""
     later = written(replace(visit(), made=MADE + timedelta(days=40)))
     assert later["01-frontal.dcm"] == files["01-frontal.dcm"]
+    analysed = replace(visit(), photos=tuple(replace(photo, analysed=MADE) for photo in visit().photos))
+    earlier, after = (written(replace(analysed, made=MADE + timedelta(days=days))) for days in (1, 40))
+    assert after["01-frontal-segmentation.dcm"] == earlier["01-frontal-segmentation.dcm"]
+
+
+def test_times_are_those_of_the_content_in_utc_and_the_same_each_time(files: dict[str, bytes]) -> None:
+    assert written(visit()) == files
+    later = MADE + timedelta(days=2, hours=3)
+    photos = tuple(replace(photo, analysed=MADE) for photo in visit().photos)
+    there = timezone(timedelta(hours=9))
+    statement = replace(visit(), photos=photos, made=later.astimezone(there), signed=((ANN, later.astimezone(there)),))
+    made = written(statement)
+    for name, moment in (("01-frontal-segmentation.dcm", MADE), ("measurements.dcm", later)):
+        found = read(made[name])
+        assert found.TimezoneOffsetFromUTC == "+0000"
+        for what in ("Content", "InstanceCreation"):
+            assert found[f"{what}Date"].value == f"{moment:%Y%m%d}"
+            assert found[f"{what}Time"].value == f"{moment:%H%M%S}"
+    assert found.VerifyingObserverSequence[0].VerificationDateTime == f"{later:%Y%m%d%H%M%S}+0000"
+
+
+def observers(item: Any) -> list[str]:
+    """Names of the people who observed an item, where it names any."""
+    rows = [row for row in item.get("ContentSequence", []) if row.RelationshipType == "HAS OBS CONTEXT"]
+    return [str(row.PersonName) for row in rows if row.ValueType == "PNAME"]
+
+
+def evaluated(group: Any) -> dict[str, list[str]]:
+    """Who said each of a group's evaluations; highdicom's reader leaves out what stands below them."""
+    names = {row.name.value for row in group.get_qualitative_evaluations()}
+    return {row.name.value: observers(row) for row in group[0].ContentSequence if row.name.value in names}
+
+
+def test_who_signs_is_not_taken_for_who_rated() -> None:
+    statement = two_raters()
+    face = statement.photos[0]
+    lesions = tuple(replace(each, by=BO) if each.by is not None else each for each in face.lesions)
+    made = written(replace(statement, photos=(replace(face, lesions=lesions), *statement.photos[1:])))
+    report = hd.sr.srread(io.BytesIO(made["measurements.dcm"]))
+    assert observers(report) == ["Cy^"]
+    whole = report.content.get_image_measurement_groups()
+    said = {row.name.value: observers(row[0]) for row in whole[0].get_measurements()}
+    assert said["masi"] == said["mmasi"] == ["Ann^", "Bo^"]
+    assert said["masi-measured"] == said["skin-tone"] == []
+    said = evaluated(whole[0])
+    assert said == {"image-quality": [], "severity": ["Ann^", "Bo^"]}
+    rated = {
+        observers(row[0])[0]
+        for group in whole
+        if group.finding_type.value == "region"
+        for row in group.get_measurements()
+    }
+    assert rated == {"Ann^", "Bo^"}
+    placed = report.content.get_planar_roi_measurement_groups()
+    first, second, drawn, *_ = (group for group in placed if group.finding_type.value == "lesion")
+    assert evaluated(first) == {"kind": ["Bo^"], "kind-measured": []} and observers(first[0]) == []
+    assert observers(second[0]) == [] and observers(drawn[0]) == ["Bo^"]
 
 
 def test_the_same_code_in_another_study_is_somebody_else(files: dict[str, bytes]) -> None:

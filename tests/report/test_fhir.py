@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Lesion, Region
 from tests.report.synthetic import CASES
 
 MADE = datetime(2026, 2, 3, 9, 30, tzinfo=UTC)
-ANN = Person("a" * 32, "Ann")
+ANN, BO, CY = (Person(name[0].lower() * 32, name) for name in ("Ann", "Bo", "Cy"))
 SUBJECT = Subject("p" * 32, "P-0007", "https://melascope.org/fhir/sid/study/0123")
 
 
@@ -181,6 +181,31 @@ def test_a_person_stands_beside_what_was_measured() -> None:
     [patient] = of_type(made, "Patient")
     assert set(patient) == {"resourceType", "identifier"}  # a code, and nothing else
     assert patient["identifier"][0]["value"] == "P-0007"
+
+
+def two_raters() -> Statement:
+    """Ann scored the chin, Bo the forehead later, and Cy signs."""
+    statement = visit()
+    face = statement.photos[0]
+    rated = {**face.rated, Region.FOREHEAD: Rated(1, 1, 1, BO, MADE + timedelta(minutes=5))}
+    made = MADE + timedelta(hours=1)
+    return replace(
+        statement, made=made, photos=(replace(face, rated=rated), *statement.photos[1:]), signed=((CY, made),)
+    )
+
+
+def test_all_who_scored_stand_behind_a_total() -> None:
+    statement = two_raters()
+    made = bundle(statement)
+    names = {entry["fullUrl"]: entry["resource"]["name"][0]["text"] for entry in made["entry"] if named_person(entry)}
+    for code in ("masi", "mmasi", "severity"):
+        row = next(row for row in observed(made, code) if "dataAbsentReason" not in row)
+        assert [names[each["reference"]] for each in row["performer"]] == ["Ann", "Bo"], code
+        assert row["issued"] == statement.made.isoformat(timespec="seconds")  # a total is as new as the statement
+
+
+def named_person(entry: dict[str, Any]) -> bool:
+    return bool(entry["resource"]["resourceType"] == "Practitioner")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import typer
 from melascope.cli.outcome import fail, usage
 
 if TYPE_CHECKING:
+    from melascope.clinic.database import Database
     from melascope.clinic.desk import Clinic
     from melascope.clinic.settings import Settings
 
@@ -166,9 +167,10 @@ def add(
 
     if role not in set(Role):
         usage(f"--role {role}: must be administrator, clinician, annotator or read-only")
-    clinic = _open(_settings(data, None, 1))
+    settings = _settings(data, None, 1, key=False)
+    database = _database(settings)
     try:
-        with clinic.database.writing() as db:
+        with database.writing() as db:
             found = db.scalar(select(Study).where(Study.name == study)) if study else None
             if study and found is None:
                 fail(f"there is no study {study!r}; make it in the pages first")
@@ -179,7 +181,7 @@ def add(
             secret = accounts.invite(db, None, made)
     except Invalid as error:
         fail(texts("en")(error.text, **error.values).rstrip("."))
-    typer.echo(f"{clinic.settings.public_url}/start/{secret}")
+    typer.echo(f"{settings.public_url}/start/{secret}")
 
 
 @user.command("list")
@@ -189,8 +191,8 @@ def listing(data: _Data = _DATA) -> None:
 
     from melascope.clinic.tables import Member, User
 
-    clinic = _open(_settings(data, None, 1))
-    with clinic.database.reading() as db:
+    database = _database(_settings(data, None, 1, key=False))
+    with database.reading() as db:
         for each in db.scalars(select(User).order_by(User.folded)):
             roles = [
                 f"{m.role.value} of {m.study.name}" for m in db.scalars(select(Member).where(Member.user_id == each.id))
@@ -208,13 +210,14 @@ def reset(name: Annotated[str, typer.Argument(help="Whose password to set anew."
     from melascope.clinic import accounts
     from melascope.clinic.tables import User
 
-    clinic = _open(_settings(data, None, 1))
-    with clinic.database.writing() as db:
+    settings = _settings(data, None, 1, key=False)
+    database = _database(settings)
+    with database.writing() as db:
         found = db.scalar(select(User).where(User.folded == " ".join(name.split()).casefold()))
         if found is None:
             fail(f"there is no account {name!r}; `melascope clinic user list` names all")
         secret = accounts.invite(db, None, found)
-    typer.echo(f"{clinic.settings.public_url}/start/{secret}")
+    typer.echo(f"{settings.public_url}/start/{secret}")
 
 
 @app.command("backup")
@@ -223,18 +226,29 @@ def backup(
     data: _Data = _DATA,
     store: _Store = None,
 ) -> None:
-    """Write database and photographs into one ZIP, while the clinic runs. What is encrypted stays so: keep the key."""
+    """Write database and photographs into one ZIP, while the clinic runs.
+
+    What is encrypted stays so: no key is needed here, and the same key is needed where it is restored.
+    """
     from melascope.clinic.backup import BackupError, write_backup
+    from melascope.clinic.bucket import place_of
+    from melascope.clinic.settings import SettingsError
     from melascope.clinic.store import StoreError
 
-    clinic = _open(_settings(data, None, 1, store))
+    settings = _settings(data, None, 1, store, key=False)
+    database = _database(settings)
     try:
-        count = write_backup(clinic.database, clinic.store.inner, to)
+        made = write_backup(database, place_of(settings), to)
+    except SettingsError as error:
+        usage(str(error))
     except (BackupError, StoreError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{to} could not be written ({error.strerror}); free the disk or name another place")
-    typer.echo(f"{count} files in {to}. It holds everything: keep it as safe as the clinic itself.")
+    typer.echo(f"{made.files} files in {to}. It holds everything: keep it as safe as the clinic itself.")
+    if made.keys:
+        named = ("the key " if len(made.keys) == 1 else "the keys ") + " and ".join(made.keys)
+        typer.echo(f"Its photographs are encrypted with {named}, not in it: whoever restores it needs that as well.")
 
 
 @app.command("restore")
@@ -249,7 +263,7 @@ def restore(
     from melascope.clinic.settings import SettingsError
     from melascope.clinic.store import StoreError
 
-    settings = _settings(data, None, 1, store)
+    settings = _settings(data, None, 1, store, key=False)
     try:
         count = restore_backup(backup_file, data, place_of(settings) if settings.store_url else None)
     except (BackupError, StoreError, SettingsError) as error:
@@ -292,7 +306,7 @@ def rekey(
     if not settings.store_url and not settings.data.is_dir():
         usage(f"--data {data}: there is no such folder")
     try:
-        old = seal.Key.read(settings.store_key, KEY_VARIABLE) if settings.store_key else None
+        old = seal.Key.read(settings.store_key, KEY_VARIABLE) if settings.store_key is not None else None
         new = None if new_key_file is None else seal.Key.read(read_key_file(new_key_file), str(new_key_file))
         changed, same = seal.rekey(place_of(settings), old, new)
     except SettingsError as error:
@@ -302,7 +316,7 @@ def rekey(
     typer.echo(f"{changed} files {'decrypted' if plain else 'encrypted with the new key'}, {same} were so already.")
 
 
-def _settings(data: Path, url: str | None, processes: int, store: str | None = None) -> Settings:
+def _settings(data: Path, url: str | None, processes: int, store: str | None = None, *, key: bool = True) -> Settings:
     missing = [
         package
         for package, module in (
@@ -324,7 +338,7 @@ def _settings(data: Path, url: str | None, processes: int, store: str | None = N
     if data.exists() and not data.is_dir():
         usage(f"--data {data}: is a file; name a folder")
     try:
-        return Settings.of(data, public_url=url, processes=processes, store_url=store)
+        return Settings.of(data, public_url=url, processes=processes, store_url=store, key=key)
     except SettingsError as error:
         usage(str(error))
 
@@ -340,6 +354,19 @@ def _open(settings: Settings) -> Clinic:
     except SettingsError as error:
         usage(str(error))
     except (DatabaseError, StoreError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{settings.data}: {error.strerror}; name another folder with --data")
+
+
+def _database(settings: Settings) -> Database:
+    """The database alone: accounts and backups need neither the store to answer nor its key."""
+    from melascope.clinic.app import open_database
+    from melascope.clinic.database import DatabaseError
+
+    try:
+        return open_database(settings)
+    except DatabaseError as error:
         fail(str(error))
     except OSError as error:
         fail(f"{settings.data}: {error.strerror}; name another folder with --data")

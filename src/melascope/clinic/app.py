@@ -41,7 +41,7 @@ from melascope.clinic.tally import Tally
 from melascope.clinic.texts import choose, texts
 from melascope.clinic.worker import Measure, measure
 
-__all__ = ["application", "begin", "open_clinic"]
+__all__ = ["application", "begin", "open_clinic", "open_database"]
 
 PAGES = (entry, patients, compare, visits, live, exports, photos, readings, review, administration)
 
@@ -60,14 +60,25 @@ def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher |
         StoreError: The key is not that of the photographs.
         OSError: The folder cannot be made.
     """
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = None if settings.store_key is None else Key.read(settings.store_key, KEY_VARIABLE)
     store = Sealed(place_of(settings), key)
     store.verify()
-    database = Database(settings.database_url)
-    database.migrate()
+    database = open_database(settings)
     runner = Runner(database, store, processes=settings.processes, limit_s=settings.analysis_seconds, work=work)
     return Clinic(settings, database, store, runner, keeper or accounts.hasher())
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the database alone, for what needs no photograph, and bring its tables up to date.
+
+    Raises:
+        DatabaseError: It cannot be opened.
+        OSError: The folder cannot be made.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.database_url)
+    database.migrate()
+    return database
 
 
 def begin(clinic: Clinic) -> None:

@@ -10,14 +10,16 @@ import sqlite3
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 import melascope
 from melascope.clinic.database import Database
-from melascope.clinic.store import FileStore, Store, StoreError, Unreadable, place
+from melascope.clinic.seal import key_of
+from melascope.clinic.store import Away, FileStore, Store, StoreError, Unreadable, place
 
-__all__ = ["BackupError", "restore_backup", "write_backup"]
+__all__ = ["BackupError", "Written", "restore_backup", "write_backup"]
 
 _DATABASE: Final = "clinic.sqlite"
 _PHOTOGRAPHS: Final = "photographs"
@@ -28,7 +30,16 @@ class BackupError(Exception):
     """A backup cannot be made or read; the sentence says what to do."""
 
 
-def write_backup(database: Database, store: Store, to: Path) -> int:
+@dataclass(frozen=True)
+class Written:
+    """What a backup holds."""
+
+    files: int
+    keys: tuple[str, ...]
+    """Names of the keys with which photographs in it are encrypted: a clinic that is restored needs them."""
+
+
+def write_backup(database: Database, store: Store, to: Path) -> Written:
     """Write everything into a ZIP, whole or not at all, while the clinic runs.
 
     The database is copied first: a photograph is on the disk before the row that names it, so that every row of the
@@ -36,15 +47,12 @@ def write_backup(database: Database, store: Store, to: Path) -> int:
 
     Args:
         database: SQLite.
-        store: The photographs as they lie there: encrypted ones stay encrypted.
+        store: The photographs as they lie there: encrypted ones stay encrypted, and no key is needed.
         to: The ZIP.
-
-    Returns:
-        How many files it holds.
 
     Raises:
         BackupError: The database is not SQLite, or there is a file of that name.
-        StoreError: The store cannot be listed.
+        StoreError: The store cannot be listed or read.
     """
     if not database.sqlite:
         raise BackupError("the database is PostgreSQL: back it up with pg_dump, and copy the folder of photographs")
@@ -52,6 +60,7 @@ def write_backup(database: Database, store: Store, to: Path) -> int:
         raise BackupError(f"{to} is there already; name another file")
     part = to.with_name(f".{to.name}.part")
     digests: dict[str, str] = {}
+    keys: set[str] = set()
     try:
         with tempfile.TemporaryDirectory(dir=to.absolute().parent) as folder:
             copy = Path(folder, _DATABASE)
@@ -59,15 +68,21 @@ def write_backup(database: Database, store: Store, to: Path) -> int:
             with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
                 for name, data in _files(copy, store):
                     digests[name] = hashlib.sha256(data).hexdigest()
+                    keys |= {found.hex() for found in [key_of(data)] if found is not None}
                     archive.writestr(name, data)
-                about = {"melascope": melascope.__version__, "revision": database.revision(), "sha256": digests}
+                about: dict[str, object] = {
+                    "melascope": melascope.__version__,
+                    "revision": database.revision(),
+                    "keys": sorted(keys),
+                    "sha256": digests,
+                }
                 archive.writestr(_LIST, json.dumps(about, indent=1))
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, to)
     finally:
         part.unlink(missing_ok=True)
-    return len(digests)
+    return Written(len(digests), tuple(sorted(keys)))
 
 
 def _copy_database(database: Database, to: Path) -> None:
@@ -82,8 +97,13 @@ def _files(copy: Path, store: Store) -> Iterator[tuple[str, bytes]]:
     yield _DATABASE, copy.read_bytes()
     for patient in list(store.patients()):
         for name in store.files(patient):
-            with contextlib.suppress(Unreadable):  # deleted meanwhile
-                yield f"{_PHOTOGRAPHS}/{place(patient, name)}", store.get(patient, name)
+            try:
+                data = store.get(patient, name)
+            except Away:  # half a backup would be worse than none
+                raise
+            except Unreadable:  # deleted meanwhile
+                continue
+            yield f"{_PHOTOGRAPHS}/{place(patient, name)}", data
 
 
 def restore_backup(source: Path, data: Path, store: Store | None = None) -> int:
@@ -98,7 +118,7 @@ def restore_backup(source: Path, data: Path, store: Store | None = None) -> int:
         BackupError: It is no backup, it is damaged, or folder or store hold something.
         StoreError: The store cannot be written.
     """
-    if store is not None and next(iter(store.patients()), None) is not None:
+    if store is not None and store.ends():
         raise BackupError("the store of photographs holds something already; name an empty one")
     if data.exists() and any(data.iterdir()):
         raise BackupError(f"{data} holds something already; name an empty folder")

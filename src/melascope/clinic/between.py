@@ -45,6 +45,8 @@ __all__ = [
 Floats = NDArray[np.float64]
 _GRID_MM: Final = 0.5
 """Side of a cell of the common grid."""
+_MOST_CELLS: Final = 1_000_000
+"""A face has a tenth of that; boxes that people drew may lie far from it, and get coarser cells."""
 _REACH_MM: Final = 5.0
 """Lesions that do not overlap are one if their centres are nearer than that: two photographs never lie over each other
 to the millimetre, and a freckle is no wider."""
@@ -278,13 +280,15 @@ def _shared(first: Sequence[Floats], second: Sequence[Floats]) -> tuple[Floats, 
         return np.zeros((0, 0)), (np.zeros(0), np.zeros(0))
     corners = np.concatenate(outlines)
     low = corners.min(axis=0) - 1
-    width, height = (int(side) for side in np.ceil((corners.max(axis=0) + 1 - low) / _GRID_MM))
+    sides = corners.max(axis=0) + 1 - low
+    cell = max(_GRID_MM, math.sqrt(float(sides.prod()) / _MOST_CELLS))
+    width, height = (int(side) for side in np.ceil(sides / cell))
     grids = []
     for lesions in (first, second):
         grid = np.zeros((height, width), np.int32)
         spans = [np.ptp(outline, axis=0).prod() for outline in lesions]
         for place in np.argsort(spans)[::-1]:  # a small one that lies on a large one stays to be seen
-            corners = np.round((lesions[place] - low) / _GRID_MM * 16).astype(np.int32)
+            corners = np.round((lesions[place] - low) / cell * 16).astype(np.int32)
             cv2.fillPoly(grid, [corners], int(place) + 1, lineType=cv2.LINE_8, shift=4)
         grids.append(grid)
     a, b = len(first) + 1, len(second) + 1

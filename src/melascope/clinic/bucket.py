@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from melascope.clinic.settings import Settings, SettingsError
-from melascope.clinic.store import FRESH_S, FileStore, Store, StoreError, Unreadable, place
+from melascope.clinic.store import FRESH_S, Away, FileStore, Store, StoreError, Unreadable, ends, place
 
 __all__ = ["Bucket", "place_of"]
 
@@ -98,7 +98,14 @@ class Bucket:
         try:
             return bytes(self._fs.cat_file(path))
         except Exception as error:  # noqa: BLE001
-            raise Unreadable(f"a file of the store cannot be read ({_said(error)})") from None
+            kind = Unreadable if isinstance(error, FileNotFoundError) and self._answers() else Away
+            raise kind(f"a file of the store cannot be read ({_said(error)})") from None
+
+    def _answers(self) -> bool:
+        """True if there is something at all: a bucket that is not there has no files either."""
+        with contextlib.suppress(Exception):
+            return bool(self._fs.exists(self._root))
+        return False
 
     def remove(self, patient: str, name: str) -> None:
         """Delete one file."""
@@ -140,6 +147,21 @@ class Bucket:
         except Exception as error:  # noqa: BLE001
             raise StoreError(f"the store cannot be listed ({_said(error)})") from None
         return sorted(path.rpartition("/")[2] for path in found if not path.endswith(".part"))
+
+    def ends(self) -> list[tuple[str, str]]:
+        """Patient and name of the first and of the last file, by listing single folders."""
+
+        def names(path: str, folders: bool) -> list[str]:
+            try:
+                found = self._fs.ls(f"{self._root}/{path}".rstrip("/"), detail=True)
+            except FileNotFoundError:
+                return []
+            except Exception as error:  # noqa: BLE001
+                raise StoreError(f"the store cannot be listed ({_said(error)})") from None
+            rows = [str(each["name"]).rstrip("/") for each in found if (each["type"] == "directory") == folders]
+            return [name.rpartition("/")[2] for name in rows]
+
+        return ends(names)
 
     def check(self) -> None:
         """The other side answers."""

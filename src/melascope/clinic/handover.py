@@ -77,8 +77,9 @@ def dicom_zip(visit: Visit, store: Store) -> bytes:
 
 def _latest(visit: Visit) -> datetime:
     """When the last thing was said of the visit: the same state is the same export."""
-    moments = [visit.created, *(row.at for row in visit.signatures)]
+    moments = [visit.created, visit.changed, *(row.at for row in visit.signatures)]
     for photo in visit.photos:
+        moments += [photo.added] if photo.corrected is None else [photo.added, photo.corrected]
         moments += [row.at for row in photo.corrections]
         moments += [photo.analysed.made] if photo.analysed is not None else []
     return max(moments)
@@ -113,6 +114,7 @@ def _photo(photo: Photo, store: Store | None) -> PhotoStatement | None:
         lesions=tuple(_named(row) for row in reading.lesions if not row.deleted),
         rated=rated,
         image=image,
+        analysed=photo.analysed.made,
     )
 
 

@@ -36,9 +36,11 @@ def routes(clinic: Clinic, counts: Counts) -> list[Route]:
 def _health(clinic: Clinic) -> Response:
     """Well if the database answers and the store can be written."""
     found = {"database": "ok", "store": "ok"}
+    waits = 0
     try:
         with clinic.database.reading() as db:
             db.execute(text("SELECT 1"))
+            waits = jobs.waiting(db)
     except Exception:  # noqa: BLE001 (whatever is wrong, the answer is that it is not well)
         logs.failure("health")
         found["database"] = "failed"
@@ -48,7 +50,9 @@ def _health(clinic: Clinic) -> Response:
         logs.failure("health")
         found["store"] = "failed"
     well = set(found.values()) == {"ok"}
-    return JSONResponse({"status": "ok" if well else "failed", **found}, 200 if well else 503)
+    analyses = "waiting for the store" if waits else "ok"  # by itself no reason to take the clinic down
+    said = {"status": "ok" if well else "failed", **found, "analyses": analyses}
+    return JSONResponse(said, 200 if well else 503)
 
 
 def _may_read(clinic: Clinic, request: Request) -> bool:
@@ -61,7 +65,8 @@ def _may_read(clinic: Clinic, request: Request) -> bool:
 
 def _metrics(clinic: Clinic, counts: Counts) -> Response:
     with clinic.database.reading() as db:
-        states = jobs.counts(db)
+        states, waits = jobs.counts(db), jobs.waiting(db)
     lines = [*counts.lines(), "# TYPE melascope_analyses gauge"]
     lines += [f'melascope_analyses{{state="{state}"}} {number}' for state, number in states.items()]
+    lines += ["# TYPE melascope_analyses_waiting gauge", f"melascope_analyses_waiting {waits}"]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")

@@ -2,6 +2,8 @@
 
 A claim holds for a while (a lease). Whoever dies with a claim loses it: by the lease, or at once if the process that
 claimed it ran on this machine and is no more. Several servers may share one table.
+
+A store that does not answer is nobody's failure: the analysis waits for it, however long that takes.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from melascope.clinic import logs
 from melascope.clinic.database import Database
 from melascope.clinic.photos import ORIGINAL
 from melascope.clinic.pictures import Measured, measured_json
-from melascope.clinic.store import Store, StoreError
+from melascope.clinic.store import Away, Store, StoreError, Unreadable
 from melascope.clinic.tables import Analysed, Job, JobState, Photo, now
 from melascope.clinic.worker import Measure, Worker, WorkerFailed, measure
 
-__all__ = ["MOST_ATTEMPTS", "MOST_FAILURES", "Runner", "counts"]
+__all__ = ["MOST_ATTEMPTS", "MOST_FAILURES", "Runner", "counts", "waiting"]
 
 MOST_FAILURES: Final = 3
 MOST_ATTEMPTS: Final = 12
@@ -36,6 +38,46 @@ _LOOK_S: Final = 0.5
 _REST_S: Final = 120.0
 """A process that had nothing to do for so long gives its memory back."""
 _MARGIN_S: Final = 30.0
+_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
+"""A store that is away is asked again after a pause; each is twice as long as the one before, up to the longest."""
+_WAITS: Final = "waits for the store: "
+"""How the note of an analysis begins that waits."""
+
+
+class _Outage:
+    """A store that is away, as all threads of one runner know it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._until = self._pause = 0.0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the store is asked again; 0 while it answers."""
+        with self._lock:
+            return 0.0 if self._since is None else max(0.0, self._until - time.monotonic())
+
+    def failed(self, reason: str) -> None:
+        """It did not answer."""
+        with self._lock:
+            moment = time.monotonic()
+            if self._since is None:
+                self._since, self._pause = moment, _PAUSE_S
+            elif moment < self._until:
+                return  # another thread asked at the same time
+            else:
+                self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+            self._until = moment + self._pause
+            logs.event("store_away", reason=reason, pause_s=self._pause)
+
+    def answered(self) -> None:
+        """It did."""
+        with self._lock:
+            if self._since is not None:
+                logs.event("store_back", after_s=round(time.monotonic() - self._since, 1))
+                self._since = None
 
 
 class Runner:
@@ -56,6 +98,7 @@ class Runner:
         self._processes, self._limit_s = processes, limit_s
         self._wake, self._stop = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
+        self._outage = _Outage()
         self._name = f"{socket.gethostname()[:80]}:{os.getpid()}"
 
     def start(self) -> None:
@@ -79,7 +122,7 @@ class Runner:
         self._wake.set()
 
     def drain(self) -> int:
-        """Do everything that is queued, here and now, in this process; returns how many."""
+        """Do what is queued, here and now, in this process, until the store is away; returns how many."""
         count = 0
         while self._one(self._work):
             count += 1
@@ -89,6 +132,8 @@ class Runner:
         worker, latest = Worker(self._work, self._limit_s), time.monotonic()
         try:
             while not self._stop.is_set():
+                if self._stop.wait(self._outage.left_s):
+                    break
                 try:
                     busy = self._one(worker)
                 except Exception:  # noqa: BLE001 (a database that is away for a while comes back)
@@ -144,19 +189,26 @@ class Runner:
         if not photo_id:
             return True
         files: dict[str, str] = {}
+        away = False
         try:
             measured = work(self._store.get(patient, ORIGINAL.format(sha256=sha256)), called)
             for name, data in measured.pictures.items():
                 files[name] = f"{photo_id}.{name}"
                 self._store.put(patient, files[name], data)
+            self._outage.answered()
             kept = self._finish(photo_id, measured, files)
-        except (WorkerFailed, StoreError) as error:
+        except WorkerFailed as error:
             kept = self._fail(photo_id, str(error))
+        except StoreError as error:
+            away = isinstance(error, Away) or not isinstance(error, Unreadable)
+            if away:
+                self._outage.failed(str(error))
+            kept = self._put_back(photo_id, str(error)) if away else self._fail(photo_id, str(error))
         if not kept:  # deleted meanwhile: nothing of it may stay
             with contextlib.suppress(StoreError):
                 for name in files.values():
                     self._store.remove(patient, name)
-        return True
+        return not away
 
     def _finish(self, photo_id: str, measured: Measured, files: dict[str, str]) -> bool:
         with self._database.writing() as db:
@@ -166,6 +218,16 @@ class Runner:
             pictures = measured_json(measured) | {"files": files}
             db.merge(Analysed(photo_id=photo_id, record=measured.record, pictures=pictures, made=now()))
             job.state, job.finished, job.lease, job.error = JobState.DONE, now(), None, ""
+            return True
+
+    def _put_back(self, photo_id: str, reason: str) -> bool:
+        """As if it had not been begun, behind the others: it may be this one's file alone that cannot be reached."""
+        with self._database.writing() as db:
+            job = db.get(Job, photo_id)
+            if job is None:
+                return False
+            job.state, job.attempts, job.queued = JobState.QUEUED, job.attempts - 1, now()
+            job.claimed_by, job.lease, job.error = None, None, f"{_WAITS}{reason}"
             return True
 
     def _fail(self, photo_id: str, reason: str) -> bool:
@@ -195,3 +257,9 @@ def counts(db: Session) -> dict[str, int]:
     rows = db.execute(select(Job.state, func.count()).group_by(Job.state))
     found = {state.value: number for state, number in rows}
     return {state.value: found.get(state.value, 0) for state in JobState}
+
+
+def waiting(db: Session) -> int:
+    """How many analyses found the store away and wait for it."""
+    wanted = select(func.count()).where(Job.state == JobState.QUEUED, Job.error.startswith(_WAITS))
+    return db.scalar(wanted) or 0

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Final
 
+from melascope.clinic import logs
 from melascope.clinic.access import Invalid, Refused
-from melascope.clinic.worker import Worker, WorkerFailed
+from melascope.clinic.worker import TookTooLong, Worker, WorkerFailed
 from melascope.live import Glance, glance_at
 
-__all__ = ["MOST_BYTES", "MOST_SIDE", "PER_SECOND", "Busy", "Live", "TooMany", "check_frame", "side_of"]
+__all__ = ["MOST_BYTES", "MOST_SIDE", "PER_SECOND", "Broken", "Busy", "Live", "TooMany", "check_frame", "side_of"]
 
 MOST_BYTES: Final = 200_000
 MOST_SIDE: Final = 640
@@ -34,6 +35,10 @@ Look = Callable[[bytes, int], Glance]
 
 class Busy(Refused):
     """Another frame is being looked at: send the newest one a little later."""
+
+
+class Broken(Refused):
+    """The look itself failed: the next frame may do no better."""
 
 
 class TooMany(Refused):
@@ -69,6 +74,7 @@ class Live:
             TooMany: The account sends too many.
             Invalid: It is no frame.
             Busy: Another one is being looked at, or this one took too long.
+            Broken: The process died, or the look raised.
         """
         self._count(user_id)
         check_frame(frame)
@@ -76,8 +82,11 @@ class Live:
             raise Busy
         try:
             return self._look(frame, side)
-        except WorkerFailed:
+        except TookTooLong:
             raise Busy from None
+        except WorkerFailed as error:
+            logs.event("frame_failed", reason=str(error))
+            raise Broken from None
         finally:
             self._latest = time.monotonic()
             self._free.release()

@@ -87,6 +87,7 @@ def delete_photo(db: Session, actor: Actor, photo_id: str) -> tuple[str, list[st
     )
     if db.scalar(shared.limit(1)) is None:
         names.append(ORIGINAL.format(sha256=photo.sha256))
+    photo.visit.changed, photo.visit.changed_by = now(), actor.id  # it says less than before
     log(db, actor.id, "photo.delete", photo)
     db.flush()
     db.delete(photo)

@@ -19,11 +19,12 @@ import numpy as np
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from melascope.boxes import overlap
 from melascope.clinic.access import Actor, Conflict, Invalid, Right, batch_of, review_photo_of, study_of
 from melascope.clinic.assignment import assign
 from melascope.clinic.audit import log
 from melascope.clinic.database import Database
-from melascope.clinic.review_queue import Queued, origin_of, overlap
+from melascope.clinic.review_queue import Queued, as_boxes, origin_of
 from melascope.clinic.store import Store, Unreadable, digest_of
 from melascope.clinic.tables import Review, ReviewBatch, ReviewPhoto, new_id, now
 from melascope.vocabulary import Lesion
@@ -303,11 +304,11 @@ class Difference:
 
 def differences(one: Sequence[Box], other: Sequence[Box]) -> tuple[list[Box], list[Difference]]:
     """The boxes on which two reviews agree, and those on which they do not."""
-    gains = np.zeros((len(one), len(other)))
-    for i, first in enumerate(one):
-        for j, second in enumerate(other):
-            shared = overlap(first["box"], second["box"])
-            gains[i, j] = shared + (first["kind"] == second["kind"]) if shared >= _SAME_BOX else 0.0
+    shared = overlap(as_boxes(one), as_boxes(other))
+    same = np.array([[first["kind"] == second["kind"] for second in other] for first in one], np.bool_).reshape(
+        shared.shape
+    )
+    gains = np.where(shared >= _SAME_BOX, shared + same, 0.0)
     alike: list[Box] = []
     apart: list[Difference] = []
     pairs = dict(assign(gains))

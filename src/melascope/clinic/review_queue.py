@@ -12,12 +12,16 @@ from enum import StrEnum
 from io import BytesIO
 from typing import Any, Final, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope.boxes import overlap
 from melascope.clinic.access import Invalid
 from melascope.clinic.photos import check_file
 from melascope.clinic.settings import Settings
 from melascope.vocabulary import Lesion
 
-__all__ = ["Origin", "Queued", "origin_of", "overlap", "read_queue"]
+__all__ = ["Origin", "Queued", "as_boxes", "origin_of", "read_queue"]
 
 LIST: Final = "review.json"
 _MOST_PHOTOS: Final = 1000
@@ -52,18 +56,9 @@ class Queued:
     """`kind`, `box` and `chance`; the least certain first."""
 
 
-def overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """Intersection over union of two boxes.
-
-    Example:
-        >>> overlap([0, 0, 2, 2], [1, 0, 3, 2])
-        0.3333333333333333
-    """
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(0.0, across) * max(0.0, down)
-    joined = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)) - shared
-    return shared / joined if joined > 0 else 0.0
+def as_boxes(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """(n, 4) corners of the boxes of a review."""
+    return np.array([row["box"] for row in rows], np.float64).reshape(-1, 4)
 
 
 def origin_of(box: Mapping[str, Any], proposed: Sequence[Mapping[str, Any]]) -> Origin:
@@ -71,7 +66,7 @@ def origin_of(box: Mapping[str, Any], proposed: Sequence[Mapping[str, Any]]) -> 
     if box["source"] is None:
         return Origin.PERSON
     was = proposed[box["source"]]
-    shared = overlap(box["box"], was["box"])
+    shared = float(overlap(as_boxes([box]), as_boxes([was]))[0, 0])
     if shared >= _LEFT and box["kind"] == was["kind"]:
         return Origin.LEFT
     return Origin.CORRECTED if shared >= _MOVED else Origin.PERSON

@@ -16,9 +16,9 @@ from collections.abc import Container, Iterator
 from typing import Final
 
 from melascope.clinic.settings import KEY_VARIABLE, SettingsError
-from melascope.clinic.store import Store, StoreError, Unreadable, place
+from melascope.clinic.store import Away, Store, StoreError, Unreadable, place
 
-__all__ = ["Key", "Sealed", "rekey"]
+__all__ = ["Key", "Sealed", "key_of", "rekey"]
 
 _MARK: Final = b"melascope sealed 1\n"
 _NAME, _NONCE, _BYTES = 8, 12, 32
@@ -81,7 +81,7 @@ class Key:
         return _MARK + self.name + place(patient, name).encode()
 
 
-def _key_of(kept: bytes) -> bytes | None:
+def key_of(kept: bytes) -> bytes | None:
     """Name of the key that a file is sealed with; None if it is not."""
     return kept[len(_MARK) : _HEAD - _NONCE] if kept.startswith(_MARK) else None
 
@@ -103,11 +103,14 @@ class Sealed:
         Raises:
             StoreError: Another key, no key, or files that are not encrypted yet; the sentence says what to do.
         """
-        patients = list(self.inner.patients())
-        for patient, index in [(patients[0], 0), (patients[-1], -1)] if patients else []:
-            for name in self.inner.files(patient)[index:][:1]:
-                with contextlib.suppress(Unreadable):  # deleted meanwhile
-                    self._match(_key_of(self.inner.get(patient, name)), StoreError)
+        for patient, name in self.inner.ends():
+            try:
+                kept = self.inner.get(patient, name)
+            except Away:
+                raise
+            except Unreadable:  # deleted meanwhile
+                continue
+            self._match(key_of(kept), StoreError)
 
     def put(self, patient: str, name: str, data: bytes) -> None:
         """Seal and keep; what is there already is left alone."""
@@ -122,7 +125,7 @@ class Sealed:
     def get(self, patient: str, name: str) -> bytes:
         """Read and open."""
         kept = self.inner.get(patient, name)
-        self._match(_key_of(kept), Unreadable)
+        self._match(key_of(kept), Unreadable)
         return kept if self._key is None else self._key.opened(patient, name, kept)
 
     def _match(self, found: bytes | None, kind: type[StoreError]) -> None:
@@ -158,6 +161,10 @@ class Sealed:
         """As the store inside says."""
         return self.inner.files(patient)
 
+    def ends(self) -> list[tuple[str, str]]:
+        """As the store inside says."""
+        return self.inner.ends()
+
     def sweep(self, known: Container[str]) -> int:
         """As the store inside does."""
         return self.inner.sweep(known)
@@ -190,7 +197,7 @@ def rekey(store: Store, old: Key | None, new: Key | None) -> tuple[int, int]:
     for patient in list(store.patients()):
         for name in store.files(patient):
             kept = store.get(patient, name)
-            found = _key_of(kept)
+            found = key_of(kept)
             if found == wanted:
                 same += 1
                 continue

@@ -66,22 +66,36 @@ class Settings:
         public_url: str | None = None,
         processes: int = 1,
         store_url: str | None = None,
+        key: bool = True,
         environ: Mapping[str, str] = os.environ,
     ) -> Settings:
         """Settings of a data folder; the environment names the rest: database, store and its key, URL, metrics' token.
+
+        Args:
+            data: The folder.
+            public_url: Where browsers reach it; by default what the environment says.
+            processes: That analyse.
+            store_url: Where the photographs are; by default what the environment says.
+            key: Read the photographs' key; False for what opens none of them.
+            environ: The environment.
+
+        Raises:
+            SettingsError: A setting cannot be used, or one of the store is there and empty.
 
         Example:
             >>> Settings.of(Path("/srv/clinic"), environ={}).database_url
             'sqlite:////srv/clinic/clinic.sqlite'
         """
         folder = data.absolute()
+        if store_url is not None and not store_url.strip():
+            raise SettingsError("--store: is empty; name a folder or a URL, or leave it out")
         return cls(
             data=folder,
             database_url=_driver(environ.get(DATABASE_VARIABLE, "")) or f"sqlite:///{folder / 'clinic.sqlite'}",
             public_url=public_url or environ.get(_PUBLIC_VARIABLE, "") or cls.public_url,
             metrics_token=environ.get(_METRICS_VARIABLE) or None,
-            store_url=store_url or environ.get(_STORE_VARIABLE, ""),
-            store_key=_key(environ),
+            store_url=store_url or _filled(environ, _STORE_VARIABLE) or "",
+            store_key=_key(environ) if key else None,
             processes=processes,
         )
 
@@ -98,10 +112,16 @@ class Settings:
 
 def _key(environ: Mapping[str, str]) -> str | None:
     """The key of the store, from the environment or from the file that it names."""
-    place = environ.get(f"{KEY_VARIABLE}_FILE")
-    if environ.get(KEY_VARIABLE):
-        return environ[KEY_VARIABLE]
-    return read_key_file(Path(place)) if place else None
+    key, place = _filled(environ, KEY_VARIABLE), _filled(environ, f"{KEY_VARIABLE}_FILE")
+    return read_key_file(Path(place)) if key is None and place is not None else key
+
+
+def _filled(environ: Mapping[str, str], name: str) -> str | None:
+    """A variable; None if it is not set. One that is set and empty would keep photographs otherwise than was meant."""
+    value = environ.get(name)
+    if value is not None and not value.strip():
+        raise SettingsError(f"{name}: is set but empty; give it a value, or do not set it")
+    return value
 
 
 def read_key_file(path: Path) -> str:

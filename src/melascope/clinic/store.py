@@ -13,15 +13,17 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-__all__ = ["FRESH_S", "FileStore", "Store", "StoreError", "Unreadable", "digest_of", "place"]
+__all__ = ["FRESH_S", "Away", "FileStore", "Store", "StoreError", "Unreadable", "digest_of", "ends", "place"]
 
 _SAFE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 FRESH_S: Final = 3600.0
 """A file without a row is left alone for so long: its row may be on the way."""
+_MOST_LOOKS: Final = 12
+"""Folders that `ends` looks into, from each side, until it finds a file."""
 
 
 class StoreError(Exception):
@@ -32,6 +34,10 @@ class Unreadable(StoreError):
     """A file is not there, or cannot be read."""
 
 
+class Away(Unreadable):
+    """A file cannot be read now, and may be there: the store does not answer, or holds nothing at all."""
+
+
 class Store(Protocol):
     """What keeps bytes under a patient and a name."""
 
@@ -40,7 +46,7 @@ class Store(Protocol):
         ...
 
     def get(self, patient: str, name: str) -> bytes:
-        """The bytes, or `Unreadable`."""
+        """The bytes; or `Unreadable`, or `Away` if asking again later may help."""
         ...
 
     def remove(self, patient: str, name: str) -> None:
@@ -57,6 +63,10 @@ class Store(Protocol):
 
     def files(self, patient: str) -> list[str]:
         """Names of a patient's files, in order; half-written ones are none."""
+        ...
+
+    def ends(self) -> list[tuple[str, str]]:
+        """Patient and name of the first and of the last file, found without listing everything."""
         ...
 
     def sweep(self, known: Container[str]) -> int:
@@ -111,7 +121,15 @@ class FileStore:
         try:
             return self._path(patient, name).read_bytes()
         except OSError as error:
-            raise Unreadable(f"a file of the store cannot be read ({error.strerror})") from None
+            gone = isinstance(error, FileNotFoundError) and self._holds_something()
+            kind = Unreadable if gone else Away
+            raise kind(f"a file of the store cannot be read ({error.strerror})") from None
+
+    def _holds_something(self) -> bool:
+        """False for a folder that is not there or empty: a disk that is not mounted looks like that."""
+        with contextlib.suppress(OSError), os.scandir(self.root) as found:
+            return next(found, None) is not None
+        return False
 
     def remove(self, patient: str, name: str) -> None:
         """Delete one file."""
@@ -135,6 +153,16 @@ class FileStore:
         """What lies in the patient's folder."""
         folder = self._path(patient, "x").parent
         return sorted(each.name for each in folder.glob("*") if each.suffix != ".part" and each.is_file())
+
+    def ends(self) -> list[tuple[str, str]]:
+        """Patient and name of the first and of the last file."""
+
+        def names(path: str, folders: bool) -> list[str]:
+            with contextlib.suppress(OSError), os.scandir(self.root / path) as found:
+                return [each.name for each in found if each.is_dir() == folders]
+            return []
+
+        return ends(names)
 
     def check(self) -> None:
         """The folder can be written."""
@@ -178,6 +206,32 @@ def place(patient: str, name: str) -> str:
         if not _SAFE.fullmatch(part) or ".." in part:
             raise StoreError(f"{part!r} is no name of this store")
     return f"{patient[:2]}/{patient}/{name}"
+
+
+def ends(names: Callable[[str, bool], list[str]]) -> list[tuple[str, str]]:
+    """Patient and name of the first and of the last file of a store, by a few looks into single folders.
+
+    Args:
+        names: The names in a folder below the root: of folders, or of files.
+
+    Example:
+        >>> tree = {"": ["ab", "cd"], "ab": ["ab12"], "cd": ["cd34"], "ab/ab12": ["a", "b"], "cd/cd34": ["c"]}
+        >>> ends(lambda path, folders: tree.get(path, []))
+        [('ab12', 'a'), ('cd34', 'c')]
+    """
+    found = []
+    for last in (False, True):
+        looks, waiting = 0, [""]
+        while waiting and looks < _MOST_LOOKS:
+            path, looks = waiting.pop(), looks + 1
+            depth = path.count("/") + bool(path)
+            inside = sorted(names(path, depth < 2), reverse=not last)  # the last one is taken first
+            if depth < 2:
+                waiting += [f"{path}/{name}".removeprefix("/") for name in inside]
+            elif kept := [name for name in inside if not name.endswith(".part")]:
+                found.append((path.rpartition("/")[2], kept[-1]))
+                break
+    return found
 
 
 def digest_of(data: bytes) -> str:

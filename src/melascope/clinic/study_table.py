@@ -18,7 +18,7 @@ from melascope.clinic.corrections import Reading, RegionReading, read
 from melascope.clinic.database import Database
 from melascope.clinic.tables import Patient, Photo, Visit
 from melascope.clinic.visits import valid_signatures
-from melascope.report.summary import harmless
+from melascope.data.cells import harmless
 from melascope.vocabulary import MASI_REGIONS, Lesion
 
 __all__ = ["PHOTOS", "REGIONS", "TABLES", "columns_csv", "photos_csv", "regions_csv"]

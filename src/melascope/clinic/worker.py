@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from melascope.clinic.pictures import Measured
 
-__all__ = ["Measure", "Worker", "WorkerFailed", "measure"]
+__all__ = ["Measure", "TookTooLong", "Worker", "WorkerFailed", "measure"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +31,10 @@ _NICENESS: Final = 5
 
 class WorkerFailed(Exception):
     """An analysis came to no result; the sentence says how."""
+
+
+class TookTooLong(WorkerFailed):
+    """It was given up when its time was over."""
 
 
 def measure(data: bytes, name: str) -> Measured:
@@ -64,7 +68,8 @@ class Worker(Generic[P, T]):
         """Do one piece of work.
 
         Raises:
-            WorkerFailed: The process died, raised, or took too long.
+            TookTooLong: It was given up.
+            WorkerFailed: The process died or raised.
         """
         pipe = self._ready()
         end = time.monotonic() + self._limit_s
@@ -73,7 +78,7 @@ class Worker(Generic[P, T]):
             while not pipe.poll(min(1.0, max(0.0, end - time.monotonic()))):
                 if time.monotonic() >= end:
                     self.stop()
-                    raise WorkerFailed(f"took more than {self._limit_s:.0f} s")
+                    raise TookTooLong(f"took more than {self._limit_s:.0f} s")
             answer: T | str = pipe.recv()
         except (EOFError, OSError):
             if self._process is not None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from melascope.detection.matching import match, overlap
+from melascope.boxes import overlap
+from melascope.detection.matching import match
 from melascope.detection.predictions import Photo, Predictions
 
 __all__ = ["boxes_confused", "photos_confused"]

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from melascope.detection.matching import areas, match, overlap
+from melascope.boxes import areas, overlap
+from melascope.detection.matching import match
 from melascope.detection.photo_level import best_threshold
 from melascope.detection.predictions import Photo
 from melascope.detection.ranked import ranked

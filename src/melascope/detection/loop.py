@@ -16,12 +16,13 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.boxes import overlap
 from melascope.data.annotated import Annotated
 from melascope.data.box import Box
 from melascope.data.layout import write_whole
 from melascope.detection.counts import box_thresholds
 from melascope.detection.isotonic import Isotonic, isotonic
-from melascope.detection.matching import match, overlap
+from melascope.detection.matching import match
 from melascope.detection.predictions import Photo, Predictions
 from melascope.detection.ranked import ranked
 from melascope.vocabulary import Lesion

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from melascope.detection.matching import areas, match, overlap
+from melascope.boxes import areas, overlap
+from melascope.detection.matching import match
 from melascope.detection.predictions import Photo
 
 __all__ = ["AREAS", "MOST", "OVERLAPS", "Ranked", "joined", "ranked"]

@@ -248,8 +248,8 @@ class _Builder:
     # ------------------------------------------------------------ observations
 
     def _observe(self, photo: PhotoStatement, name: str, code: Code, /, **more: Any) -> Resource:
-        """An observation on a photograph; measured by software unless `by` names a person."""
-        by: Person | None = more.pop("by", None)
+        """An observation on a photograph; measured by software unless `by` names people."""
+        by: Sequence[Person] = more.pop("by", ())
         at = more.pop("at", None)
         resource = {
             "resourceType": "Observation",
@@ -260,13 +260,13 @@ class _Builder:
             "code": _ours(code),
             **self._about(),
             "issued": _instant(self.statement) if at is None else at.isoformat(timespec="seconds"),
-            "method": _ours(CONCEPTS["measured" if by is None else "rated"]),
+            "method": _ours(CONCEPTS["rated" if by else "measured"]),
             **more,
         }
-        if by is None:
-            resource["device"] = self._device(photo)
+        if by:
+            resource["performer"] = [self._person(person) for person in by]
         else:
-            resource["performer"] = [self._person(by)]
+            resource["device"] = self._device(photo)
         picture = self._picture(photo)
         if picture is not None:
             resource["derivedFrom"] = [*resource.get("derivedFrom", []), picture]
@@ -309,8 +309,7 @@ class _Builder:
     def _totals(self, photo: PhotoStatement, regions: Sequence[Resource]) -> list[Resource]:
         totals = photo.record.masi
         face = {"bodySite": _concept(SNOMED, FACE_SKIN), "derivedFrom": list(regions)}
-        latest = max(photo.rated.values(), key=lambda rated: rated.at) if photo.rated else None
-        who = {} if latest is None else {"by": latest.by, "at": latest.at}
+        who = {"by": photo.raters}  # and no time of its own: a score that was taken back changes a total too
         found = []
         for name, value in (("masi", photo.masi), ("mmasi", photo.mmasi)):
             if value is None:
@@ -318,7 +317,7 @@ class _Builder:
                 found.append(self._observe(photo, name, CONCEPTS[name], dataAbsentReason=absent, **face))
                 continue
             measured = None if totals is None else (totals.masi if name == "masi" else totals.mmasi)
-            if latest is not None:
+            if photo.rated:
                 parts = _parts([(f"{name}-measured", measured)])
             else:
                 low, high = (None if totals is None else getattr(totals, f"{name}_{end}") for end in ("low", "high"))
@@ -358,7 +357,7 @@ class _Builder:
             bodySite=site,
             component=_parts(rated_values(rated)),
             derivedFrom=[measured],
-            by=rated.by,
+            by=(rated.by,),
             at=rated.at,
         )
 
@@ -404,7 +403,7 @@ class _Builder:
             CONCEPTS["lesion"],
             bodySite=site,
             component=parts + _parts(rows),
-            by=lesion.by,
+            by=() if lesion.by is None else (lesion.by,),
             at=lesion.at,
             **said,
         )

@@ -86,9 +86,16 @@ class PhotoStatement:
     lesions: tuple[Named, ...]
     rated: Mapping[Region, Rated] = field(default_factory=dict)
     image: Image | None = None
+    analysed: datetime | None = None
+    """When the analysis was made, with its zone; None if that is not known."""
+
+    @property
+    def raters(self) -> tuple[Person, ...]:
+        """Everybody of whom a score is in the totals, in the order of their scores."""
+        return tuple(dict.fromkeys(rated.by for rated in sorted(self.rated.values(), key=lambda rated: rated.at)))
 
     @classmethod
-    def of(cls, record: Analysis, image: Image | None = None) -> PhotoStatement:
+    def of(cls, record: Analysis, image: Image | None = None, analysed: datetime | None = None) -> PhotoStatement:
         """A photograph on which nobody said anything."""
         totals = record.masi
         return cls(
@@ -103,6 +110,7 @@ class PhotoStatement:
                 for number, lesion in enumerate(record.lesions, 1)
             ),
             image=image,
+            analysed=analysed,
         )
 
 
@@ -126,7 +134,7 @@ class Statement:
     @classmethod
     def of(cls, record: Analysis, made: datetime, image: Image | None = None) -> Statement:
         """One photograph without a clinic around it."""
-        photo = PhotoStatement.of(record, image)
+        photo = PhotoStatement.of(record, image, made)
         return cls(photo.key, made, (photo,))
 
     @property

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from melascope.data.cells import harmless
 from melascope.record import Analysis, RegionScore
 from melascope.vocabulary import MASI_REGIONS
 
-__all__ = ["COLUMNS", "harmless", "row", "write_summary"]
+__all__ = ["COLUMNS", "row", "write_summary"]
 
 _PER_REGION: Final = ("involved_fraction", "involved_low", "involved_high", "area", "darkness", "homogeneity")
 COLUMNS: Final = (
@@ -124,12 +125,3 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def harmless(text: str) -> str:
-    """Spreadsheets run cells that begin with one of these signs (OWASP, CSV injection)."""
-    return (
-        f"'{text}"
-        if text.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
-        else text
-    )

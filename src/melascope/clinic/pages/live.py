@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from melascope.clinic import live
 from melascope.clinic.access import Invalid, Right, visit_of
 from melascope.clinic.desk import Desk, Pages
+from melascope.live import CODES
 
 __all__ = ["CAMERA", "CHECKS", "pages"]
 
@@ -48,7 +49,7 @@ def show(desk: Desk) -> Response:
 def frame(desk: Desk) -> Response:
     """What one frame tells: what to change, the gravest first, where the face is, and about what its MASI would be.
 
-    503: another frame is being looked at; 429: too many. Neither is kept for later, nor is any frame.
+    503: another frame is being looked at; 429: too many; 500: the look failed. No frame is kept for later.
     """
     with desk.clinic.database.reading() as db:
         visit_of(db, desk.actor, desk.path("visit"), Right.WRITE)
@@ -60,8 +61,16 @@ def frame(desk: Desk) -> Response:
         return JSONResponse({"say": desk.language("error.frames_many")}, 429)
     except live.Busy:
         return JSONResponse({"say": desk.language("error.frame_busy")}, 503)
+    except live.Broken:
+        return JSONResponse({"say": desk.language("error.frame_failed")}, 500)
+    known = set(CODES)
     hints = [
-        {"code": hint.code, "say": desk.language(f"live_say.{hint.code}"), "advice": hint.advice, "blocks": hint.blocks}
+        {
+            "code": hint.code,
+            "say": desk.language(f"live_say.{hint.code}" if hint.code in known else "live.other"),
+            "advice": hint.advice,
+            "blocks": hint.blocks,
+        }
         for hint in seen.hints
     ]
     return JSONResponse(

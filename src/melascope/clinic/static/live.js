@@ -100,7 +100,11 @@ if (!window.isSecureContext || !navigator.mediaDevices || !navigator.mediaDevice
     if (answer.status === 401) stop(root.dataset.signedOut);
     else if (answer.status === 503) return 60;
     else if (answer.status === 429) return 400;
-    else stop(root.dataset.refused);
+    else {
+      let said = "";
+      try { said = (await answer.json()).say || ""; } catch { /* a page, and no sentence */ }
+      if (mine === turn) stop(said || root.dataset.refused);
+    }
     return 0;
   };
   const hear = (seen) => {

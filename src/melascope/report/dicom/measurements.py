@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import UTC
 
 import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
     ComprehensiveSR,
+    ContentSequence,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
     ImageRegion,
@@ -43,10 +45,11 @@ from melascope.report.dicom.shared import (
     person_name,
     procedure,
     snomed,
+    stamp,
     uid,
     unit,
 )
-from melascope.report.statement import Named, PhotoStatement, Rated, Statement
+from melascope.report.statement import Named, Person, PhotoStatement, Rated, Statement
 from melascope.report.values import lesion_values, rated_values, reading_values, region_values, tone_values
 from melascope.vocabulary import MASI_REGIONS, Region
 
@@ -72,13 +75,8 @@ def measurements(statement: Statement, evidence: Evidence) -> Dataset:
             uid=uid("device", VERSION), name=MODEL, manufacturer_name=MANUFACTURER, model_name=f"{MODEL} {VERSION}"
         ),
     )
-    person = None
     signed = statement.signed[-1] if statement.signed else None
-    if signed is not None:
-        person = ObserverContext(
-            observer_type=standard.DCM.Person,
-            observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=person_name(signed[0].name)),
-        )
+    person = None if signed is None else _observer(signed[0])
     content = MeasurementReport(
         observation_context=ObservationContext(observer_person_context=person, observer_device_context=device),
         procedure_reported=procedure(),
@@ -104,9 +102,25 @@ def measurements(statement: Statement, evidence: Evidence) -> Dataset:
     )
     report.SpecificCharacterSet = "ISO_IR 192"
     report.ManufacturerModelName, report.SoftwareVersions = MODEL, VERSION
+    stamp(report, statement.made)
     if signed is not None:
-        report.VerifyingObserverSequence[0].VerificationDateTime = signed[1].strftime("%Y%m%d%H%M%S")
+        moment = signed[1].astimezone(UTC).strftime("%Y%m%d%H%M%S+0000")
+        report.VerifyingObserverSequence[0].VerificationDateTime = moment
     return report
+
+
+def _observer(person: Person) -> ObserverContext:
+    return ObserverContext(
+        observer_type=standard.DCM.Person,
+        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=person_name(person.name)),
+    )
+
+
+def _said_by(item: Dataset, people: Sequence[Person]) -> None:
+    """Name who observed an item, or all of a group, where it is not the report's observer: who signs may be another."""
+    inside = list(item.get("ContentSequence", []))
+    observers = [row for person in people for row in _observer(person)]
+    item.ContentSequence = ContentSequence([*observers, *inside], is_root=False)
 
 
 def _digest(statement: Statement) -> str:
@@ -152,19 +166,22 @@ class _Photo:
             uid=uid("tracking", self.statement.key, self.photo.key, name), identifier=f"{view} {name}"[:64]
         )
 
-    def _measured(self, rows: Sequence[tuple[str, float | None]], *, rated: bool = False) -> list[Measurement]:
-        """Measurements of the values that there are; by the software, or by a person."""
-        return [
+    def _measured(self, rows: Sequence[tuple[str, float | None]], by: Sequence[Person] = ()) -> list[Measurement]:
+        """Measurements of the values that there are; by the software, or by people."""
+        found = [
             Measurement(
                 name=ours(CONCEPTS[name]),
                 value=round(value * (100 if CONCEPTS[name].unit == "%" else 1), 4),
                 unit=unit(name),
-                algorithm_id=None if rated else self.algorithm,
-                method=ours(CONCEPTS["rated"]) if rated else None,
+                algorithm_id=None if by else self.algorithm,
+                method=ours(CONCEPTS["rated"]) if by else None,
             )
             for name, value in rows
             if value is not None
         ]
+        for row in found if by else ():
+            _said_by(row[0], by)
+        return found
 
     def _plain(
         self,
@@ -193,7 +210,7 @@ class _Photo:
         photo, record = self.photo, self.photo.record
         rated = bool(photo.rated)
         rows: list[tuple[str, float | None]] = [("masi", photo.masi), ("mmasi", photo.mmasi)]
-        measured = self._measured(rows, rated=rated)
+        measured = self._measured(rows, photo.raters)
         if record.masi is not None:
             totals = record.masi
             measured += self._measured(
@@ -212,6 +229,8 @@ class _Photo:
         evaluations = [QualitativeEvaluation(ours(CONCEPTS["image-quality"]), ours(verdict))]
         if photo.severity is not None:
             evaluations.append(QualitativeEvaluation(ours(CONCEPTS["severity"]), ours(SEVERITIES[photo.severity])))
+            if rated:
+                _said_by(evaluations[-1][0], photo.raters)
         site = FindingSite(anatomic_location=snomed(FACE_SKIN))
         return self._plain("photo", "photo", measured, [site], evaluations)[0]
 
@@ -227,7 +246,7 @@ class _Photo:
         code = "region" if rated is None else "region-measured"
         found: list[Group] = []
         if rated is not None:
-            given = self._measured(rated_values(rated), rated=True)
+            given = self._measured(rated_values(rated), (rated.by,))
             found += self._plain(f"region {region.key}", "region", given, sites)
         number = self.numbers.get(region.key)
         if number is None or not measured or self.segments is None:
@@ -267,12 +286,14 @@ class _Photo:
         evaluations = []
         if lesion.kind is not None:
             evaluations.append(QualitativeEvaluation(ours(CONCEPTS["kind"]), ours(KINDS[lesion.kind])))
+            if lesion.by is not None:
+                _said_by(evaluations[-1][0], [lesion.by])
         if lesion.by is not None and lesion.measured is not None and lesion.measured.kind is not None:
             evaluations.append(
                 QualitativeEvaluation(ours(CONCEPTS["kind-measured"]), ours(KINDS[lesion.measured.kind]))
             )
         measured = self._measured(lesion_values(lesion))
-        return PlanarROIMeasurementsAndQualitativeEvaluations(
+        group = PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=self._tracking(lesion.key),
             referenced_region=ImageRegion(
                 graphic_type="POLYLINE",
@@ -285,3 +306,6 @@ class _Photo:
             measurements=measured or None,
             qualitative_evaluations=evaluations or None,
         )
+        if lesion.by is not None and lesion.measured is None:  # its box is the person's too
+            _said_by(group[0], [lesion.by])
+        return group

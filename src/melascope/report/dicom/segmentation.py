@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydicom.sr.codedict import codes as standard
 
 from melascope.report.codes import CONCEPTS, LATERALITY, SNOMED_PLACES
 from melascope.report.dicom.files import Pixels
-from melascope.report.dicom.shared import MANUFACTURER, MODEL, VERSION, networks, ours, snomed, uid
+from melascope.report.dicom.shared import MANUFACTURER, MODEL, VERSION, networks, ours, snomed, stamp, uid
 from melascope.report.statement import PhotoStatement, Statement
 from melascope.vocabulary import FACIAL_SKIN
 
@@ -68,6 +69,8 @@ def segmentation(
         )
     if not masks:
         return None
+    moment = photo.analysed or statement.made
+    names = statement.key, photo.key, VERSION, networks(photo), moment.astimezone(UTC).isoformat(timespec="seconds")
     made = Segmentation(
         source_images=[picture],
         pixel_array=np.stack(masks, axis=-1)[None],
@@ -75,7 +78,7 @@ def segmentation(
         segment_descriptions=described,
         series_instance_uid=uid("segmentations", statement.key),
         series_number=2,
-        sop_instance_uid=uid("segmentation", statement.key, photo.key, VERSION, networks(photo)),
+        sop_instance_uid=uid("segmentation", *names),
         instance_number=number,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL,
@@ -86,6 +89,9 @@ def segmentation(
         series_description="Regions and excess pigment",
     )
     made.PatientOrientation = picture.PatientOrientation
+    stamp(made, moment)
+    for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):  # drawn by chance
+        item.DimensionOrganizationUID = uid("dimensions", *names)
     return made
 
 

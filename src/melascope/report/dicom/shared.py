@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 from uuid import UUID, uuid5
 
 from highdicom.sr import CodedConcept
+from pydicom import Dataset
 from pydicom.uid import UID
 
 from melascope.report.codes import CONCEPTS, DESIGNATOR, Code
 from melascope.report.statement import PhotoStatement, Statement
 
-__all__ = ["MANUFACTURER", "MODEL", "VERSION", "ours", "patient", "person_name", "procedure", "snomed", "uid", "unit"]
+__all__ = [
+    "MANUFACTURER",
+    "MODEL",
+    "VERSION",
+    "ours",
+    "patient",
+    "person_name",
+    "procedure",
+    "snomed",
+    "stamp",
+    "uid",
+    "unit",
+]
 
 MANUFACTURER: Final = "The Melascope developers"
 MODEL: Final = "Melascope"
@@ -25,6 +39,16 @@ _MEANINGS: Final = {"{score}": "score", "%": "percent", "deg": "degree", "{od}":
 def uid(*names: str) -> UID:
     """The identifier that follows from names: the same thing has the same one in every export."""
     return UID(f"2.25.{uuid5(_NAMESPACE, ' '.join(names)).int}")
+
+
+def stamp(dataset: Dataset, moment: datetime) -> None:
+    """Say when the content was made, in UTC: the same data set has the same time in every export."""
+    there = moment.astimezone(UTC)
+    dataset.ContentDate = dataset.InstanceCreationDate = there.strftime("%Y%m%d")
+    dataset.ContentTime = dataset.InstanceCreationTime = there.strftime("%H%M%S")
+    for item in dataset.get("ContributingEquipmentSequence", []):
+        item.ContributionDateTime = there.strftime("%Y%m%d%H%M%S+0000")
+    dataset.TimezoneOffsetFromUTC = "+0000"
 
 
 def patient(statement: Statement) -> tuple[str, str]:
