@@ -109,14 +109,14 @@ def _totals(line: int, row: Row) -> Iterator[Finding]:
     scores = row.scores
     for name, given, total in (("masi", row.masi, masi(scores)), ("mmasi", row.mmasi, mmasi(scores))):
         if given is not None and total is not None and abs(given - total) > _EXACT:
-            what = f"{name} {given!r} does not follow from share, darkness and homogeneity, which give {total!r}"
+            what = f"{name} {given!r} does not follow from share, darkness and homogeneity, which give {total:.12g}"
             advice = "compute it with melascope.masi from the same row, or empty the cell"
             yield Finding("total-differs", "error", f"{where}, {name}", what, advice)
     means = [value for value in row.rater_masi if value is not None]
     if means and row.rater_mean_masi is not None:
         mean = math.fsum(means) / len(means)
         if abs(mean - row.rater_mean_masi) > _ROUNDED:
-            what = f"rater_mean_masi {row.rater_mean_masi!r} is not the mean of the raters, {mean!r}"
+            what = f"rater_mean_masi {row.rater_mean_masi!r} is not the mean of the raters, {mean:.12g}"
             where_mean = f"{where}, rater_mean_masi"
             yield Finding("total-differs", "error", where_mean, what, "correct the scores or the mean")
     for name, band, total in (
