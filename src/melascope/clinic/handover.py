@@ -112,6 +112,7 @@ def _photo(photo: Photo, store: Store | None) -> PhotoStatement | None:
         mmasi=reading.mmasi,
         severity=reading.severity,
         lesions=tuple(_named(row) for row in reading.lesions if not row.deleted),
+        removed=tuple(_named(row) for row in reading.lesions if row.deleted),
         rated=rated,
         image=image,
         analysed=photo.analysed.made,

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.record import Analysis
+from melascope.report.corrected import corrected
 from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure
 from melascope.report.page import arrays_of, page
+from melascope.report.statement import Statement
 
 __all__ = ["html", "jpeg", "render"]
 
@@ -36,11 +38,15 @@ def html(analysis: Analysis) -> str:
 
 
 def render(
-    analysis: Analysis, overlay_jpeg: bytes | None, maps_jpeg: bytes | None, relevance_jpeg: bytes | None = None
+    analysis: Analysis,
+    overlay_jpeg: bytes | None,
+    maps_jpeg: bytes | None,
+    relevance_jpeg: bytes | None = None,
+    said: Statement | None = None,
 ) -> str:
-    """The report page around pictures that are already encoded."""
+    """The report page around pictures that are already encoded; with what people said of the photograph, if `said`."""
     return _template().render(
-        page=page(analysis),
+        page=page(analysis) if said is None else corrected(page(analysis), said),
         overlay=_data_uri(overlay_jpeg),
         maps=_data_uri(maps_jpeg),
         relevance=_data_uri(relevance_jpeg),

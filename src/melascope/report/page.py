@@ -13,7 +13,7 @@ from melascope.report import words
 from melascope.report.palette import REGIONS, Colour, to_hex
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, MONK_TONES, SKIN, Region, Severity, Verdict, View
 
-__all__ = ["LISTED_LESIONS", "Page", "Row", "arrays_of", "page", "tone_colour"]
+__all__ = ["LISTED_LESIONS", "Page", "Row", "Said", "arrays_of", "gauge_of", "page", "tone_colour"]
 
 LISTED_LESIONS: Final = 12
 """So many of the largest lesions are listed, under the number that they carry in the picture."""
@@ -88,6 +88,10 @@ class Reading:
     masi: str
     masi_interval: str
     gauge: Gauge
+    measured: str
+    """The measured MASI beside which it stands; empty if there is none."""
+    measured_interval: str
+    measured_gauge: Gauge | None
     agreement: str
     disagrees: bool
     caution: str
@@ -102,6 +106,14 @@ class Remark:
     level: str
     measured: str
     advice: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """What people changed, and who signed."""
+
+    changes: tuple[str, ...]
+    signature: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,8 @@ class Page:
     method: tuple[str, ...]
     glossary: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
+    said: Said | None = None
+    """None where no clinic stands around the photograph."""
 
 
 def page(analysis: Analysis) -> Page:
@@ -262,15 +276,16 @@ def _gauge(totals: Masi | None) -> Gauge | None:
         return None
     low = totals.masi if totals.masi_low is None else totals.masi_low
     high = totals.masi if totals.masi_high is None else totals.masi_high
-    return _on_scale(totals.masi, low, high)
+    return gauge_of(totals.masi, low, high)
 
 
-def _on_scale(*values: float) -> Gauge:
-    return Gauge(*(round(value / 48 * 100, 2) for value in values))
+def gauge_of(masi: float, low: float, high: float) -> Gauge:
+    """Where a MASI and its interval lie on the scale."""
+    return Gauge(*(round(value / 48 * 100, 2) for value in (masi, low, high)))
 
 
 def _reading(analysis: Analysis) -> Reading | None:
-    read = analysis.severity_reading
+    read, totals = analysis.severity_reading, analysis.masi
     if read is None:
         return None
     chances = zip(Severity, (read.mild, read.moderate, read.severe), strict=True)
@@ -279,7 +294,10 @@ def _reading(analysis: Analysis) -> Reading | None:
         classes=tuple((band.value, words.percent(chance), round(100 * chance, 2)) for band, chance in chances),
         masi=words.one_decimal(read.masi),
         masi_interval=words.span(read.masi_low, read.masi_high),
-        gauge=_on_scale(read.masi, read.masi_low, read.masi_high),
+        gauge=gauge_of(read.masi, read.masi_low, read.masi_high),
+        measured=words.one_decimal(totals.masi) if totals else "",
+        measured_interval=words.span(totals.masi_low, totals.masi_high) if totals else "",
+        measured_gauge=_gauge(totals),
         agreement=words.agreement_sentence(analysis.masi, read),
         disagrees=bool(read.disagrees),
         caution=words.reading_caution(read),

@@ -12,10 +12,12 @@ from importlib import resources
 from pathlib import Path
 
 from melascope.record import Analysis
+from melascope.report.corrected import corrected
 from melascope.report.html import jpeg
 from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure
 from melascope.report.page import arrays_of, page
+from melascope.report.statement import Statement
 
 __all__ = ["MISSING_TYPST", "pdf", "typeset"]
 
@@ -35,9 +37,13 @@ def pdf(analysis: Analysis) -> bytes:
 
 
 def typeset(
-    analysis: Analysis, overlay_jpeg: bytes | None, maps_jpeg: bytes | None, relevance_jpeg: bytes | None = None
+    analysis: Analysis,
+    overlay_jpeg: bytes | None,
+    maps_jpeg: bytes | None,
+    relevance_jpeg: bytes | None = None,
+    said: Statement | None = None,
 ) -> bytes:
-    """The report as PDF around pictures that are already encoded.
+    """The report as PDF around pictures that are already encoded; with what people said of the photograph, if `said`.
 
     Raises:
         ModuleNotFoundError: The package ``typst`` is not installed.
@@ -46,7 +52,7 @@ def typeset(
         import typst
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(MISSING_TYPST, name="typst") from error
-    words = asdict(page(analysis))
+    words = asdict(page(analysis) if said is None else corrected(page(analysis), said))
     words["patch_count"] = len(analysis.lesions)
     template = resources.files("melascope.report").joinpath("report.typ").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="melascope-") as name:
@@ -59,5 +65,5 @@ def typeset(
         main = folder / "report.typ"
         main.write_text(template, encoding="utf-8")
         # The typefaces inside Typst hold Latin, Greek and Cyrillic; only other scripts need those of the system.
-        own_type_only = all(ord(sign) < 0x530 for sign in words["file"])
+        own_type_only = all(ord(sign) < 0x530 for sign in f"{words['file']}{words['said']}")
         return bytes(typst.compile(main, root=folder, format="pdf", ignore_system_fonts=own_type_only))

@@ -50,7 +50,7 @@ class Rated:
 
 @dataclass(frozen=True)
 class Named:
-    """One patch as it stands; those that a person deleted are not told."""
+    """One patch as it stands."""
 
     key: str
     box: tuple[int, int, int, int]
@@ -84,6 +84,8 @@ class PhotoStatement:
     mmasi: float | None
     severity: Severity | None
     lesions: tuple[Named, ...]
+    removed: tuple[Named, ...] = ()
+    """Patches that a person took out."""
     rated: Mapping[Region, Rated] = field(default_factory=dict)
     image: Image | None = None
     analysed: datetime | None = None

@@ -10,6 +10,7 @@ from melascope.clinic import photos
 from melascope.clinic.access import Invalid, NotFound, Right, photo_of
 from melascope.clinic.corrections import Change, Reading, correct, read, scores_of
 from melascope.clinic.desk import Desk, Pages
+from melascope.clinic.handover import statement_of
 from melascope.clinic.patients import version_of
 from melascope.clinic.pictures import LAYERS
 from melascope.clinic.tables import JobState, Photo, User
@@ -141,13 +142,14 @@ def _report(desk: Desk, photo: Photo, name: str) -> Response:
     called = f"{photo.visit.patient.code}, {photo.visit.day.isoformat()}, {photo.view.value}"
     record = reading.record
     record = record.model_copy(update={"photo": record.photo.model_copy(update={"file": called})})
+    said = statement_of(photo.visit, [photo])
     headers = {"content-security-policy": _REPORT_POLICY}
     if name == "report.html":
-        return Response(render(record, *pictures), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(render(record, *pictures, said=said), media_type="text/html; charset=utf-8", headers=headers)
     from melascope.report.pdf import typeset
 
     headers["content-disposition"] = f'inline; filename="report-{photo.id[:8]}.pdf"'
-    return Response(typeset(record, *pictures), media_type="application/pdf", headers=headers)
+    return Response(typeset(record, *pictures, said=said), media_type="application/pdf", headers=headers)
 
 
 # ---------------------------------------------------------------- corrections
