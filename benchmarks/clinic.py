@@ -53,8 +53,8 @@ class Seen:
     results: list[float] = field(default_factory=list)
     """From sending the photograph to its result."""
     failures: list[str] = field(default_factory=list)
-    memory: list[tuple[float, float]] = field(default_factory=list)
-    """Seconds, and MB of all processes."""
+    memory: list[tuple[float, float, float]] = field(default_factory=list)
+    """Seconds, MB of the processes that answer, and MB of those that analyse."""
 
 
 def furnish(data: Path, users: int) -> list[tuple[str, str, str]]:
@@ -87,20 +87,21 @@ def own(data: bytes) -> bytes:
     return data[:2] + b"\xff\xfe" + (len(said) + 2).to_bytes(2, "big") + said + data[2:]
 
 
-def memory(pid: int) -> float:
-    """MB of a process and all below it, shared pages divided among those who share them (PSS)."""
-    total, left = 0.0, [pid]
+def memory(pid: int) -> tuple[float, float]:
+    """MB of the processes that answer and of those that analyse, shared pages divided among those who share (PSS)."""
+    found, left = [0.0, 0.0], [pid]
     while left:
         one = left.pop()
         try:
+            words = Path(f"/proc/{one}/cmdline").read_bytes()
             for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
-                    total += int(line.split()[1]) / 1024
+                    found[b"multiprocessing" in words] += int(line.split()[1]) / 1024
             for path in Path(f"/proc/{one}/task").glob("*/children"):
                 left += map(int, path.read_text().split())
         except OSError:
             continue
-    return total
+    return found[0], found[1]
 
 
 @dataclass
@@ -174,15 +175,12 @@ class Person:
 
 
 async def floor(client: httpx2.AsyncClient, pid: int, begun: float, end: float, seen: Seen) -> None:
-    """Once a second, what an answer costs that needs next to nothing; every ten seconds, the memory."""
-    second = 0
+    """Once a second, what an answer costs that needs next to nothing, and the memory."""
     while time.perf_counter() < end:
         start = time.perf_counter()
         await client.get("/healthz")
         seen.floor.append(time.perf_counter() - start)
-        if second % 10 == 0:
-            seen.memory.append((start - begun, await asyncio.to_thread(memory, pid)))
-        second += 1
+        seen.memory.append((start - begun, *(await asyncio.to_thread(memory, pid))))
         await asyncio.sleep(1)
 
 
@@ -241,7 +239,7 @@ def main() -> None:
         server, address, start = started(Path(folder), options.workers)
         try:
             time.sleep(3)
-            idle = memory(server.pid)
+            idle = sum(memory(server.pid))
             seen = asyncio.run(load(address, server.pid, people, options))
         finally:
             server.send_signal(signal.SIGTERM)
@@ -257,11 +255,7 @@ def report(options: argparse.Namespace, start: float, idle: float, seen: Seen) -
 
     pages = float(np.percentile(seen.pages, 95)) if seen.pages else float("nan")
     base = float(np.percentile(seen.floor, 95)) if seen.floor else float("nan")
-    half = len(seen.memory) // 2
-    early, late = (
-        float(np.mean([mb for _, mb in part])) if part else float("nan")
-        for part in (seen.memory[half // 2 : half], seen.memory[half:])
-    )
+    quarters = [part.mean(axis=0) for part in np.array_split(np.array(seen.memory), 4) if len(part)]
     print(f"{options.users} people, {options.seconds:.0f} s, {options.workers} worker(s), {os.cpu_count()} cores")
     print(f"start                    {start:.2f} s (aim < {AIMS['start']:.0f} s)")
     print(f"idle memory              {idle:.0f} MB (aim < {AIMS['idle']:.0f} MB)")
@@ -270,7 +264,8 @@ def report(options: argparse.Namespace, start: float, idle: float, seen: Seen) -
     print(f"/healthz, {len(seen.floor):6d}         {two(seen.floor)}; p95 of pages is {pages / base:.1f} times that")
     print(f"upload kept, {len(seen.uploads):6d}      {two(seen.uploads)}")
     print(f"upload to result, {len(seen.results):6d} {two(seen.results)} (aim p95 < 5 s)")
-    print(f"memory                   {early:.0f} MB in the second quarter, {late:.0f} MB in the second half")
+    for place, name in ((1, "that answers"), (2, "that analyses")):
+        print(f"memory {name:17s} {', '.join(f'{one[place]:.0f}' for one in quarters)} MB in the quarters of the run")
     print(f"failures                 {len(seen.failures)} {sorted(set(seen.failures))[:5]}")
     if options.out:
         options.out.write_text(json.dumps({"start": start, "idle": idle, **vars(seen)}, indent=1))

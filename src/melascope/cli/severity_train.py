@@ -233,7 +233,7 @@ def _machine(
         usage(f"--accelerator {accelerator}: must be auto, cpu, gpu, cuda or mps")
     from melascope.lab.severity.train import Machine
 
-    return Machine(accelerator, devices, nodes, workers, precision, threads)
+    return Machine(accelerator, workers, precision, threads, devices, nodes)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def read(photo: Photo) -> Reading | None:
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _record(text: str) -> Analysis:
     """A record read from its JSON; pages ask for the same ones again and again."""
     return Analysis.model_validate_json(text)

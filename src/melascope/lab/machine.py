@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-__all__ = ["Machine", "computes_bf16", "device_of", "gpu_workers"]
+__all__ = ["Machine", "computes_bf16", "device_of", "gpu_workers", "keep_freed_memory"]
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+"""Of glibc's malloc.h."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class Machine:
     """One device of one machine."""
 
     accelerator: str = "auto"
-    """``auto``, ``cpu``, ``gpu``."""
+    """``auto``, ``cpu``, ``gpu`` ..."""
     workers: int | None = None
     """Processes that vary photos; None: 0 on a CPU, up to 8 beside a GPU."""
     precision: str = "auto"
@@ -46,3 +51,22 @@ def gpu_workers() -> int:
     """Processes beside a GPU: one core is left for the training itself."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(0, min(8, cores - 1))
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep the memory that tensors leave, for the next ones, until it ends.
+
+    The C library gives each large tensor back to the system and asks for it anew, page by page; on a CPU, networks of
+    many small layers spend a third of their training on that (`benchmarks/training.py`).
+
+    Returns:
+        Whether it could be set: by glibc only.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 << 20))
+    return all(mallopt(name, value) == 1 for name, value in settings)

@@ -39,7 +39,7 @@ from melascope.lab.detect.run import (
 from melascope.lab.detect.store import Kept, keep
 from melascope.lab.detect.study import Study
 from melascope.lab.detect.weights import note
-from melascope.lab.machine import Machine, computes_bf16, device_of, gpu_workers
+from melascope.lab.machine import Machine, computes_bf16, device_of, gpu_workers, keep_freed_memory
 from melascope.lab.severity.ending import best_epoch, ending
 from melascope.lab.severity.feed import Order
 
@@ -121,6 +121,8 @@ def train(
         )
     write_config(config, folder)
     _write_split(study, folder / "split.csv")
+    if device_of(machine).type == "cpu":
+        keep_freed_memory()
     torch.manual_seed(seed)
     lesson = _Lesson(config, made_of(config, weights), parts["train"], machine)
     rows = _taught(lesson, study, kept, folder, budget_s, tell, advance)

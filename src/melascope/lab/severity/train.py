@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from melascope.data.layout import write_whole
+from melascope.lab import machine as machines
 from melascope.lab.severity.cards import IMAGENET, PLAIN, Scaling, called
 from melascope.lab.severity.ending import ending
 from melascope.lab.severity.feed import Learnt, Order, Varied, loader
@@ -40,20 +41,12 @@ _LAST: Final = "last.ckpt"
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(machines.Machine):
     """On what a network is trained; changes speed, not the recipe."""
 
-    accelerator: str = "auto"
-    """``auto``, ``cpu``, ``gpu`` ..."""
     devices: int = 1
     """Of each node."""
     nodes: int = 1
-    workers: int | None = None
-    """Processes that vary photos; None: 0 on a CPU, up to 8 beside a GPU."""
-    precision: str = "auto"
-    """``bf16``, ``32``, or ``auto``: bf16 where the machine computes it."""
-    threads: int | None = None
-    """Of a CPU; None: as torch decides."""
 
 
 def label_of(name: str, recipe: Recipe) -> str:
@@ -119,6 +112,8 @@ def train(
     if is_finished(folder):
         check_same(folder, name, recipe, study, seed, weights)
         return load_run(folder)
+    if machines.device_of(machine).type == "cpu":
+        machines.keep_freed_memory()
     torch.manual_seed(seed)
     outputs = len(CLASSES) + (1 if recipe.loss.masi else 0)
     begun = start(name, weights, classes=outputs, side=recipe.picture.side)
@@ -249,7 +244,7 @@ def _taught(
             known = {"identity": study.identity, "sha256": dict(photos.digests), "groups": groups}
             write_whole(folder / "photos.json", json.dumps(known, ensure_ascii=False))
         rank, gpu = trainer.global_rank, trainer.accelerator.__class__.__name__ != "CPUAccelerator"
-        workers = machine.workers if machine.workers is not None else (_gpu_workers() if gpu else 0)
+        workers = machine.workers if machine.workers is not None else (machines.gpu_workers() if gpu else 0)
         loaders = [
             loader(
                 Varied(learnt[part], recipe.augment if part == "train" else None, config.seed),
@@ -315,26 +310,10 @@ def _trainer(folder: Path, config: Config, machine: Machine, watch: Watch, bar: 
     )
 
 
-def _precision(machine: Machine) -> Any:
+def _precision(used: Machine) -> Any:
     """Lightning's word."""
-    known = {"bf16": "bf16-mixed", "32": "32-true"}
-    if machine.precision != "auto":
-        return known[machine.precision]
-    gpu = machine.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    if gpu:
-        return known["bf16" if torch.cuda.is_bf16_supported() else "32"]
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        flags = ""
-    return known["bf16" if "amx_bf16" in flags or "avx512_bf16" in flags else "32"]
-
-
-def _gpu_workers() -> int:
-    import os
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(0, min(8, cores - 1))
+    bf16 = used.precision == "bf16" or (used.precision == "auto" and machines.computes_bf16(machines.device_of(used)))
+    return "bf16-mixed" if bf16 else "32-true"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from melascope.lab.machine import computes_bf16, keep_freed_memory
 from melascope.lab.skin.faces import LabelledFace, read_cohort, read_labelled
 from melascope.lab.skin.network import CLASSES, KINDS, SkinNetwork, load_imagenet, load_shipped, renormalise
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
@@ -209,6 +210,9 @@ def train(
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    bf16 = computes_bf16(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     faces = [face for folder in labelled for face in read_labelled(folder, held_out=False)]
     virtual = [face for folder in cohorts for face in read_cohort(folder)]
     faces += virtual
@@ -256,7 +260,7 @@ def train(
             group["lr"] = rate * group["factor"]
         pixels, labels, pigment = next(loader)
         batch = _scaled(pixels.to(device)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             outputs = network(batch)
         loss = loss_of(outputs, labels.to(device), pigment.to(device))
         optimiser.zero_grad(set_to_none=True)
