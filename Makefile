@@ -17,6 +17,7 @@ clinic: $(VENV)/.dev ## run the clinic with demo patients
 	$(BIN)/melascope clinic demo
 
 test: $(VENV)/.dev ## all tests, with coverage
+	@$(BIN)/python -m compileall -q src tests  # once, and not in each of the hundreds of processes that tests start
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 check: $(VENV)/.dev ## style, types, and who may import whom
@@ -79,7 +80,7 @@ $(VENV)/.made: $(filter .tools/bin/uv,$(UV))
 
 # Requirements are complete and pinned by hash; the project itself is installed in place. Nothing is looked up again.
 $(VENV)/.run $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made requirements/%.txt requirements/build.txt pyproject.toml
-	$(INSTALL) --no-deps --require-hashes -r requirements/build.txt -r requirements/$*.txt
+	$(INSTALL) --compile-bytecode --no-deps --require-hashes -r requirements/build.txt -r requirements/$*.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
