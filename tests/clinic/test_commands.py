@@ -141,6 +141,32 @@ def test_the_demo_is_filled_once(tmp_path: Path) -> None:
     clinic.database.close()
 
 
+def test_the_demo_holds_a_patient_with_a_course(tmp_path: Path) -> None:
+    from datetime import date
+
+    from sqlalchemy import select
+
+    from melascope.cli.demo import samples
+    from melascope.clinic.app import open_clinic
+    from melascope.clinic.demo import fill, fill_course
+    from melascope.clinic.settings import Settings
+    from melascope.clinic.tables import Patient, PhotoView, Treatment
+    from tests.clinic.made import QuickHasher, drawn, jpeg
+
+    days = sorted(samples().joinpath("course").iterdir(), key=lambda each: each.name)
+    course = [(date.fromisoformat(each.name.removesuffix(".jpg")), each.read_bytes()) for each in days]
+    clinic = open_clinic(Settings.of(tmp_path / "demo", environ={}), work=drawn, keeper=QuickHasher())
+    fill(clinic, [(PhotoView.FRONTAL, jpeg(3))])
+    fill_course(clinic, course)
+    fill_course(clinic, course)  # once more changes nothing
+    with clinic.database.reading() as db:
+        patient = db.scalars(select(Patient).where(Patient.id.in_(select(Treatment.patient_id)))).one()
+        assert sorted(visit.day for visit in patient.visits) == [day for day, _ in course]
+        assert all(len(visit.photos) == 1 for visit in patient.visits) and len(course) >= 3
+        assert len(db.scalars(select(Patient)).all()) == 2
+    clinic.database.close()
+
+
 def test_the_demo_holds_a_reading_study_of_raters_who_say_that_they_are_simulated(tmp_path: Path) -> None:
     from sqlalchemy import select
 

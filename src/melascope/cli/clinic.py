@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import replace
+from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,7 +107,7 @@ def demo(
 
     settings = _settings(data, f"http://127.0.0.1:{port}", 1)
     listener = _listen("127.0.0.1", port)
-    from melascope.clinic.demo import NAME, fill
+    from melascope.clinic.demo import NAME, fill, fill_course
     from melascope.clinic.demo_readings import fill_readings
     from melascope.clinic.tables import PhotoView
 
@@ -114,6 +115,8 @@ def demo(
     views = {"close-up.jpg": PhotoView.CLOSE_UP}
     pictures = sorted((each for each in samples().iterdir() if each.name.endswith(".jpg")), key=lambda each: each.name)
     password = fill(clinic, [(views.get(each.name, PhotoView.FRONTAL), each.read_bytes()) for each in pictures])
+    days = sorted((each for each in samples().joinpath("course").iterdir()), key=lambda each: each.name)
+    fill_course(clinic, [(date.fromisoformat(each.name.removesuffix(".jpg")), each.read_bytes()) for each in days])
     read = samples().joinpath("readings")
     truth = json.loads(read.joinpath("truth.json").read_text(encoding="utf-8"))
     fill_readings(clinic, [(read.joinpath(name).read_bytes(), true) for name, true in truth.items()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Final
 
 from sqlalchemy import select
@@ -11,9 +12,9 @@ from sqlalchemy import select
 from melascope.clinic import accounts, patients, photos, visits
 from melascope.clinic.access import actor_of
 from melascope.clinic.desk import Clinic
-from melascope.clinic.tables import PhotoView, Study, User
+from melascope.clinic.tables import PhotoView, Study, Treatment, User
 
-__all__ = ["NAME", "fill"]
+__all__ = ["NAME", "fill", "fill_course"]
 
 NAME: Final = "demo"
 _STUDY: Final = "Demonstration"
@@ -21,6 +22,10 @@ _TOLD: Final = (
     {"age": "40-49", "sex": "female", "fitzpatrick": "4"},
     {"age": "30-39", "sex": "female", "fitzpatrick": "3"},
     {"age": "50-59", "sex": "male", "fitzpatrick": ""},
+)
+_TREATMENTS: Final = (
+    {"name": "Sunscreen SPF 50+, tinted", "started": "2025-07-15", "ended": ""},
+    {"name": "Triple combination cream", "started": "2025-07-15", "ended": "2026-01-15"},
 )
 
 
@@ -53,3 +58,23 @@ def fill(clinic: Clinic, samples: Sequence[tuple[PhotoView, bytes]]) -> str:
             visit = visits.add_visit(db, actor, patient.id, {"day": f"2026-0{index % 9 + 1}-15"}).id
         photos.add_photo(clinic.database, actor, clinic.store, visit, view, data)
     return password
+
+
+def fill_course(clinic: Clinic, samples: Sequence[tuple[date, bytes]]) -> None:
+    """Add one patient who was photographed on several days, with treatments, unless that was done before.
+
+    Args:
+        clinic: One that `fill` has filled.
+        samples: Days, and frontal photographs of one virtual patient.
+    """
+    with clinic.database.writing() as db:
+        actor = actor_of(db, db.scalars(select(User).where(User.folded == NAME)).one())
+        if db.scalar(select(Treatment.id).limit(1)):
+            return
+        study_id = db.scalars(select(Study.id).where(Study.name == _STUDY).order_by(Study.created).limit(1)).one()
+        patient = patients.add_patient(db, actor, study_id, {"age": "40-49", "sex": "male", "fitzpatrick": "3"})
+        for told in _TREATMENTS:
+            patients.add_treatment(db, actor, patient.id, told)
+        seen = [(visits.add_visit(db, actor, patient.id, {"day": day.isoformat()}).id, data) for day, data in samples]
+    for visit, data in seen:
+        photos.add_photo(clinic.database, actor, clinic.store, visit, PhotoView.FRONTAL, data)
