@@ -7,6 +7,9 @@ photograph about every `upload` seconds; the photographs are virtual patients of
 own, and are analysed for real. `/healthz` is asked beside it: what an answer that needs nothing costs at that moment.
 Prints the start, the idle memory, times of pages and from upload to result, failures, and the memory over the run;
 `--out` keeps them as JSON.
+
+`--still`: nobody uploads after three photographs each, and everybody asks for the same pages and pictures without a
+pause: memory that grows then is lost, and not what more photographs need.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,6 +206,40 @@ async def load(address: str, pid: int, people: list[tuple[str, str, str]], optio
     return seen
 
 
+def still(address: str, pid: int, people: list[tuple[str, str, str]], seconds: float) -> None:
+    """The same pages and pictures again and again; prints requests and memory every 15 seconds."""
+    data = samples().joinpath("telephone.jpg").read_bytes()
+    clients, ways = [], []
+    for cookie, patient, visit in people:
+        client = httpx2.Client(base_url=address, cookies={"melascope": cookie}, timeout=120, trust_env=False)
+        clients.append(client)
+        for _ in range(3):
+            token = TOKEN.search(client.get(f"/visits/{visit}").text)
+            assert token is not None
+            files = {"frontal": ("photo.jpg", own(data), "image/jpeg")}
+            client.post(f"/visits/{visit}/photos", data={"csrf": token[1]}, files=files)
+        ways.append(["/patients", f"/patients/{patient}", f"/visits/{visit}"])
+    for client, mine in zip(clients, ways, strict=True):
+        shown = sorted(set(PHOTO.findall(client.get(mine[2]).text)))
+        while {client.get(f"{each}/state").json()["state"] for each in shown} != {"done"}:
+            time.sleep(0.5)
+        mine += shown + sorted({found for each in shown for found in PICTURE.findall(client.get(each).text)})
+    begun, count = time.perf_counter(), [0] * len(people)
+
+    def ask(number: int) -> None:
+        while time.perf_counter() < begun + seconds:
+            clients[number].get(ways[number][count[number] % len(ways[number])]).raise_for_status()
+            count[number] += 1
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(people))]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        answers, analyses = memory(pid)
+        print(f"{sum(count):7d} requests: {answers:.1f} MB that answers, {analyses:.1f} MB that analyses", flush=True)
+        time.sleep(15)
+
+
 def started(data: Path, workers: int) -> tuple[subprocess.Popen[str], str, float]:
     """The server, its address, and the seconds until it answered."""
     begun = time.perf_counter()
@@ -232,6 +270,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--look", type=float, default=3, help="seconds between two pages of a person")
     parser.add_argument("--upload", type=float, default=60, help="seconds between two uploads of a person")
+    parser.add_argument("--still", action="store_true", help="the same pages again and again, without uploads")
     parser.add_argument("--out", type=Path, help="JSON to write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -240,6 +279,9 @@ def main() -> None:
         try:
             time.sleep(3)
             idle = sum(memory(server.pid))
+            if options.still:
+                still(address, server.pid, people, options.seconds)
+                return
             seen = asyncio.run(load(address, server.pid, people, options))
         finally:
             server.send_signal(signal.SIGTERM)
