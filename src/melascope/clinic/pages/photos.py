@@ -138,18 +138,20 @@ def _report(desk: Desk, photo: Photo, name: str) -> Response:
     desk.see("photo.report", photo)
     files = photo.analysed.pictures["files"]
     store, patient = desk.clinic.store, photo.visit.patient_id
-    pictures = [store.get(patient, files[each]) if each in files else None for each in _REPORT]
+    overlay, maps, relevance = (store.get(patient, files[each]) if each in files else None for each in _REPORT)
     called = f"{photo.visit.patient.code}, {photo.visit.day.isoformat()}, {photo.view.value}"
     record = reading.record
     record = record.model_copy(update={"photo": record.photo.model_copy(update={"file": called})})
     said = statement_of(photo.visit, [photo])
     headers = {"content-security-policy": _REPORT_POLICY}
     if name == "report.html":
-        return Response(render(record, *pictures, said=said), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(
+            render(record, overlay, maps, relevance, said), media_type="text/html; charset=utf-8", headers=headers
+        )
     from melascope.report.pdf import typeset
 
     headers["content-disposition"] = f'inline; filename="report-{photo.id[:8]}.pdf"'
-    return Response(typeset(record, *pictures, said=said), media_type="application/pdf", headers=headers)
+    return Response(typeset(record, overlay, maps, relevance, said), media_type="application/pdf", headers=headers)
 
 
 # ---------------------------------------------------------------- corrections
