@@ -92,17 +92,19 @@ def own(data: bytes) -> bytes:
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """MB of the processes that answer and of those that analyse, shared pages divided among those who share (PSS)."""
-    found, left = [0.0, 0.0], [pid]
+    """MB of the processes that answer and of those that analyse, shared pages divided among those who share (PSS).
+
+    With `--workers 1`, the only case in which they are told apart: what the server has started analyses.
+    """
+    found, left = [0.0, 0.0], [(pid, 0)]
     while left:
-        one = left.pop()
+        one, depth = left.pop()
         try:
-            words = Path(f"/proc/{one}/cmdline").read_bytes()
             for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
-                    found[b"multiprocessing" in words] += int(line.split()[1]) / 1024
+                    found[depth > 0] += int(line.split()[1]) / 1024
             for path in Path(f"/proc/{one}/task").glob("*/children"):
-                left += map(int, path.read_text().split())
+                left += [(int(child), depth + 1) for child in path.read_text().split()]
         except OSError:
             continue
     return found[0], found[1]
@@ -217,11 +219,13 @@ def still(address: str, pid: int, people: list[tuple[str, str, str]], seconds: f
             token = TOKEN.search(client.get(f"/visits/{visit}").text)
             assert token is not None
             files = {"frontal": ("photo.jpg", own(data), "image/jpeg")}
-            client.post(f"/visits/{visit}/photos", data={"csrf": token[1]}, files=files)
+            answer = client.post(f"/visits/{visit}/photos", data={"csrf": token[1]}, files=files)
+            assert answer.status_code == 303, answer.status_code
         ways.append(["/patients", f"/patients/{patient}", f"/visits/{visit}"])
     for client, mine in zip(clients, ways, strict=True):
         shown = sorted(set(PHOTO.findall(client.get(mine[2]).text)))
-        while {client.get(f"{each}/state").json()["state"] for each in shown} != {"done"}:
+        assert len(shown) == 3
+        while not {client.get(f"{each}/state").json()["state"] for each in shown} <= {"done", "failed"}:
             time.sleep(0.5)
         mine += shown + sorted({found for each in shown for found in PICTURE.findall(client.get(each).text)})
     begun, count = time.perf_counter(), [0] * len(people)

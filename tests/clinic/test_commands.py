@@ -157,7 +157,8 @@ def test_the_demo_holds_a_patient_with_a_course(tmp_path: Path) -> None:
     course = [(date.fromisoformat(each.name.removesuffix(".jpg")), each.read_bytes()) for each in days]
     clinic = open_clinic(Settings.of(tmp_path / "demo", environ={}), work=drawn, keeper=QuickHasher())
     fill(clinic, [(PhotoView.FRONTAL, jpeg(3))])
-    fill_course(clinic, course)
+    fill_course(clinic, course[:2])
+    fill_course(clinic, course)  # what is missing is added
     fill_course(clinic, course)  # once more changes nothing
     with clinic.database.reading() as db:
         patient = db.scalars(select(Patient).where(Patient.id.in_(select(Treatment.patient_id)))).one()

@@ -305,7 +305,7 @@ def _reported(adler: Browser) -> None:
     page.click(".gallery a >> nth=0")
     assert adler.fetched("a[href$='/report.pdf']").startswith(b"%PDF")
     report = adler.fetched("a[href$='/report.html']").decode()
-    assert "P-0001, 2026-01-05" in report and "as scored by Dr Adler" in report
+    assert "P-0001, 2026-01-05" in report and "forehead scored by Dr Adler, the rest as measured" in report
     assert "Forehead: A 4, D 4, H 4 by Dr Adler" in report
     adler.go("/patients")
     assert adler.fetched("a[href$='/photos.csv']").count(b"\n") == 5

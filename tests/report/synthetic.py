@@ -228,6 +228,9 @@ def measured(
         codes[codes == region] = Region.COVERING
     mask = drawn_lesions(codes, share)
     scores = {r: _region(codes, mask, r, r not in missing) for r in MASI_REGIONS}
+    if view is View.CLOSE_UP:  # where nothing tells how large a patch is
+        none = dict.fromkeys(("homogeneity", "homogeneity_low", "homogeneity_high", "homogeneity_step"))
+        scores = {r: score.model_copy(update=none) for r, score in scores.items()}
     values = {
         r: RegionalScore(s.area or 0, s.darkness or 0, s.homogeneity or 0) for r, s in scores.items() if s.visible
     }

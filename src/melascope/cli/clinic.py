@@ -115,8 +115,9 @@ def demo(
     views = {"close-up.jpg": PhotoView.CLOSE_UP}
     pictures = sorted((each for each in samples().iterdir() if each.name.endswith(".jpg")), key=lambda each: each.name)
     password = fill(clinic, [(views.get(each.name, PhotoView.FRONTAL), each.read_bytes()) for each in pictures])
-    days = sorted((each for each in samples().joinpath("course").iterdir()), key=lambda each: each.name)
-    fill_course(clinic, [(date.fromisoformat(each.name.removesuffix(".jpg")), each.read_bytes()) for each in days])
+    course = {each.name: each for each in samples().joinpath("course").iterdir() if each.name.endswith(".jpg")}
+    days = [(date.fromisoformat(name.removesuffix(".jpg")), each.read_bytes()) for name, each in course.items()]
+    fill_course(clinic, sorted(days))
     read = samples().joinpath("readings")
     truth = json.loads(read.joinpath("truth.json").read_text(encoding="utf-8"))
     fill_readings(clinic, [(read.joinpath(name).read_bytes(), true) for name, true in truth.items()])

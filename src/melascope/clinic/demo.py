@@ -12,7 +12,7 @@ from sqlalchemy import select
 from melascope.clinic import accounts, patients, photos, visits
 from melascope.clinic.access import actor_of
 from melascope.clinic.desk import Clinic
-from melascope.clinic.tables import PhotoView, Study, Treatment, User
+from melascope.clinic.tables import PhotoView, Study, Treatment, User, Visit
 
 __all__ = ["NAME", "fill", "fill_course"]
 
@@ -61,7 +61,7 @@ def fill(clinic: Clinic, samples: Sequence[tuple[PhotoView, bytes]]) -> str:
 
 
 def fill_course(clinic: Clinic, samples: Sequence[tuple[date, bytes]]) -> None:
-    """Add one patient who was photographed on several days, with treatments, unless that was done before.
+    """Add one patient who was photographed on several days, with treatments; what is there already stays.
 
     Args:
         clinic: One that `fill` has filled.
@@ -69,12 +69,19 @@ def fill_course(clinic: Clinic, samples: Sequence[tuple[date, bytes]]) -> None:
     """
     with clinic.database.writing() as db:
         actor = actor_of(db, db.scalars(select(User).where(User.folded == NAME)).one())
-        if db.scalar(select(Treatment.id).limit(1)):
-            return
-        study_id = db.scalars(select(Study.id).where(Study.name == _STUDY).order_by(Study.created).limit(1)).one()
-        patient = patients.add_patient(db, actor, study_id, {"age": "40-49", "sex": "male", "fitzpatrick": "3"})
-        for told in _TREATMENTS:
-            patients.add_treatment(db, actor, patient.id, told)
-        seen = [(visits.add_visit(db, actor, patient.id, {"day": day.isoformat()}).id, data) for day, data in samples]
-    for visit, data in seen:
+        cream = _TREATMENTS[-1]
+        ours = (Treatment.name == cream["name"], Treatment.started == date.fromisoformat(cream["started"]))
+        patient_id = db.scalar(select(Treatment.patient_id).where(*ours).limit(1))
+        if patient_id is None:
+            study_id = db.scalars(select(Study.id).where(Study.name == _STUDY).order_by(Study.created).limit(1)).one()
+            told = {"age": "40-49", "sex": "male", "fitzpatrick": "3"}
+            patient_id = patients.add_patient(db, actor, study_id, told).id
+            for treatment in _TREATMENTS:
+                patients.add_treatment(db, actor, patient_id, treatment)
+        seen = {visit.day: visit for visit in db.scalars(select(Visit).where(Visit.patient_id == patient_id))}
+        for day, _ in samples:
+            if day not in seen:
+                seen[day] = visits.add_visit(db, actor, patient_id, {"day": day.isoformat()})
+        empty = [(seen[day].id, data) for day, data in samples if not seen[day].photos]
+    for visit, data in empty:
         photos.add_photo(clinic.database, actor, clinic.store, visit, PhotoView.FRONTAL, data)

@@ -5,17 +5,22 @@ The measurement stays in sight: what a person changed is named with what was mea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from melascope.masi import WEIGHTS
 from melascope.record import LesionRecord, RegionScore
 from melascope.report import words
-from melascope.report.page import Page, Row, Said, gauge_of
-from melascope.report.statement import Named, PhotoStatement, Rated, Statement
-from melascope.vocabulary import MASI_REGIONS, Region
+from melascope.report.page import APART, Page, Row, Said, gauge_of
+from melascope.report.palette import REGIONS, to_hex
+from melascope.report.statement import Named, PhotoStatement, Statement
+from melascope.vocabulary import MASI_REGIONS, Region, View
 
 __all__ = ["corrected"]
+
+_METHOD: Final = "A region that a person scored counts with that person's steps."
 
 
 def corrected(page: Page, said: Statement) -> Page:
@@ -26,7 +31,8 @@ def corrected(page: Page, said: Statement) -> Page:
         said: What is stated of this one photograph.
 
     Returns:
-        The same report where nobody said anything, else one whose result, rows and patches are those that hold.
+        The same report where nobody said anything, else one whose totals and rows are those that hold. Its patches are
+        those that were outlined, under the names that people gave them; drawn ones are among the changes.
     """
     (photo,) = said.photos
     page = replace(page, said=Said(tuple(_changes(photo)), _signature(said)))
@@ -36,36 +42,41 @@ def corrected(page: Page, said: Statement) -> Page:
         replace(patch, kind=_kind(photo, photo.record.lesions[patch.number - 1], patch.kind)) for patch in page.patches
     )
     named = page.kinds_named or any(patch.kind for patch in patches)
-    return replace(page, patches=patches, kinds_named=named)
+    glossary = page.glossary
+    if glossary or photo.rated:
+        glossary = words.glossary(
+            totals=page.gauge is not None,
+            tone=page.tone is not None,
+            kinds=named,
+            reading=page.reading is not None,
+        )
+    return replace(page, patches=patches, kinds_named=named, glossary=glossary)
 
 
 def _rescored(page: Page, photo: PhotoStatement) -> Page:
-    regions = photo.record.regions
-    rows = []
-    for row in page.rows:
-        region = next((each for each in photo.rated if each.label == row.name), None)
-        measured: RegionScore | None = None if region is None else getattr(regions, region.key, None)
-        rows.append(row if region is None else _row(row, region, photo.rated[region], measured))
-    who = words.listed([person.name for person in photo.raters])
-    absent = [
-        words.region_name(key).lower()
-        for key in (photo.record.masi.missing if photo.record.masi else [each.key for each in MASI_REGIONS])
-        if Region[key.upper()] not in photo.rated
-    ]
-    page = replace(page, rows=tuple(rows), missing=f"Not scored: {words.listed(absent)}." if absent else "")
+    """With scores that a person gave to one region or more."""
+    rows = {row.name: row for row in page.rows}
+    first = {
+        region.label: _row(rows.get(region.label), region, photo) if region in photo.rated else rows[region.label]
+        for region in MASI_REGIONS
+        if region in photo.rated or region.label in rows
+    }
+    page = replace(page, rows=(*first.values(), *(row for name, row in rows.items() if name not in first)))
+    if page.method:
+        page = replace(page, method=(*page.method, _METHOD))
     if photo.masi is None or photo.severity is None:
-        return page if not absent else replace(page, answer=f"No MASI: {words.listed(absent)} could not be scored.")
-    totals = photo.record.masi
-    measured_text = "Nothing was measured from which a MASI could be added up."
-    if totals is not None and totals.masi is not None and totals.severity is not None:
-        interval = words.span(totals.masi_low, totals.masi_high)
-        measured_text = (
-            f"Measured: MASI {words.one_decimal(totals.masi)} (90 % interval {interval}), {totals.severity.value}."
-        )
+        absent = [region for region in MASI_REGIONS if region not in photo.rated and not _measured(photo, region)]
+        if photo.record.view is not View.FACE:
+            return page
+        return replace(page, answer=f"No MASI: {_names(absent)} could not be scored.")
+    who = words.listed([person.name for person in photo.raters])
+    rest = ", the rest as measured" if len(photo.rated) < len(MASI_REGIONS) else ""
+    scored = _names([region for region in MASI_REGIONS if region in photo.rated])
+    advice = [finding.advice for finding in photo.record.quality.findings if finding.code == APART]
     return replace(
         page,
-        answer=f"MASI {words.one_decimal(photo.masi)} as scored by {who}: {photo.severity.value}.",
-        explanation=f"{measured_text} {words.band_sentence(photo.masi, None, None)}",
+        answer=f"MASI {words.one_decimal(photo.masi)}: {photo.severity.value}; {scored} scored by {who}{rest}.",
+        explanation=" ".join((_measured_total(photo), words.band_sentence(photo.masi, None, None), *advice)),
         masi=words.one_decimal(photo.masi),
         masi_interval="",
         mmasi=words.one_decimal(photo.mmasi),
@@ -75,28 +86,56 @@ def _rescored(page: Page, photo: PhotoStatement) -> Page:
     )
 
 
-def _row(row: Row, region: Region, rated: Rated, measured: RegionScore | None) -> Row:
-    points = WEIGHTS[region] * rated.area * (rated.darkness + rated.homogeneity)
-    return replace(
-        row,
-        share=row.share or "not measured",
+def _measured_total(photo: PhotoStatement) -> str:
+    """What was measured in place of a total that holds."""
+    totals = photo.record.masi
+    if totals is not None and totals.masi is not None and totals.severity is not None:
+        interval = words.span(totals.masi_low, totals.masi_high)
+        return f"Measured: MASI {words.one_decimal(totals.masi)} (90 % interval {interval}), {totals.severity.value}."
+    if photo.record.view is not View.FACE:
+        return "No MASI was measured: this is no whole face."
+    absent = [region for region in MASI_REGIONS if not _measured(photo, region)]
+    return f"No MASI was measured: {_names(absent)} could not be scored."
+
+
+def _names(regions: Sequence[Region]) -> str:
+    return words.listed([region.label.lower() for region in regions])
+
+
+def _measured(photo: PhotoStatement, region: Region) -> bool:
+    """Whether all that a total needs of a region was measured."""
+    score: RegionScore | None = getattr(photo.record.regions, region.key, None)
+    return score is not None and None not in (score.area, score.darkness, score.homogeneity)
+
+
+def _row(row: Row | None, region: Region, photo: PhotoStatement) -> Row:
+    """A region as a person scored it; None: one that has no row as measured."""
+    rated = photo.rated[region]
+    values = _measured_values(photo, region)
+    covered = [] if row is None else [part for part in row.note.split("; ") if "covered" in part]
+    return Row(
+        name=region.label,
+        colour=to_hex(REGIONS[region]),
+        share=(row.share if row is not None else "") or "not measured",
+        share_interval="" if row is None else row.share_interval,
         area=f"{rated.area:g}",
         area_value="",
         darkness=f"{rated.darkness:g}",
         darkness_value="",
         homogeneity=f"{rated.homogeneity:g}",
         homogeneity_value="",
-        points=words.one_decimal(points),
-        note=f"scored by {rated.by.name}; {_measured_steps(measured)}",
+        points=words.one_decimal(WEIGHTS[region] * rated.area * (rated.darkness + rated.homogeneity)),
+        note="; ".join((*covered, f"scored by {rated.by.name}", *([f"measured {values}"] if values else []))),
     )
 
 
-def _measured_steps(measured: RegionScore | None) -> str:
-    if measured is None or measured.area is None:
-        return "not measured"
-    values = (measured.area, measured.darkness, measured.homogeneity)
-    said = ", ".join(f"{name} {words.one_decimal(value)}" for name, value in zip("ADH", values, strict=True))
-    return f"measured {said}"
+def _measured_values(photo: PhotoStatement, region: Region) -> str:
+    """``A 2.4, D 1.8, H 2.3``: as much of it as was measured."""
+    score: RegionScore | None = getattr(photo.record.regions, region.key, None)
+    if score is None:
+        return ""
+    values = zip("ADH", (score.area, score.darkness, score.homogeneity), strict=True)
+    return ", ".join(f"{name} {words.one_decimal(value)}" for name, value in values if value is not None)
 
 
 def _changes(photo: PhotoStatement) -> list[str]:
@@ -105,7 +144,8 @@ def _changes(photo: PhotoStatement) -> list[str]:
     for region in MASI_REGIONS:
         if (rated := photo.rated.get(region)) is not None:
             scores = f"A {rated.area:g}, D {rated.darkness:g}, H {rated.homogeneity:g}"
-            measured = _measured_steps(getattr(photo.record.regions, region.key, None))
+            values = _measured_values(photo, region)
+            measured = f"measured {values}" if values else "not measured"
             said.append(f"{region.label}: {scores} by {_by(rated.by.name, rated.at)}; {measured}.")
     drawn = len(photo.record.lesions)
     for patch in photo.lesions:
@@ -129,7 +169,7 @@ def _changes(photo: PhotoStatement) -> list[str]:
 
 
 def _by(name: str, at: datetime | None) -> str:
-    return name if at is None else f"{name} on {at.date().isoformat()}"
+    return name if at is None else f"{name} on {at.astimezone().date().isoformat()}"
 
 
 def _number(photo: PhotoStatement, measured: LesionRecord) -> int:
@@ -150,7 +190,7 @@ def _kind(photo: PhotoStatement, lesion: LesionRecord, kind: str) -> str:
 
 def _signature(said: Statement) -> str:
     if said.signed:
-        return f"Signed by {words.listed([_by(person.name, at) for person, at in said.signed])}."
+        return f"The visit was signed by {words.listed([_by(person.name, at) for person, at in said.signed])}."
     if said.signed_before:
-        return "Not signed: it was signed before, and changed since."
-    return "Not signed."
+        return "The visit is not signed: it was signed before, and changed since."
+    return "The visit is not signed."

@@ -13,11 +13,11 @@ from melascope.report import words
 from melascope.report.palette import REGIONS, Colour, to_hex
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, MONK_TONES, SKIN, Region, Severity, Verdict, View
 
-__all__ = ["LISTED_LESIONS", "Page", "Row", "Said", "arrays_of", "gauge_of", "page", "tone_colour"]
+__all__ = ["APART", "LISTED_LESIONS", "Page", "Row", "Said", "arrays_of", "gauge_of", "page", "tone_colour"]
 
 LISTED_LESIONS: Final = 12
 """So many of the largest lesions are listed, under the number that they carry in the picture."""
-_APART: Final = "readings_disagree"
+APART: Final = "readings_disagree"
 """Finding that stands beneath the result, not among the remarks on the photograph."""
 
 
@@ -136,7 +136,6 @@ class Page:
     severity: str
     gauge: Gauge | None
     rows: tuple[Row, ...]
-    missing: str
     tone: Tone | None
     no_tone: str
     reading: Reading | None
@@ -184,14 +183,13 @@ def page(analysis: Analysis) -> Page:
         severity=totals.severity.value if totals and totals.severity else "",
         gauge=_gauge(totals) if has_total else None,
         rows=_rows(analysis),
-        missing=_missing(analysis),
         tone=_tone(analysis),
         no_tone="" if refused else "No skin tone was measured: see the remarks on the photograph.",
         reading=_reading(analysis),
         patches=tuple(_patch(n, p, analysis) for n, p in enumerate(analysis.lesions[:LISTED_LESIONS], start=1)),
         patches_more=f"{more} smaller patch{'es' if more > 1 else ''} not listed." if more > 0 else "",
         kinds_named=named,
-        remarks=tuple(_remark(f) for f in analysis.quality.findings if f.code != _APART),
+        remarks=tuple(_remark(f) for f in analysis.quality.findings if f.code != APART),
         measured=not refused,
         method=() if refused else (*words.METHOD, *((words.READING_METHOD,) if read else ())),
         glossary=()
@@ -254,7 +252,7 @@ def _explanation(analysis: Analysis) -> str:
         return "What to do about it stands below. Take or choose another photograph and analyse that."
     if totals is not None and totals.masi is not None:
         band = words.band_sentence(totals.masi, totals.masi_low, totals.masi_high)
-        return " ".join((band, *(f.advice for f in analysis.quality.findings if f.code == _APART)))
+        return " ".join((band, *(f.advice for f in analysis.quality.findings if f.code == APART)))
     if analysis.view is View.CLOSE_UP:
         return "The total needs all four regions of a face. What is visible was measured and is given below."
     return "A region that is not visible is never counted as zero. The other regions were scored and are given below."
@@ -263,12 +261,6 @@ def _explanation(analysis: Analysis) -> str:
 def _absent(analysis: Analysis) -> list[str]:
     keys = analysis.masi.missing if analysis.masi else tuple(r.key for r in MASI_REGIONS)
     return [words.region_name(key).lower() for key in keys]
-
-
-def _missing(analysis: Analysis) -> str:
-    if analysis.view is not View.FACE or not (analysis.masi and analysis.masi.missing):
-        return ""
-    return f"Not scored: {words.listed(_absent(analysis))}."
 
 
 def _gauge(totals: Masi | None) -> Gauge | None:
