@@ -126,7 +126,10 @@ def _sentences(rows: Sequence[Measured], sheets: dict[str, Sheet]) -> list[str]:
             pixels = _value(account[network, DEFAULT][2])
             found.append(f"{network}: {pixels:.0f} % of the class score come from pixels, the rest from biases.")
             if pixels < _LITTLE:
-                found[-1] += " Such a network hardly looks at its photo: its maps show the little that it sees."
+                found[-1] += (
+                    " These rules give nearly all of it to biases, above all those that batch norms leave: the map "
+                    "shows the little that remains, and does not tell how much the network looks at its photo."
+                )
     gaps = [_value(row[5]) for row in sheets["account"].rows]
     if gaps:
         found.append(f"All LRP maps: pixels, biases and stabilisers add up to the score within {max(gaps):.5f} %.")
