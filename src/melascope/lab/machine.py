@@ -56,8 +56,8 @@ def gpu_workers() -> int:
 def keep_freed_memory() -> bool:
     """Have this process keep the memory that tensors leave, for the next ones, until it ends.
 
-    The C library gives each large tensor back to the system and asks for it anew, page by page; on a CPU, networks of
-    many small layers spend a third of their training on that (`benchmarks/training.py`).
+    The C library gives each large tensor back to the system and asks for it anew, page by page: on a CPU, that may be a
+    third of the training of a network of many thin layers (`benchmarks/training.py`).
 
     Returns:
         Whether it could be set: by glibc only.
@@ -68,5 +68,5 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 64 << 20))
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 256 << 20))
     return all(mallopt(name, value) == 1 for name, value in settings)
