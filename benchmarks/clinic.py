@@ -310,7 +310,8 @@ def report(options: argparse.Namespace, start: float, idle: float, seen: Seen) -
     print(f"/healthz, {len(seen.floor):6d}         {two(seen.floor)}; p95 of pages is {pages / base:.1f} times that")
     print(f"upload kept, {len(seen.uploads):6d}      {two(seen.uploads)}")
     print(f"upload to result, {len(seen.results):6d} {two(seen.results)} (aim p95 < 5 s)")
-    for place, name in ((1, "that answers"), (2, "that analyses")):
+    names = ("that answers", "that analyses") if options.workers == 1 else ("of the parent", "of its workers")
+    for place, name in enumerate(names, 1):
         print(f"memory {name:17s} {', '.join(f'{one[place]:.0f}' for one in quarters)} MB in the quarters of the run")
     print(f"failures                 {len(seen.failures)} {sorted(set(seen.failures))[:5]}")
     if options.out:
