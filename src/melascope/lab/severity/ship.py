@@ -54,7 +54,7 @@ _YAW_DEG: Final = 25.0
 """To which a face counts as seen from the front (`melascope.photo.quality`)."""
 _ROLL_DEG: Final = 30.0
 """To which the region network was trained."""
-_MOST_HALVED: Final = 0.01
+_MOST_HALVED: Final = 0.005
 """Most by which weights of half precision may move a probability."""
 _FIGURES: Final = (
     "accuracy", "balanced_accuracy", "f1_macro", "auc_mild", "auc_moderate", "auc_severe", "auc_macro", "kappa",
