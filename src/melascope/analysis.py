@@ -245,6 +245,7 @@ def _reading(reading: SeverityReading, totals: Masi) -> SeverityRecord:
         masi_high=reading.masi_high,
         disagrees=apart,
         virtual_only=reading.virtual_only,
+        labels=reading.labels,
     )
 
 

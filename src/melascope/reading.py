@@ -1,8 +1,8 @@
 """Severity as a network reads it off the face as a whole: a second instrument, beside the measured MASI.
 
-The network was trained in the severity laboratory on raters' scores; it ships once `melascope severity ship` has put it
-into `melascope.networks`, and until then nothing is read. Its card says how it is to be shown a photo (frame, views),
-how far from the truth its MASI was on photos that it was not trained on, and which faces it knows.
+The network was trained in the severity laboratory; it ships once `melascope severity ship` has put it into
+`melascope.networks`, and where there is none nothing is read. Its card says how it is to be shown a photo (frame,
+views), how far from the truth its MASI was on photos that it was not trained on, and which faces it knows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -71,6 +71,8 @@ class SeverityReading:
     """First signs of the network's SHA-256."""
     virtual_only: bool
     """The network was trained on virtual patients only."""
+    labels: Literal["raters", "truth"]
+    """What it learnt: the mean of raters, or the MASI that is known of faces whose pigment was made."""
 
     def relevance_on(self, frame: Box, shape: tuple[int, int]) -> NDArray[np.float32] | None:
         """The relevance of places of another frame, interpolated; NaN where the network was shown nothing.
@@ -136,6 +138,7 @@ def read_severity(pixels: Pixels, regions: RegionMap, factor: float = 1.0) -> Se
         square=square,
         network=network.sha256[:16],
         virtual_only=plan.virtual_only,
+        labels=plan.labels,
     )
 
 
@@ -178,6 +181,7 @@ class _Plan:
     most_yaw_deg: float
     most_roll_deg: float
     virtual_only: bool
+    labels: Literal["raters", "truth"]
 
 
 def _plan(card: Mapping[str, Any]) -> _Plan:
@@ -193,6 +197,7 @@ def _plan(card: Mapping[str, Any]) -> _Plan:
             most_yaw_deg=float(card["knows"]["most_yaw_deg"]),
             most_roll_deg=float(card["knows"]["most_roll_deg"]),
             virtual_only=bool(card["data"]["virtual"]),
+            labels="truth" if card["data"].get("labels") == "truth" else "raters",
         )
         half_widths(plan.knots, 0.0)
     except (KeyError, TypeError, ValueError) as error:

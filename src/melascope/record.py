@@ -192,16 +192,16 @@ class Masi(_Record):
 
 
 class SeverityRecord(_Record):
-    """What the severity network reads off the face as a whole, beside what was measured. It repeats what raters do."""
+    """What the severity network reads off the face as a whole, beside what was measured."""
 
     severity: Severity
     """The likeliest class."""
     mild: Share
-    """Probability that raters call it mild."""
+    """Probability of mild melasma."""
     moderate: Share
-    """Probability that raters call it moderate."""
+    """Probability of moderate melasma."""
     severe: Share
-    """Probability that raters call it severe."""
+    """Probability of severe melasma."""
     masi: Annotated[float, Field(ge=0, le=48)]
     """MASI that the network implies."""
     masi_low: Annotated[float, Field(ge=0, le=48)]
@@ -212,6 +212,8 @@ class SeverityRecord(_Record):
     """Whether this interval and that of the measured MASI have nothing in common; null if no MASI was measured."""
     virtual_only: bool
     """The network was trained on virtual patients only."""
+    labels: Literal["raters", "truth"] = "raters"
+    """What it learnt: the mean of raters, or the MASI that is known of faces whose pigment was made."""
 
 
 class LesionRecord(_Record):

@@ -24,8 +24,16 @@ __all__ = ["benchmark_command", "train_command"]
 _INTERRUPTED: Final = 130
 
 Data = Annotated[
-    Path,
-    typer.Argument(metavar="DATA", help="A data set's folder (a cohort), or a table of ratings.", show_default=False),
+    list[Path],
+    typer.Argument(
+        metavar="DATA...",
+        help="A data set's folder (a cohort), or a table of ratings; several are taken together.",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    str,
+    typer.Option("--labels", help="raters, or truth: the MASI of each picture that a cohort's manifest knows."),
 ]
 PhotosFolder = Annotated[
     Path | None, typer.Option("--photos", help="Folder of the photos of a table.", show_default=False)
@@ -78,6 +86,7 @@ def train_command(
         str, typer.Option("--weights", help="imagenet, none, a file (.pth, .safetensors), or a run's folder.")
     ] = "imagenet",
     photos: PhotosFolder = None,
+    labels: Labels = "raters",
     epochs: Epochs = None,
     size: Size = None,
     batch: Batch = None,
@@ -115,7 +124,7 @@ def train_command(
 
         check_name(model)
         chosen = read_recipe(recipe).with_(side=size, epochs=epochs, batch=batch)
-        study = _study(data, photos, view, device, None if every else majority, split, seed)
+        study = _study(data, photos, labels, view, device, None if every else majority, split, seed)
         with _reading() as advance:
             run = train(
                 study, model, chosen, out, weights=weights, cache=cache, machine=machine, seed=seed, quick=quick,
@@ -154,6 +163,7 @@ def benchmark_command(
         ),
     ] = None,
     photos: PhotosFolder = None,
+    labels: Labels = "raters",
     epochs: Epochs = None,
     size: Size = None,
     batch: Batch = None,
@@ -200,7 +210,7 @@ def benchmark_command(
         unknown = sorted(set(named) - {entry.name for entry in plan})
         if unknown:
             usage(f"--weights {unknown[0]}=...: {unknown[0]} is not among the networks of this benchmark; correct it")
-        study = _study(data, photos, view, device, None if every else majority, split, seed)
+        study = _study(data, photos, labels, view, device, None if every else majority, split, seed)
         with _reading() as advance:
             page = run_benchmark(
                 study, plan, out,
@@ -213,12 +223,25 @@ def benchmark_command(
 
 
 def _study(
-    data: Path, photos: Path | None, view: str, device: str, majority: float | None, split: Path | None, seed: int
+    data: list[Path],
+    photos: Path | None,
+    labels: str,
+    view: str,
+    device: str,
+    majority: float | None,
+    split: Path | None,
+    seed: int,
 ) -> Study:
+    from melascope.lab.severity.sources import LABELS
     from melascope.lab.severity.study import gather
     from melascope.severity.sharing import PARTS
 
-    study = gather(data, photos, view=view, device=device, majority=majority, split=split, seed=seed)
+    if photos is not None and len(data) > 1:
+        usage("--photos names the photos of one table, and there are several; put each table into its photos' folder")
+    chosen = next((word for word in LABELS if word == labels), None)
+    if chosen is None:
+        usage(f"--labels {labels}: must be {' or '.join(LABELS)}")
+    study = gather(data, photos, labels=chosen, view=view, device=device, majority=majority, split=split, seed=seed)
     counts = ", ".join(f"{part} {len(study.part(part))}" for part in PARTS)
     _say(f"{study.left_out}: {counts}")
     return study
@@ -243,12 +266,16 @@ def _told() -> Iterator[None]:
     from melascope.lab.severity.recipe import RecipeError
     from melascope.lab.severity.registry import NoSuchNetwork
     from melascope.lab.severity.run import RunError
+    from melascope.lab.severity.sources import SourceError
     from melascope.lab.severity.study import StudyError
     from melascope.lab.severity.weights import WeightsError
     from melascope.severity.predictions import PredictionsError
     from melascope.severity.ratings import RatingsError
 
-    told = (PhotosError, PredictionsError, RatingsError, RecipeError, RunError, NoSuchNetwork, StudyError, WeightsError)
+    told = (
+        PhotosError, PredictionsError, RatingsError, RecipeError, RunError, NoSuchNetwork, SourceError, StudyError,
+        WeightsError,
+    )  # fmt: skip
     try:
         yield
     except told as error:

@@ -58,7 +58,7 @@ METHOD: Final = (
 
 READING_METHOD: Final = (
     "Apart from all this, the severity network read class and MASI off the whole face at once, as it learnt from "
-    "raters' scores; it measures nothing, and the two results share only the finding of the face."
+    "labelled photographs; it measures nothing, and the two results share only the finding of the face."
 )
 
 _KINDS: Final = {
@@ -129,8 +129,8 @@ _MAP_TERMS: Final = (
     ("Colour", "Brown suggests pigment near the surface, blue-grey pigment that lies deeper."),
 )
 _READING_TERMS: Final = (
-    ("Severity network", "A network that learnt to repeat raters' scores from whole photographs of faces."),
-    ("Probability", "How many raters' means out of a hundred would lie in this band, as the network sees it."),
+    ("Severity network", "A network that learnt severity from whole photographs of faces, as one number each."),
+    ("Probability", "How many such faces out of a hundred would lie in this band, as the network sees it."),
     (
         "Relevance",
         "How much each place of the photograph adds to the score of the class that the network reads, or takes off it.",
@@ -220,6 +220,8 @@ def reading_caution(read: SeverityRecord) -> str:
     learnt = (
         "The network was trained on virtual patients only and has seen no photograph of a person. " * read.virtual_only
     )
+    if read.labels == "truth":
+        return f"{learnt}It learnt from faces whose MASI is known because their pigment was made; no patient was seen."
     return f"{learnt}It repeats what its raters did, and does not know what melasma is."
 
 

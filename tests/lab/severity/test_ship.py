@@ -189,7 +189,7 @@ def test_a_run_ships_and_is_read_with(views: None, tmp_path: Path, installation:
     )
     assert card["licence"] == "Apache-2.0" and "virtual patients only" in card["limits"][0]
     assert "mild 60 %, moderate 30 %, severe 10 %" in card["limits"][1]
-    assert card["interval"]["of"] == "the picture's own MASI" and card["knows"]["most_yaw_deg"] == 25.0
+    assert card["interval"]["of"] == "the true MASI of what the raters scored" and card["knows"]["most_yaw_deg"] == 25.0
     assert card["interval"]["knots"] == interval(rows(100, "validation", 1))
     test = rows(60, "test", 2)
     right = np.mean([int(np.argmax(row.probabilities)) == row.truth for row in test])

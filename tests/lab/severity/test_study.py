@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from melascope.lab.severity.recipe import Picture, read_recipe
+from melascope.lab.severity.sources import SourceError, read_source
 from melascope.lab.severity.study import StudyError, class_probabilities, gather
+from melascope.severity.ratings import RatingsError
 from melascope.severity.sharing import MAJORITY
 from tests.lab.severity.faces import drawn, study
 
@@ -75,8 +77,74 @@ def test_nothing_left_is_said(tmp_path: Path, options: dict[str, object], said: 
 def test_a_table_without_photos_asks_for_their_folder(tmp_path: Path) -> None:
     path = tmp_path / "ratings.csv"
     path.write_text("photo,patient,masi\na,x,3\nb,y,20\nc,z,40\n", encoding="utf-8")
-    with pytest.raises(StudyError, match="--photos"):
+    with pytest.raises(SourceError, match="--photos"):
         gather(path)
+
+
+def test_the_truth_of_each_picture_stands_in_for_raters(tmp_path: Path) -> None:
+    folder = cohort(tmp_path / "c", 20)
+    found = gather(folder, labels="truth", majority=None, seed=2)
+    raters = gather(folder, majority=None, seed=2)
+    assert found.labels == "truth" and found.ratings.raters == ("truth",)
+    photo = found.photos[7]
+    assert found.ratings.mean_masi(photo) == found.known[photo].true_masi
+    assert found.ratings.mean_masi(photo) == pytest.approx(raters.ratings.mean_masi(photo) + 0.25)
+
+
+def test_what_raters_scored_of_a_visit_is_held_against_the_whole_face(tmp_path: Path) -> None:
+    folder = cohort(tmp_path / "c", 3)
+    lines = (folder / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    lines = [f"{line},{'patient_masi' if i == 0 else 11.5}" for i, line in enumerate(lines)]
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rows = [f"P{i},1,{rater},10" for i in range(3) for rater in ("x", "y")]
+    rated = "\n".join(["patient,visit,rater,masi", *rows]) + "\n"
+    (folder / "ratings.csv").write_text(rated, encoding="utf-8")
+    by_visit, by_picture = read_source(folder), read_source(folder, labels="truth")
+    assert {one.true_masi for one in by_visit.known.values()} == {11.5}
+    assert 11.5 not in {one.true_masi for one in by_picture.known.values()}
+
+
+def test_several_data_sets_are_one(tmp_path: Path) -> None:
+    first, second, painted = (cohort(tmp_path / name, 20) for name in ("one", "two", "painted"))
+    (painted / "dataset.json").unlink()
+    table = tmp_path / "healthy"
+    table.mkdir()
+    for i in range(6):
+        cv2.imwrite(str(table / f"h{i}.png"), drawn(0.0, i)[..., ::-1])
+    rows = [f"h{i}.png,P{i},0" for i in range(6)]
+    (table / "ratings.csv").write_text("\n".join(["photo,patient,masi", *rows]) + "\n", encoding="utf-8")
+    found = gather([first, second, painted, table], labels="truth", majority=None, seed=2)
+    assert len(found.photos) == 3 * 40 + 6 and not found.virtual
+    assert gather([first, second], labels="truth", majority=None, seed=2).virtual
+    # Virtual people of two cohorts are different ones; the same name elsewhere is taken for the same person.
+    assert found.ratings.patient("one/a03-dslr") == "one/P3" and found.ratings.patient("two/a03-dslr") == "two/P3"
+    assert found.ratings.patient("painted/a03-dslr") == found.ratings.patient("healthy/h3.png") == "P3"
+    assert all(found.ratings.path(photo).is_file() for photo in found.photos)
+    parts: dict[str, set[str]] = {}
+    for photo in found.photos:
+        parts.setdefault(found.ratings.patient(photo), set()).add(found.split[photo])
+    assert all(len(each) == 1 for each in parts.values())
+    with pytest.raises(SourceError, match="one: two of the data sets"):
+        gather([first, first], labels="truth")
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("no masi", "no photo with a masi"), ("no file", "is not there"), ("wrong", "row 3")],
+)
+def test_a_truth_that_cannot_be_learnt_is_said(tmp_path: Path, fault: str, said: str) -> None:
+    folder = cohort(tmp_path / "c", 4)
+    text = (folder / "manifest.csv").read_text(encoding="utf-8")
+    if fault == "no masi":
+        (folder / "manifest.csv").write_text(text.replace(",masi,", ",other,", 1), encoding="utf-8")
+    elif fault == "no file":
+        (folder / "photos" / "a02-dslr.png").unlink()
+    else:
+        lines = text.splitlines()
+        lines[2] = lines[2].replace(",tan,", ",tan,99", 1)
+        (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(RatingsError, match=said):
+        read_source(folder, labels="truth")
 
 
 def test_soft_labels_are_the_normal_distribution_between_the_borders() -> None:

@@ -35,6 +35,10 @@ from melascope.vocabulary import DISCLAIMER
 
 __all__ = ["finish"]
 
+_LEARNT: Final = {
+    "raters": "Trained on the classes of raters' mean MASI: it repeats what these raters do.",
+    "truth": "Trained on the MASI that is known of faces whose pigment was made: no patient was seen.",
+}
 _FIGURES: Final = (
     "accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "f1_weighted",
     "auc_mild", "auc_moderate", "auc_severe", "auc_macro", "kappa", "calibration_error",
@@ -152,7 +156,7 @@ def _card(
     made: Exported,
     costs: Mapping[str, Any],
 ) -> dict[str, Any]:
-    limits = [DISCLAIMER, "Trained on the classes of raters' mean MASI: it repeats what these raters do."]
+    limits = [DISCLAIMER, _LEARNT[study.labels]]
     if study.virtual:
         limits.insert(
             1, "Trained on virtual patients only: no photograph of a person was used to make it or to measure it."

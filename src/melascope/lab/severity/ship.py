@@ -171,7 +171,7 @@ def make_card(
         "masi_of_classes": middles,
         "interval": {
             "level": LEVEL,
-            "of": "the picture's own MASI" if truth == "true_masi" else "the raters' mean MASI",
+            "of": _interval_of(truth, config["data"].get("labels", "raters")),
             "knots": knots,
             "photos": len(parts["validation"]),
             "patients": len({row.patient for row in parts["validation"]}),
@@ -190,6 +190,12 @@ def make_card(
             "Its figures are those of its test part, and of the weights before they were made smaller, if they were.",
         ],
     }
+
+
+def _interval_of(truth: str, labels: str) -> str:
+    if labels == "truth":
+        return "the picture's own MASI"
+    return "the true MASI of what the raters scored" if truth == "true_masi" else "the raters' mean MASI"
 
 
 def interval(rows: Sequence[Prediction], truth: str = "true_masi") -> list[dict[str, float]]:

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from melascope.data.layout import MANIFEST
+from melascope.lab.severity.sources import Known, Labels, join, read_source
 from melascope.severity.prediction import CLASSES, Prediction
-from melascope.severity.ratings import Ratings, read_ratings
+from melascope.severity.ratings import Ratings
 from melascope.severity.sharing import MAJORITY, PARTS, balance, read_split, split_patients
 
 __all__ = ["ASSUMED_SD", "Known", "Study", "StudyError", "class_probabilities", "gather"]
@@ -26,16 +26,6 @@ _BORDERS: Final = (16.0, 32.0)
 
 class StudyError(ValueError):
     """Photos that cannot be learnt from; says why, and what to do."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a manifest knows of a photo beside its ratings; empty where it does not."""
-
-    true_masi: float | None = None
-    tone_band: str = ""
-    device: str = ""
-    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +45,8 @@ class Study:
     """Tells two data sets apart whose patients bear the same names; empty where it cannot be told."""
     left_out: str
     """Photos that were not chosen, in words."""
+    labels: Labels = "raters"
+    """What is learnt."""
 
     @property
     def photos(self) -> tuple[str, ...]:
@@ -141,9 +133,10 @@ def class_probabilities(mean: float, error: float) -> tuple[float, float, float]
 
 
 def gather(
-    data: Path,
+    data: Path | Sequence[Path],
     photos: Path | None = None,
     *,
+    labels: Labels = "raters",
     view: str = "",
     device: str = "",
     majority: float | None = MAJORITY,
@@ -154,8 +147,9 @@ def gather(
     """Read ratings, choose photos, and deal the patients out.
 
     Args:
-        data: A data set's folder, or a table of ratings.
+        data: A data set's folder, or a table of ratings; several are taken together.
         photos: Folder of the photos of a table.
+        labels: What is learnt: the raters' mean, or the MASI that a data set's manifest knows of each picture.
         view: Only photos of this view (the manifest's word); all if empty.
         device: Only photos of this device; all if empty.
         majority: Share of the class mild, the others alike (the paper's by default); None takes all photos.
@@ -165,12 +159,12 @@ def gather(
 
     Raises:
         RatingsError: The ratings or the split are wrong.
+        SourceError: Photos without files, or data sets that cannot be taken together.
         StudyError: Nothing is left, or a part or class is empty.
     """
-    ratings = read_ratings(data, photos)
-    if not ratings.files:
-        raise StudyError(f"{data}: names no photos; name their folder with --photos")
-    known, virtual, identity, about = _manifest(data)
+    folders = [data] if isinstance(data, Path) else list(data)
+    source = join(folders, [read_source(folder, photos, labels) for folder in folders])
+    ratings, known, data = source.ratings, source.known, source.ratings.source
     total = len(ratings.photos)
     wanted = [
         photo
@@ -211,10 +205,11 @@ def gather(
         ratings,
         parts,
         {photo: known[photo] for photo in ratings.photos if photo in known},
-        about,
-        virtual,
-        identity,
+        source.about,
+        source.virtual,
+        source.identity,
         f"{len(ratings.photos)} of {total} photos{f' ({chosen})' if chosen else ''}",
+        labels,
     )
     for name in PARTS:
         if not study.part(name):
@@ -232,23 +227,3 @@ def _no_such(known: Mapping[str, Known], ratings: Ratings, view: str, device: st
     if not there:
         return f"no photo is known to be of {asked}: the ratings have no manifest; leave --view and --device out"
     return f"no photo is of {asked}; there are: {', '.join(there[:12])}"
-
-
-def _manifest(data: Path) -> tuple[dict[str, Known], bool, str, str]:
-    """What the manifest knows by photo, whether the patients are virtual, the data's identity, and their name."""
-    from melascope.data.dataset import DataSet
-
-    if not (data.is_dir() and (data / MANIFEST).is_file()):
-        return {}, False, "", data.name
-    opened = DataSet.open(data)
-    known = {
-        row.photo_id: Known(row.masi, row.tone_band.value if row.tone_band else "", row.device, row.view or "")
-        for row in opened.manifest.rows
-    }
-    about = opened.about
-    if about is None:
-        return known, False, "", data.resolve().name
-    made = about.generator or {}
-    virtual = "seed" in made and "patients" in made
-    identity = f"seed {made['seed']}, {made['patients']} patients" if virtual else ""
-    return known, virtual, identity, about.name or data.resolve().name

@@ -163,6 +163,7 @@ def _config(
         "name": study.about,
         "identity": study.identity,
         "virtual": study.virtual,
+        "labels": study.labels,
         "photos": len(study.photos),
         "patients": len({study.ratings.patient(photo) for photo in study.photos}),
         "raters": len(study.ratings.raters),
