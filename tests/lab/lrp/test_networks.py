@@ -49,6 +49,16 @@ def test_the_guarantee(six: tuple[str, nn.Module, Tensor]) -> None:
     assert bool((found.pixels.abs().flatten(1).sum(1) > 1e-3 * found.target.abs()).all())
 
 
+def test_without_biases_all_of_it_goes_to_pixels(six: tuple[str, nn.Module, Tensor]) -> None:
+    _, model, pixels = six
+    found = RelevanceNetwork(model).relevance(pixels, composite(f"{DEFAULT}-unbiased"), limits=LIMITS)
+    assert bool((found.bias == 0).all())
+    total = found.pixels.flatten(1).sum(1) + found.absorbed
+    assert float(((total - found.target) / found.target).abs().max()) <= 1e-6
+    assert float((found.absorbed / found.target).abs().max()) <= 1e-6
+    assert float(found.spread.max()) <= 10
+
+
 @pytest.mark.parametrize("rules", [name for name in COMPOSITES if name != DEFAULT])
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "mobilenet_v2"])
 def test_every_composite_accounts_for_the_logit(name: str, rules: str) -> None:

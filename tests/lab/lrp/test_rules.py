@@ -18,6 +18,8 @@ RULES: dict[str, Rule] = {
     "signed": SignedPlus(),
     "alphabeta": AlphaBeta(2, 1),
     "gamma": Gamma(0.25),
+    "signed, unbiased": SignedPlus(biases=False),
+    "gamma, unbiased": Gamma(0.25, biases=False),
     "box": Box(),
     "flat": Flat(),
 }
@@ -34,18 +36,22 @@ def literal(name: str, w: Tensor, b: Tensor, x: Tensor, r: Tensor) -> tuple[list
     for k in range(len(b)):
         terms = [float(x[j] * w[k, j]) for j in range(len(x))] + [float(b[k])]  # the bias is the last term
         z = sum(terms)
+        if name.endswith("unbiased"):
+            terms[-1] = 0.0
+            z = sum(terms) if name.startswith("gamma") else z
         plus, minus = [max(t, 0.0) for t in terms], [min(t, 0.0) for t in terms]
         if name == "epsilon":
             shares = [t / (z + (0.01 if z >= 0 else -0.01)) for t in terms]
         elif name == "zplus":
             shares = [t / sum(plus) for t in plus]
-        elif name == "signed":
-            shares = [t / sum(plus) for t in plus] if z >= 0 else [t / sum(minus) for t in minus]
+        elif name.startswith("signed"):
+            own = plus if z >= 0 else minus
+            shares = [t / sum(own) for t in own] if any(own) else [1 / len(x)] * len(x) + [0.0]
         elif name == "alphabeta":
             alpha = 2 if sum(minus) < 0 < sum(plus) else 1 if sum(plus) > 0 else 0  # ours: one sign alone takes all
             up, down = sum(plus) or 1, sum(minus) or -1
             shares = [alpha * p / up + (1 - alpha) * m / down for p, m in zip(plus, minus, strict=True)]
-        elif name == "gamma":
+        elif name.startswith("gamma"):
             own = plus if z >= 0 else minus
             shares = [(t + 0.25 * o) / (z + 0.25 * sum(own)) for t, o in zip(terms, own, strict=True)]
         elif name == "box":
@@ -123,6 +129,15 @@ def test_where_one_sign_is_missing_the_other_takes_all() -> None:
     shares = AlphaBeta().share(layer, x, layer.run(x), relevance, (x, x))
     assert shares.inputs.tolist()[0] == pytest.approx([3.0, 6.0])
     assert float(shares.absorbed) == pytest.approx(0, abs=1e-7)
+
+
+def test_an_output_that_owes_all_to_its_bias_falls_to_all_inputs_alike() -> None:
+    x = torch.tensor([[1.0, 2.0, 0.0]], dtype=torch.float64)
+    w, b = torch.tensor([[-1.0, -0.5, 2.0]], dtype=torch.float64), torch.tensor([5.0], dtype=torch.float64)
+    relevance = torch.tensor([[3.0]], dtype=torch.float64)
+    shares = SignedPlus(biases=False).share(Dense(w, b), x, x @ w.T + b, relevance, (x, x))
+    assert shares.inputs.tolist()[0] == pytest.approx([1.0, 1.0, 1.0])
+    assert float(shares.bias) == float(shares.absorbed) == 0
 
 
 def test_where_nothing_can_be_shared_the_account_says_so() -> None:

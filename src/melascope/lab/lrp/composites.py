@@ -43,6 +43,7 @@ def _literature(name: str, says: str, convolution: Rule, **others: Rule) -> Comp
 
 _PLUS: Final = SignedPlus()
 _GAMMA: Final = Gamma(0.25)
+_ALONE: Final = SignedPlus(biases=False)
 DEFAULT: Final = "gamma-plus-box"
 _ALL: Final = (
     Composite(
@@ -53,6 +54,17 @@ _ALL: Final = (
         hidden=_PLUS,
         head=_GAMMA,
         norm=_PLUS,
+        total=_PLUS,
+        mean=_PLUS,
+    ),
+    Composite(
+        name="gamma-plus-box-unbiased",
+        says="the same, but biases have no share: all relevance goes to inputs, as zennit's zero_params has it",
+        convolution=_ALONE,
+        first=Box(),
+        hidden=_ALONE,
+        head=Gamma(0.25, biases=False),
+        norm=_ALONE,
         total=_PLUS,
         mean=_PLUS,
     ),

@@ -13,7 +13,7 @@ of either sign).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
 import torch
@@ -68,14 +68,14 @@ def _bias(linear: Linear, like: Tensor) -> Tensor:
 class _Signed:
     """The contributions x_j w_jk of one sign: their sum, and their transpose. Terms that are zero are not computed."""
 
-    def __init__(self, linear: Linear, x: Tensor, sign: int) -> None:
+    def __init__(self, linear: Linear, x: Tensor, sign: int, *, biases: bool = True) -> None:
         self.linear, self.x = linear, x
         same: tuple[Part, Part] = ("positive", "negative") if sign > 0 else ("negative", "positive")
         halves = ((x.clamp(min=0), same[0]), (x.clamp(max=0), same[1]))
         self.halves = [
             (half, part) for half, part in halves if (part == "positive" or linear.signed) and bool(half.any())
         ]
-        bias = _bias(linear, x)
+        bias = _bias(linear, x) if biases else x.new_zeros(())
         self.bias = bias.clamp(min=0) if sign > 0 else bias.clamp(max=0)
 
     def total(self, z: Tensor) -> Tensor:
@@ -91,6 +91,24 @@ class _Signed:
         for half, part in self.halves:
             back = back + half * self.linear.back(s, half, part)
         return back
+
+
+@dataclass(frozen=True)
+class _Without:
+    """A linear map without its bias."""
+
+    of: Linear
+    bias: None = None
+
+    @property
+    def signed(self) -> bool:
+        return self.of.signed
+
+    def run(self, x: Tensor, part: Part = "all") -> Tensor:
+        return self.of.run(x, part)
+
+    def back(self, s: Tensor, like: Tensor, part: Part = "all") -> Tensor:
+        return self.of.back(s, like, part)
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,10 @@ def _one_sign(part: _Signed, z: Tensor, relevance: Tensor, stabiliser: float) ->
     return Shares(part.back(s), _sum(part.bias * s), _sum((whole - total) * s))
 
 
+def _added(one: Shares, other: Shares) -> Shares:
+    return Shares(*(a + b for a, b in zip(one, other, strict=True)))
+
+
 @dataclass(frozen=True)
 class SignedPlus:
     """Z-plus for outputs above zero, its mirror image for those below: the contributions that made the sign share.
@@ -134,17 +156,27 @@ class SignedPlus:
     """
 
     stabiliser: float = STABILISER
+    biases: bool = True
+    """Whether a bias has a share of its own. If not, the inputs share out all, as if there were no bias, and what an
+    output owes to its bias alone goes to all inputs that it sees alike (`Flat`)."""
 
     def share(self, linear: Linear, x: Tensor, z: Tensor, relevance: Tensor, box: tuple[Tensor, Tensor]) -> Shares:  # noqa: ARG002
         """See `Rule`."""
         below = z < 0
-        up = _one_sign(_Signed(linear, x, 1), z, relevance.masked_fill(below, 0), self.stabiliser)
+        plus = _Signed(linear, x, 1, biases=self.biases)
+        found = self._one_sign(plus, z, relevance.masked_fill(below, 0))
         down = relevance.masked_fill(~below, 0)
         if not bool(down.any()):
-            return up
-        return Shares(
-            *(a + b for a, b in zip(up, _one_sign(_Signed(linear, x, -1), z, down, self.stabiliser), strict=True))
-        )
+            return found
+        minus = _Signed(linear, x, -1, biases=self.biases)
+        return _added(found, self._one_sign(minus, z, down))
+
+    def _one_sign(self, part: _Signed, z: Tensor, relevance: Tensor) -> Shares:
+        if self.biases:
+            return _one_sign(part, z, relevance, self.stabiliser)
+        alone = part.total(z) == 0
+        found = _one_sign(part, z, relevance.masked_fill(alone, 0), self.stabiliser)
+        return _added(found, Flat().share(part.linear, part.x, z, relevance.masked_fill(~alone, 0), (z, z)))
 
 
 @dataclass(frozen=True)
@@ -195,13 +227,17 @@ class Gamma:
 
     gamma: float = 0.25
     stabiliser: float = STABILISER
+    biases: bool = True
+    """Whether a bias has a share of its own. If not, z_k is the sum of the other terms."""
 
     def __post_init__(self) -> None:
         if self.gamma < 0:
             raise ValueError(f"gamma {self.gamma}: must not lie below zero; take 0.25")
 
-    def share(self, linear: Linear, x: Tensor, z: Tensor, relevance: Tensor, box: tuple[Tensor, Tensor]) -> Shares:  # noqa: ARG002
+    def share(self, linear: Linear, x: Tensor, z: Tensor, relevance: Tensor, box: tuple[Tensor, Tensor]) -> Shares:
         """See `Rule`."""
+        if not self.biases:
+            return replace(self, biases=True).share(_Without(linear), x, linear.run(x), relevance, box)
         plus, minus = _Signed(linear, x, 1), _Signed(linear, x, -1)
         own = torch.where(z < 0, minus.total(z), plus.total(z))
         total = z + self.gamma * own

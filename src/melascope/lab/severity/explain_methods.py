@@ -26,7 +26,7 @@ METHODS: Final = {
     "integrated-gradients": f"mean gradient on the way from black, {_STEPS} steps, × the way (Sundararajan 2017)",
     "occlusion": "fall of the class score when patches are covered by the photo's mean, 7 × 7 (Zeiler & Fergus 2014)",
 }
-DEFAULTS: Final = (DEFAULT, "gamma-box", PAPER, "integrated-gradients", "occlusion")
+DEFAULTS: Final = (DEFAULT, f"{DEFAULT}-unbiased", "gamma-box", PAPER, "integrated-gradients", "occlusion")
 
 
 @dataclass(frozen=True)
