@@ -45,6 +45,8 @@ DENSITIES: Final = (
 )
 """(upper limit, name): the steps of darkness of `masi.DARKNESS`."""
 MASIS: Final = ((2.0, "MASI < 2"), (8.0, "MASI 2 to 8"), (16.0, "MASI 8 to 16"), (49.0, "MASI from 16"))
+WORTH: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
+"""Limits of the bands of probability whose worth is counted."""
 LEAST: Final = 5
 """Photographs that a tone band must have to count in the gap between bands."""
 _PICTURES: Final = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -177,6 +179,17 @@ def pigment_table(photos: Photos) -> str:
         ]
     )
     return table(PIGMENT_HEAD, rows)
+
+
+def reliability_table(photos: Photos) -> str:
+    """Probability against how often it is right: were it calibrated, the last two columns would agree."""
+    rows = [
+        [f"{low:g} to {high:g}", percent(share), number(mean, 2), number(true, 2)]
+        for low, high, (share, mean, true) in zip(
+            WORTH[:-1], WORTH[1:], tallies.reliability(tallies.histogram(photos), WORTH), strict=True
+        )
+    ]
+    return table(("probability", "of all skin", "mean probability", "of it is lesion"), rows)
 
 
 def share_table(photos: Photos) -> str:
@@ -364,6 +377,10 @@ photograph add, by involved area.
 
 {pigment_table(photos)}
 
+### What a probability is worth
+
+{reliability_table(photos)}
+
 ### Involved share by region
 
 {share_table(photos)}
@@ -407,6 +424,10 @@ As they are, unpainted, {percent(bare.mean)} of the skin of {bare.photos} held-o
 ### Pigment
 
 {pigment_table(painted)}
+
+### What a probability is worth
+
+{reliability_table(painted)}
 
 ### Involved share by region
 

@@ -23,6 +23,7 @@ __all__ = [
     "histogram",
     "iou",
     "mean_iou",
+    "reliability",
     "shares",
     "worst_iou",
 ]
@@ -103,6 +104,25 @@ def best_dice(counts: Counts) -> float:
     """The best pooled Dice that one fixed threshold on the probability reaches: what the rule of calling costs."""
     without, true = counts[:, ::-1].cumsum(axis=1)
     return float((2 * true / np.maximum(true + without + true[-1], 1)).max()) if true[-1] else NAN
+
+
+def reliability(counts: Counts, limits: Sequence[float]) -> list[tuple[float, float, float]]:
+    """What a probability is worth: of the pixels of each band, their share of all, their mean p, how many are lesion.
+
+    Args:
+        counts: (2, bins) pixels by probability, without and with lesion.
+        limits: Of the bands, from 0 to 1.
+    """
+    bins = counts.shape[1]
+    middles = (np.arange(bins) + 0.5) / bins
+    band = np.clip(np.searchsorted(np.asarray(limits)[1:], middles, side="right"), 0, len(limits) - 2)
+    found = []
+    for number in range(len(limits) - 1):
+        inside = counts[:, band == number]
+        pixels = int(inside.sum())
+        mean = float((inside.sum(axis=0) * middles[band == number]).sum()) / pixels if pixels else NAN
+        found.append((pixels / max(1, int(counts.sum())), mean, int(inside[1].sum()) / pixels if pixels else NAN))
+    return found
 
 
 @dataclass(frozen=True)

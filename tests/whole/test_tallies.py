@@ -118,6 +118,15 @@ def test_average_precision_and_best_dice_go_through_every_threshold() -> None:
     assert np.isnan(tallies.average_precision(np.array([[3, 4], [0, 0]])))
 
 
+def test_what_a_probability_is_worth_counts_pixels_by_band() -> None:
+    counts = np.zeros((2, 10), np.int64)
+    counts[0, 1], counts[1, 1] = 90, 10  # 0.1 to 0.2: one in ten
+    counts[1, 9] = 100
+    low, middle, high = tallies.reliability(counts, (0, 0.2, 0.5, 1))
+    assert low == pytest.approx((0.5, 0.15, 0.1)) and high == pytest.approx((0.5, 0.95, 1.0))
+    assert middle[0] == 0 and np.isnan(middle[1:]).all()
+
+
 def test_errors_of_shares_leave_out_and_count_what_was_not_measured() -> None:
     found = tallies.shares([photo("a"), photo("b")])
     assert (found.regions, found.missing) == (2, 2)
