@@ -72,7 +72,7 @@ class SeverityReading:
     virtual_only: bool
     """The network was trained on virtual patients only."""
     labels: Literal["raters", "truth"]
-    """What it learnt: the mean of raters, or the MASI that is known of faces whose pigment was made."""
+    """What it learnt: the mean of raters, or the MASI that its data sets stated of each picture."""
 
     def relevance_on(self, frame: Box, shape: tuple[int, int]) -> NDArray[np.float32] | None:
         """The relevance of places of another frame, interpolated; NaN where the network was shown nothing.

@@ -33,9 +33,9 @@ __all__ = [
     "SkinTone",
 ]
 
-SCHEMA_VERSION: Final = "1.2"
-"""1.1 added `severity_reading` and `files.relevance`, 1.2 `files.fhir` and `files.dicom`; what is valid in an earlier
-version is valid in a later one."""
+SCHEMA_VERSION: Final = "1.3"
+"""1.1 added `severity_reading` and `files.relevance`, 1.2 `files.fhir` and `files.dicom`, 1.3
+`severity_reading.labels`; what is valid in an earlier version is valid in a later one."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Field(ge=0)]
@@ -213,7 +213,7 @@ class SeverityRecord(_Record):
     virtual_only: bool
     """The network was trained on virtual patients only."""
     labels: Literal["raters", "truth"] = "raters"
-    """What it learnt: the mean of raters, or the MASI that is known of faces whose pigment was made."""
+    """What it learnt: the mean of raters, or the MASI that its data sets stated of each picture."""
 
 
 class LesionRecord(_Record):
@@ -292,7 +292,7 @@ class Arrays:
 class Analysis(_Record):
     """The result of `analyze`: what one photograph shows, how sure that is, and what it rests on."""
 
-    schema_version: Literal["1.0", "1.1", "1.2"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1", "1.2", "1.3"] = SCHEMA_VERSION
     """Version of this layout."""
     photo: PhotoRecord
     """The file that was read."""

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from melascope.report import words as sentences
 from melascope.report.html import html
 from melascope.vocabulary import DISCLAIMER
 from tests.report.synthetic import CASES, measured, refused
@@ -156,6 +157,8 @@ def test_both_instruments_stand_on_one_scale(pages: dict[str, str]) -> None:
     assert places == pytest.approx([totals.masi / 0.48, reading.masi / 0.48], abs=0.01)
     bars = [float(x) for x in re.findall(r'<i style="width:([\d.]+)%">', section)]
     assert bars == [12.0, 63.0, 25.0]
+    assert sentences.READING_WHAT in section
+    assert "rater" not in section.replace(sentences.reading_caution(reading), "")
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>.jpg", '"><img src=x onerror=alert(1)>.jpg', "a&b<i>.jpg"])

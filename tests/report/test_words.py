@@ -78,10 +78,10 @@ def test_a_reading_claims_no_patients_that_it_has_not_seen(virtual: bool) -> Non
     assert text.endswith("It repeats what its raters did, and does not know what melasma is.")
 
 
-def test_a_reading_learnt_from_made_pigment_names_no_raters() -> None:
+def test_a_reading_that_learnt_a_stated_masi_names_no_raters() -> None:
     read = read_as(13.0, disagrees=False, virtual_only=False).model_copy(update={"labels": "truth"})
     text = words.reading_caution(read)
-    assert "rater" not in text and text.endswith("no patient was seen.")
+    assert text == "It learnt a MASI stated with each picture, and does not know what melasma is."
 
 
 def test_names() -> None:

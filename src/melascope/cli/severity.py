@@ -18,7 +18,7 @@ __all__ = ["app"]
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Melasma severity: how far raters agree, and networks that learn what they wrote.",
+    help="Melasma severity: how far raters agree, and networks that learn severity.",
 )
 _SHOWN: Final = 10
 """Photos to read again that are printed; --out writes all."""

@@ -28,9 +28,10 @@ def command(
         ),
     ],
     data: Annotated[
-        Path,
+        list[Path],
         typer.Option(
-            help="What the runs were trained on: a data set's folder, or a table of ratings.", show_default=False
+            help="What the runs were trained on: a data set's folder, or a table of ratings. Repeat it for several.",
+            show_default=False,
         ),
     ],
     photos_folder: Annotated[
@@ -39,7 +40,7 @@ def command(
     photos: Annotated[int, typer.Option(min=1, help="How many, in turn of every class.")] = 24,
     part: Annotated[str, typer.Option(metavar="test|validation|train", help="Of the split.")] = "test",
     methods: Annotated[
-        str, typer.Option(help="Names with commas between; ? lists them.", show_default="five of them")
+        str, typer.Option(help="Names with commas between; ? lists them.", show_default="six of them")
     ] = "",
     sanity: Annotated[
         int, typer.Option(min=0, help="Photos that are also explained by networks with shuffled weights.")
@@ -69,6 +70,7 @@ def command(
     from melascope.lab.severity.explain_page import write_explanation
     from melascope.lab.severity.explain_plan import PlanError, planned
     from melascope.lab.severity.run import RunError
+    from melascope.lab.severity.sources import SourceError
     from melascope.photo import PhotoRefused
     from melascope.severity.predictions import PredictionsError
     from melascope.severity.ratings import RatingsError
@@ -103,6 +105,7 @@ def command(
         PredictionsError,
         RatingsError,
         RunError,
+        SourceError,
     ) as error:
         fail(plain(str(error)))
     except OSError as error:

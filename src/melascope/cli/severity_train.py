@@ -1,4 +1,4 @@
-"""``melascope severity train`` and ``benchmark``: networks that learn what raters wrote."""
+"""``melascope severity train`` and ``benchmark``: networks that learn severity."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ Data = Annotated[
 ]
 Labels = Annotated[
     str,
-    typer.Option("--labels", help="raters, or truth: the MASI of each picture that a cohort's manifest knows."),
+    typer.Option(
+        "--labels", help="raters, or truth: the MASI that manifests state of each picture, as a cohort's does."
+    ),
 ]
 PhotosFolder = Annotated[
     Path | None, typer.Option("--photos", help="Folder of the photos of a table.", show_default=False)
@@ -237,7 +239,10 @@ def _study(
     from melascope.severity.sharing import PARTS
 
     if photos is not None and len(data) > 1:
-        usage("--photos names the photos of one table, and there are several; put each table into its photos' folder")
+        usage(
+            "--photos names the photos of one table, and there are several data sets; put the table into its "
+            "photos' folder as ratings.csv, and name the folder"
+        )
     chosen = next((word for word in LABELS if word == labels), None)
     if chosen is None:
         usage(f"--labels {labels}: must be {' or '.join(LABELS)}")

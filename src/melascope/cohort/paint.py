@@ -239,7 +239,7 @@ def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[
     if tone is None or float((regions.disease[np.isin(regions.codes, FACIAL_SKIN)] > 0.5).mean()) > MOST_PIGMENT:
         return []
     digest = hashlib.sha256(pixels.tobytes()).digest()
-    patient = f"canvas{number:05d}-{digest.hex()[:8]}"
+    patient = f"canvas-{digest.hex()[:12]}"  # the same in any folder and any run
     chart, rows = face_chart(), []
     for index in range(each):
         rng = np.random.default_rng((seed, int.from_bytes(digest[:6]), index))
@@ -252,7 +252,7 @@ def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[
         painting = paint_photo(regions, lesions, chart, tone.ita_deg)
         if painting is None:
             return []
-        name = f"{patient}-{index + 1}"
+        name = f"canvas{number:05d}-{digest.hex()[:8]}-{index + 1}"
         write_whole(out / PHOTOS / f"{name}.jpg", encode_jpeg(painting.pixels, 95))
         write_mask(region_mask_path(out, name), painting.regions)
         write_mask(lesion_mask_path(out, name), painting.kinds)

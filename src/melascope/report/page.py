@@ -95,6 +95,7 @@ class Reading:
     agreement: str
     disagrees: bool
     caution: str
+    what: str = words.READING_WHAT
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from melascope.vocabulary import Lesion, Region
 __all__ = [
     "METHOD",
     "READING_METHOD",
+    "READING_WHAT",
     "agreement_sentence",
     "band_sentence",
     "band_span",
@@ -60,6 +61,8 @@ READING_METHOD: Final = (
     "Apart from all this, the severity network read class and MASI off the whole face at once, as it learnt from "
     "labelled photographs; it measures nothing, and the two results share only the finding of the face."
 )
+
+READING_WHAT: Final = "A second instrument: it looks at the whole face at once and outlines nothing."
 
 _KINDS: Final = {
     Lesion.SOLAR_LENTIGO: "solar lentigo",
@@ -221,7 +224,7 @@ def reading_caution(read: SeverityRecord) -> str:
         "The network was trained on virtual patients only and has seen no photograph of a person. " * read.virtual_only
     )
     if read.labels == "truth":
-        return f"{learnt}It learnt from faces whose MASI is known because their pigment was made; no patient was seen."
+        return f"{learnt}It learnt a MASI stated with each picture, and does not know what melasma is."
     return f"{learnt}It repeats what its raters did, and does not know what melasma is."
 
 

@@ -19,6 +19,7 @@ from melascope.masi import Agreement, icc
 from melascope.severity.intervals import RESAMPLES, SEED, Interval, bootstrap
 from melascope.severity.metrics import confusion, measure_labels, measure_ranks
 from melascope.severity.prediction import Prediction, band, scored
+from melascope.severity.ratings import TRUTH
 
 if TYPE_CHECKING:
     from melascope.severity.ratings import Ratings
@@ -47,7 +48,7 @@ class Ceiling:
     """Readers beside whom the networks may be held."""
 
     truth: tuple[Reader, ...]
-    """Readers of the truth: empty unless every photo's true MASI is known."""
+    """Readers of the truth: empty unless every photo's true MASI is known, and is not itself the label."""
     raters: tuple[Reader, ...]
     """Each rater against the mean of the others, then all together; empty unless all photos have the same raters."""
     agreement: Agreement | None
@@ -60,7 +61,7 @@ def ceiling(rows: Sequence[Prediction], resamples: int = RESAMPLES, seed: int = 
     table = scored(rows)
     readers: list[Reader] = []
     truths = [row.true_masi for row in rows]
-    if None not in truths:
+    if None not in truths and not all(set(row.raters) == {TRUTH} for row in rows):
         masi = np.array(truths, dtype=np.float64)
         label = "mean of the raters"
         knowing = _knowing(masi, table.truth, table.patients)

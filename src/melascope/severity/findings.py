@@ -22,8 +22,8 @@ __all__ = [
 ]
 
 _LABEL: Final = (
-    "The band of the raters' mean MASI: mild below 16, moderate from 16 to below 32, severe from 32. The predicted "
-    "class is the likeliest one."
+    "The band of the raters' mean MASI, or of the MASI that the data state where nobody rated: mild below 16, moderate "
+    "from 16 to below 32, severe from 32. The predicted class is the likeliest one."
 )
 _AVERAGES: Final = (
     "TP / (TP + FP), TP / (TP + FN), and 2 TP / (2 TP + FP + FN) of each class; weighted: averaged by the classes' "
@@ -92,8 +92,7 @@ def ceiling_sentence(benchmark: Benchmark) -> str:
     if benchmark.ceiling.truth:
         figures = benchmark.ceiling.truth[0].figures
         words.append(
-            f"a reader without error of the pictures' true MASI would reach {_span(figures['accuracy'])}, because the "
-            "raters err"
+            f"a reader without error of the true MASI would reach {_span(figures['accuracy'])}, because the raters err"
         )
     if benchmark.ceiling.raters:
         figures = benchmark.ceiling.raters[-1].figures
@@ -106,10 +105,10 @@ def ceiling_note(benchmark: Benchmark) -> str:
     words = []
     if benchmark.ceiling.truth:
         words.append(
-            "The perfect reader sees the picture's true MASI, which is known of virtual patients, and errs only where "
-            "the raters' mean lies in another band. It knows nothing of the raters' habits, which a network learns "
-            "from their labels; the second reader does: its two limits are those that agree best with the labels of "
-            "the other half of the patients. Neither is a strict bound."
+            "The perfect reader sees the true MASI of what the raters scored, which is known of virtual patients, and "
+            "errs only where the raters' mean lies in another band. It knows nothing of the raters' habits, which a "
+            "network learns from their labels; the second reader does: its two limits are those that agree best with "
+            "the labels of the other half of the patients. Neither is a strict bound."
         )
     if benchmark.ceiling.raters:
         words.append(

@@ -81,7 +81,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         Metric("calibration_error", "Calibration error", False, "expected calibration error, ten bins"),
         Metric("log_loss", "Log loss", False, "mean of -ln p of the true class"),
         Metric("brier", "Brier score", False, "squared distance of the probabilities from the truth, 0 to 2"),
-        Metric("masi_error", "MASI error", False, "mean absolute error of the implied MASI against the raters' mean"),
+        Metric("masi_error", "MASI error", False, "mean absolute error of the implied MASI against the label's"),
     )
 }
 

@@ -17,11 +17,13 @@ from melascope.data.layout import MANIFEST, RATINGS
 from melascope.masi import RegionalScore, severity
 from melascope.vocabulary import Region, Severity
 
-__all__ = ["ONLY_RATER", "Incomplete", "Rating", "Ratings", "RatingsError", "read_ratings"]
+__all__ = ["ONLY_RATER", "TRUTH", "Incomplete", "Rating", "Ratings", "RatingsError", "read_ratings"]
 
 ONLY_RATER: Final = "rater"
 """Name of the rater of a table that names none: one row a photo."""
 _SHOWN: Final = 20
+TRUTH: Final = "truth"
+"""What stands in the place of a rater's name where the MASI is stated and nobody rated."""
 Incomplete = Literal["refuse", "drop"]
 """What becomes of a photo that not all raters have scored."""
 

@@ -111,7 +111,9 @@ class _Convolutions(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("rules", [DEFAULT, "epsilon-plus-flat", "epsilon-gamma-box", "epsilon-alpha2-beta1-box"])
+@pytest.mark.parametrize(
+    "rules", [DEFAULT, f"{DEFAULT}-unbiased", "epsilon-plus-flat", "epsilon-gamma-box", "epsilon-alpha2-beta1-box"]
+)
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_a_photo_costs_at_most_ten_passes(name: str, rules: str) -> None:
     model, pixels = made(name)

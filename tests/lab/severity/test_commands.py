@@ -57,6 +57,8 @@ class TestWithTorch:
         [
             (["train", "--precision", "64"], 2, "--precision 64: must be auto, bf16 or 32"),
             (["train", "--accelerator", "abacus"], 2, "must be auto, cpu, gpu"),
+            (["train", "--labels", "guesses"], 2, "--labels guesses: must be raters or truth"),
+            (["train", "twice", "--photos", "."], 2, "--photos names the photos of one table"),
             (["train", "--model", "vgg"], 1, "'vgg' is no network of this laboratory; choose one of alexnet"),
             (["train", "--recipe", "mine"], 1, "mine: is no recipe"),
             (["train", "--view", "left45", "--all"], 1, "no photo is of view 'left45'"),

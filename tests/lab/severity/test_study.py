@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import pytest
 
 from melascope.lab.severity.recipe import Picture, read_recipe
 from melascope.lab.severity.sources import SourceError, read_source
-from melascope.lab.severity.study import StudyError, class_probabilities, gather
+from melascope.lab.severity.study import Study, StudyError, class_probabilities, gather
 from melascope.severity.ratings import RatingsError
 from melascope.severity.sharing import MAJORITY
 from tests.lab.severity.faces import drawn, study
@@ -104,28 +105,97 @@ def test_what_raters_scored_of_a_visit_is_held_against_the_whole_face(tmp_path: 
     assert 11.5 not in {one.true_masi for one in by_picture.known.values()}
 
 
-def test_several_data_sets_are_one(tmp_path: Path) -> None:
-    first, second, painted = (cohort(tmp_path / name, 20) for name in ("one", "two", "painted"))
-    (painted / "dataset.json").unlink()
-    table = tmp_path / "healthy"
-    table.mkdir()
-    for i in range(6):
-        cv2.imwrite(str(table / f"h{i}.png"), drawn(0.0, i)[..., ::-1])
-    rows = [f"h{i}.png,P{i},0" for i in range(6)]
-    (table / "ratings.csv").write_text("\n".join(["photo,patient,masi", *rows]) + "\n", encoding="utf-8")
-    found = gather([first, second, painted, table], labels="truth", majority=None, seed=2)
-    assert len(found.photos) == 3 * 40 + 6 and not found.virtual
-    assert gather([first, second], labels="truth", majority=None, seed=2).virtual
-    # Virtual people of two cohorts are different ones; the same name elsewhere is taken for the same person.
-    assert found.ratings.patient("one/a03-dslr") == "one/P3" and found.ratings.patient("two/a03-dslr") == "two/P3"
-    assert found.ratings.patient("painted/a03-dslr") == found.ratings.patient("healthy/h3.png") == "P3"
-    assert all(found.ratings.path(photo).is_file() for photo in found.photos)
+def reseeded(folder: Path, seed: int) -> Path:
+    """The same cohort as if another seed had made it."""
+    about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    about["generator"]["seed"] = seed
+    (folder / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    return folder
+
+
+def grouped(folder: Path, ids: Callable[[int], str]) -> Path:
+    """The same data set with a column of groups, by the patient's number."""
+    lines = (folder / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    groups = ["group", *(ids(int(line.split(",")[1][1:])) for line in lines[1:])]
+    text = "\n".join(f"{line},{group}" for line, group in zip(lines, groups, strict=True))
+    (folder / "manifest.csv").write_text(f"{text}\n", encoding="utf-8")
+    return folder
+
+
+def parts_of(found: Study, who: Callable[[str], str]) -> dict[str, set[str]]:
+    """The parts in which each person is."""
     parts: dict[str, set[str]] = {}
     for photo in found.photos:
-        parts.setdefault(found.ratings.patient(photo), set()).add(found.split[photo])
-    assert all(len(each) == 1 for each in parts.values())
+        parts.setdefault(who(photo), set()).add(found.split[photo])
+    return parts
+
+
+def test_several_data_sets_are_one(tmp_path: Path) -> None:
+    first, second = cohort(tmp_path / "one", 20), reseeded(cohort(tmp_path / "two", 20), 4)
+    clinic = grouped(cohort(tmp_path / "clinic", 20), lambda i: f"family{i // 2}")
+    photographed = cohort(tmp_path / "photographed", 20)
+    for folder in (clinic, photographed):
+        (folder / "dataset.json").unlink()
+    found = gather([first, second, clinic, photographed], labels="truth", majority=None, seed=2)
+    assert len(found.photos) == 4 * 40 and not found.virtual
+    assert gather([first, second], labels="truth", majority=None, seed=2).virtual
+    # Virtual people of two seeds are different ones; the same name elsewhere is taken for the same person.
+    assert found.ratings.patient("one/a03-dslr") == "one/P3" and found.ratings.patient("two/a03-dslr") == "two/P3"
+    assert found.ratings.patient("clinic/a03-dslr") == found.ratings.patient("photographed/a03-dslr") == "P3"
+    assert all(found.ratings.path(photo).is_file() for photo in found.photos)
+
+    def family(photo: str) -> str:
+        folder, name = photo.split("/")
+        number = int(name[1:3])
+        return f"{folder}{number}" if folder in {"one", "two"} else f"family{number // 2}"
+
+    parts = parts_of(found, family)
+    assert len(parts) == 50 and all(len(each) == 1 for each in parts.values())
     with pytest.raises(SourceError, match="one: two of the data sets"):
-        gather([first, first], labels="truth")
+        gather([first, first / "manifest.csv"], labels="truth")
+
+
+def test_two_cohorts_of_one_seed_hold_the_same_people(tmp_path: Path) -> None:
+    first, second = (grouped(cohort(tmp_path / name, 20), lambda i: f"head{i // 2}") for name in ("a", "b"))
+    for seed in range(3):
+        found = gather([first, second], labels="truth", majority=None, seed=seed)
+        assert all(len(each) == 1 for each in parts_of(found, lambda photo: photo.split("/")[1][1:3]).values())
+    alone = gather(first, labels="truth", majority=None, seed=1)
+    assert set(alone.people.values()) & set(found.people.values()) == {f"seed3/head{i}" for i in range(10)}
+
+
+def test_raters_of_two_panels_are_not_one(tmp_path: Path) -> None:
+    first, second = cohort(tmp_path / "one", 20), reseeded(cohort(tmp_path / "two", 20), 4)
+    found = gather([first, second], majority=None, seed=2)
+    assert {rating.rater for rating in found.ratings.of("two/a03-dslr")} == {f"two/rater{k}" for k in (1, 2, 3)}
+    assert found.raters_sd() == pytest.approx(1.0)
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    folders = [reseeded(cohort(tmp_path / name, 20), k) for k, name in enumerate(("one", "two"))]
+    lines = (folders[0] / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    cells = lines[1].split(",")
+    lines[1] = ",".join([*cells[:6], "", *cells[7:]])
+    (folders[0] / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = gather(folders, labels="truth", seed=2)
+    assert "one: 1 of 40 photos of the manifest have no MASI" in found.left_out
+    assert "mild 45.3% of them, none of MASI 0" in found.left_out
+
+
+def test_a_table_has_no_truth(tmp_path: Path) -> None:
+    (tmp_path / "ratings.csv").write_text("photo,patient,masi\na.png,x,3\n", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"has no manifest\.csv"):
+        gather(tmp_path, labels="truth")
+
+
+def test_a_wrong_masi_of_the_whole_face_is_said(tmp_path: Path) -> None:
+    folder = cohort(tmp_path / "c", 2)
+    lines = (folder / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    lines = [f"{line},{'patient_masi' if i == 0 else 'n/a'}" for i, line in enumerate(lines)]
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "ratings.csv").write_text("patient,visit,rater,masi\nP0,1,x,3\nP1,1,x,9\n", encoding="utf-8")
+    with pytest.raises(RatingsError, match="'a00-dslr', column patient_masi: 'n/a' must be a number from 0 to 48"):
+        read_source(folder)
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,20 @@ for package in ("torchvision", "lightning", "safetensors", "onnx", "onnxruntime"
 
 from safetensors.torch import load_file  # noqa: E402
 
+from melascope.lab.severity.explain_plan import PlanError, planned  # noqa: E402
 from melascope.lab.severity.export import _means, _quantise, onnx_probabilities  # noqa: E402
 from melascope.lab.severity.photos import keep  # noqa: E402
 from melascope.lab.severity.recipe import Recipe, read_recipe  # noqa: E402
 from melascope.lab.severity.run import RunError, load_run, predict  # noqa: E402
+from melascope.lab.severity.ship import ship  # noqa: E402
+from melascope.lab.severity.study import gather  # noqa: E402
 from melascope.lab.severity.train import Machine, is_finished, train  # noqa: E402
 from melascope.lab.severity.weights import WeightsError, check_people, start  # noqa: E402
 from melascope.severity.prediction import band  # noqa: E402
 from melascope.severity.predictions import read_predictions  # noqa: E402
 from melascope.severity.results import read_result  # noqa: E402
 from tests.lab.severity.faces import study  # noqa: E402
+from tests.lab.severity.test_study import cohort, reseeded  # noqa: E402
 
 pytestmark = pytest.mark.torch
 NETWORK = "mobilenet_v2"
@@ -160,6 +164,8 @@ def test_a_finished_run_is_found_and_another_is_refused(whole: Path) -> None:
     assert (whole / "card.json").stat().st_mtime_ns == before
     with pytest.raises(RunError, match=r"stop\.epochs: 2 there, 3 now"):
         train(photos, NETWORK, ours(3), whole, weights="none", machine=ON)
+    with pytest.raises(RunError, match="labels: raters there, truth now"):
+        train(replace(photos, labels="truth"), NETWORK, ours(2), whole, weights="none", machine=ON)
     with pytest.raises(RunError, match="network: 'mobilenet_v2' there, 'resnet18' now"):
         train(photos, "resnet18", ours(2), whole, weights="none", machine=ON)
 
@@ -191,6 +197,31 @@ def test_cohorts_of_other_seeds_hold_other_people(whole: Path, tmp_path: Path) -
     with pytest.raises(WeightsError):
         check_people(tmp_path, {"new": "0" * 64}, ["p00"], "seed 1, 24 patients")
     assert "cannot be told" in check_people(tmp_path / "nowhere", {}, [], "")
+    # Taken together with others, they are found by the names that hold everywhere.
+    people = {photo: f"seed1/{who}" for photo, who in known["groups"].items()}
+    (tmp_path / "photos.json").write_text(json.dumps(known | {"people": people}), encoding="utf-8")
+    assert (
+        check_people(tmp_path, {"new": "0" * 64}, ["a/p00"], "a + b", ["seed2/p00"]) == "no patient is shared with it"
+    )
+    with pytest.raises(WeightsError, match="such as seed1/p00"):
+        check_people(tmp_path, {"new": "0" * 64}, ["a/p00"], "a + b", ["seed1/p00"])
+
+
+def test_several_data_sets_with_a_stated_masi_are_learnt_shipped_and_explained(tmp_path: Path) -> None:
+    folders = [reseeded(cohort(tmp_path / name, 30), k) for k, name in enumerate(("one", "two"))]
+    found = gather(folders, labels="truth", view="frontal", majority=None, seed=2)
+    run = tmp_path / "run"
+    assert train(found, NETWORK, ours(1), run, weights="none", machine=ON, quick=True) is not None
+    card = json.loads((run / "card.json").read_text(encoding="utf-8"))
+    assert card["data"]["labels"] == "truth" and card["data"]["raters"] == 1
+    assert not any("rater" in limit and "not on" not in limit for limit in card["limits"])
+    shipped = ship(run, tmp_path / "shipped", licence="none")
+    assert json.loads(shipped.card.read_text(encoding="utf-8"))["interval"]["of"] == "the picture's own MASI"
+    opened, plan, about = planned([run], folders, None, 4, "train", ["occlusion"], 0, 7, tmp_path / "explained")
+    assert len(plan.photos) == 4 and {row.photo.split("/")[0] for row in plan.photos} <= {"one", "two"}
+    assert all(path.is_file() for path in plan.files.values()) and about.virtual and len(opened) == 1
+    with pytest.raises(PlanError, match=r"holds none of the .* photos of the runs, such as"):
+        planned([run], folders[:1], None, 4, "train", ["occlusion"], 0, 7, tmp_path / "explained")
 
 
 def test_int8_is_written_and_reads_the_same_pixels(whole: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ _ALL: Final = (
     ),
     Composite(
         name="gamma-plus-box-unbiased",
-        says="the same, but biases have no share: all relevance goes to inputs, as zennit's zero_params has it",
+        says="the same, but biases have no share: all relevance goes to inputs",
         convolution=_ALONE,
         first=Box(),
         hidden=_ALONE,

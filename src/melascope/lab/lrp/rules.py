@@ -150,15 +150,15 @@ def _added(one: Shares, other: Shares) -> Shares:
 class SignedPlus:
     """Z-plus for outputs above zero, its mirror image for those below: the contributions that made the sign share.
 
-    In a network of ReLUs it is z-plus, for outputs below zero have no relevance there. Where a layer has no activation
-    behind it (MobileNetV2's bottlenecks, branches of a sum), the relevance of an output below zero goes to what pulled
-    it down. The limit of `Gamma` for an infinite gamma. It never makes sum |R| larger.
+    In a network of ReLUs it is z-plus, for outputs below zero have no relevance there (unless `biases` is off). Where a
+    layer has no activation behind it (MobileNetV2's bottlenecks, branches of a sum), the relevance of an output below
+    zero goes to what pulled it down. The limit of `Gamma` for an infinite gamma. It never makes sum |R| larger.
     """
 
     stabiliser: float = STABILISER
     biases: bool = True
     """Whether a bias has a share of its own. If not, the inputs share out all, as if there were no bias, and what an
-    output owes to its bias alone goes to all inputs that it sees alike (`Flat`)."""
+    output owes to its bias alone goes to all inputs that it sees alike (`Flat`), those that are zero among them."""
 
     def share(self, linear: Linear, x: Tensor, z: Tensor, relevance: Tensor, box: tuple[Tensor, Tensor]) -> Shares:  # noqa: ARG002
         """See `Rule`."""
@@ -175,6 +175,8 @@ class SignedPlus:
         if self.biases:
             return _one_sign(part, z, relevance, self.stabiliser)
         alone = part.total(z) == 0
+        if not bool((alone & (relevance != 0)).any()):
+            return _one_sign(part, z, relevance, self.stabiliser)
         found = _one_sign(part, z, relevance.masked_fill(alone, 0), self.stabiliser)
         return _added(found, Flat().share(part.linear, part.x, z, relevance.masked_fill(~alone, 0), (z, z)))
 

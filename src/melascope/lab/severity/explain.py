@@ -256,7 +256,7 @@ def _picture(
     photo = run.pixels(path)
     outlined = melasma is not None and bool((melasma >= 0.5).any())
     note = "outline: true melasma" if outlined else ""
-    tiles = [pictures.Tile(pictures.outlined(photo, melasma), f"rated {run.classes[row.truth]}", note)]
+    tiles = [pictures.Tile(pictures.outlined(photo, melasma), f"labelled {run.classes[row.truth]}", note)]
     for method, found in maps.items():
         relevance = found.relevance.double().numpy()
         scale = pictures.scale_of(relevance)

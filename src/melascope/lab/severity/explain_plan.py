@@ -8,14 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from melascope.data.about import read_about
-from melascope.data.layout import ABOUT
 from melascope.lab.severity.explain import Plan
-from melascope.lab.severity.explain_photos import choose, truth_of
+from melascope.lab.severity.explain_photos import Truth, choose, truth_of
 from melascope.lab.severity.run import CONFIG, Run, RunError, load_run, read_config
+from melascope.lab.severity.sources import Labels, join, read_source, set_name
 from melascope.severity.prediction import Prediction
 from melascope.severity.predictions import read_predictions
-from melascope.severity.ratings import read_ratings
 
 __all__ = ["About", "PlanError", "planned"]
 
@@ -36,7 +34,7 @@ class About:
 
 def planned(
     folders: Sequence[Path],
-    data: Path,
+    data: Sequence[Path],
     photos_folder: Path | None,
     count: int,
     part: str,
@@ -49,7 +47,7 @@ def planned(
 
     Args:
         folders: Of runs, or of folders that hold runs.
-        data: A data set's folder, or a table of ratings.
+        data: What the runs were trained on: a data set's folder, or a table of ratings; several if they were.
         photos_folder: Of the photos of a table.
         count: Photos, in turn of every class.
         part: ``train``, ``validation`` or ``test``.
@@ -63,6 +61,7 @@ def planned(
         PredictionsError: A run's predictions are damaged.
         RatingsError: The ratings are wrong.
         RunError: A folder holds no run.
+        SourceError: Data sets that cannot be taken together.
     """
     found = _runs(folders)
     names = [read_config(folder).name for folder in found]
@@ -76,17 +75,24 @@ def planned(
         raise PlanError(
             f"{found[0]}: no photo of the part {part} is common to all runs; name another --part, or fewer runs"
         )
-    ratings = read_ratings(data, photos_folder)
-    known = [row for row in rows if row.photo in ratings.files]
+    labels: Labels = "truth" if read_config(found[0]).data.get("labels") == "truth" else "raters"
+    source = join(data, [read_source(folder, photos_folder, labels) for folder in data])
+    files = source.ratings.files
+    known = [row for row in rows if row.photo in files]
     if not known:
-        raise PlanError(f"{data}: holds none of the {len(rows)} photos of the runs; name what they were trained on")
+        raise PlanError(
+            f"{source.ratings.source}: holds none of the {len(rows)} photos of the runs, such as {rows[0].photo!r}; "
+            "name what they were trained on, all of it"
+        )
     chosen = choose(known, count)
-    files = {row.photo: ratings.files[row.photo] for row in chosen}
-    about = read_about(data / ABOUT) if data.is_dir() and (data / ABOUT).is_file() else None
-    words = (about.name if about is not None else "") or data.resolve().name
-    virtual = bool(about is not None and about.generator)
-    plan = Plan(chosen, files, truth_of(data, [row.photo for row in chosen]), methods, sanity, seed, out)
-    return [partial(load_run, folder) for folder in found], plan, About(words, virtual)
+    truths: dict[str, Truth] = {}
+    for folder in data:
+        # Of several data sets a photo is called FOLDER/PHOTO.
+        front = f"{set_name(folder)}/" if len(data) > 1 else ""
+        own = [row.photo.removeprefix(front) for row in chosen if row.photo.startswith(front)]
+        truths |= {front + photo: truth for photo, truth in truth_of(folder, own).items()}
+    plan = Plan(chosen, {row.photo: files[row.photo] for row in chosen}, truths, methods, sanity, seed, out)
+    return [partial(load_run, folder) for folder in found], plan, About(source.about, source.virtual)
 
 
 def _runs(folders: Sequence[Path]) -> list[Path]:

@@ -92,7 +92,7 @@ def table_2(rows: Sequence[Measured]) -> Sheet:
         cells.append(mean_interval(some, [100 * row.maps[method].half for row in some]))
         printed = PRINTED.get(network) if method == PAPER else None
         body.append((*cells, *((_THOUSAND * value for value in printed) if printed else (None,) * len(CLASSES))))
-    return Sheet("table2", "Mean relevance by network, method and class of the raters", tuple(columns), tuple(body))
+    return Sheet("table2", "Mean relevance by network, method and labelled class", tuple(columns), tuple(body))
 
 
 def _mean(facts: MapFacts, key: str) -> float:

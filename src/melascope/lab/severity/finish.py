@@ -37,7 +37,7 @@ __all__ = ["finish"]
 
 _LEARNT: Final = {
     "raters": "Trained on the classes of raters' mean MASI: it repeats what these raters do.",
-    "truth": "Trained on the MASI that is known of faces whose pigment was made: no patient was seen.",
+    "truth": "Trained on the MASI that its data sets state of each picture, not on what raters scored.",
 }
 _FIGURES: Final = (
     "accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "f1_weighted",

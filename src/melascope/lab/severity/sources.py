@@ -8,19 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from melascope.data.cells import number
 from melascope.data.dataset import DataSet
 from melascope.data.layout import MANIFEST, RATINGS
 from melascope.data.manifest import scan_manifest
-from melascope.severity.ratings import Rating, Ratings, RatingsError, read_ratings
+from melascope.data.row import Row
+from melascope.severity.ratings import TRUTH, Rating, Ratings, RatingsError, read_ratings
 
-__all__ = ["LABELS", "TRUTH", "Known", "Labels", "Source", "SourceError", "join", "read_source"]
+__all__ = ["LABELS", "Known", "Labels", "Source", "SourceError", "join", "read_source", "set_name"]
 
 Labels = Literal["raters", "truth"]
 LABELS: Final[tuple[Labels, ...]] = get_args(Labels)
-TRUTH: Final = "truth"
-"""What stands in the place of a rater's name where nobody rated."""
-_SCORED: Final = "patient_masi"
+_WHOLE: Final = "patient_masi"
 """Column of a cohort's manifest: the MASI of the whole face, which its raters scored."""
+_MASI: Final = number(_WHOLE, 0, 48)
 
 
 class SourceError(ValueError):
@@ -50,6 +51,8 @@ class Source:
     """Whether a cohort of virtual patients."""
     identity: str
     """Tells two data sets apart whose patients bear the same names; empty where it cannot be told."""
+    people: Mapping[str, str]
+    """Who must not be divided, by photo: the group or the patient, of virtual patients with the seed that made them."""
 
 
 def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters") -> Source:
@@ -58,42 +61,54 @@ def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters
     Args:
         data: A data set's folder, or a table of ratings.
         photos: Folder of the photos of a table.
-        labels: ``truth`` takes the MASI of each picture from a data set's manifest in the place of raters; a table has
-            its ratings alone.
+        labels: ``truth`` takes the MASI that a data set's manifest states of each picture in the place of raters.
 
     Raises:
+        ManifestError: The description of the data set is wrong.
         RatingsError: The ratings or the manifest are wrong.
-        SourceError: The files of the photos are not known.
+        SourceError: The files of the photos are not known, or a table is asked for the truth.
     """
-    if data.name in {MANIFEST, RATINGS} and (data.parent / MANIFEST).is_file():
-        data = data.parent
+    data = _folder(data)
     is_set = data.is_dir() and (data / MANIFEST).is_file()
-    ratings = _true(data) if labels == "truth" and is_set else read_ratings(data, photos)
+    if labels == "truth" and not is_set:
+        raise SourceError(
+            f"{data}: has no {MANIFEST}, whose column masi would be the truth; write one, or learn from raters"
+        )
+    ratings = _true(data) if labels == "truth" else read_ratings(data, photos)
     if not ratings.files:
         raise SourceError(f"{data}: names no photos; name their folder with --photos")
+    people = {photo: ratings.group(photo) for photo in ratings.photos}
     if not is_set:
-        return Source(ratings, {}, data.resolve().name if data.is_dir() else data.name, False, "")
+        return Source(ratings, {}, data.resolve().name if data.is_dir() else data.name, False, "", people)
     opened = DataSet.open(data)
-    rated = {row.photo: row for row in ratings.rows}
-    known = {}
-    for row in opened.manifest.rows:
-        whole = row.extra.get(_SCORED, "") if row.photo_id in rated and rated[row.photo_id].subject else ""
-        masi = float(whole) if whole else row.masi
-        known[row.photo_id] = Known(masi, row.tone_band.value if row.tone_band else "", row.device, row.view or "")
+    subjects = {row.photo: row.subject for row in ratings.rows}
+    known = {
+        row.photo_id: Known(
+            _scored(row, data) if subjects.get(row.photo_id) else row.masi,
+            row.tone_band.value if row.tone_band else "",
+            row.device,
+            row.view or "",
+        )
+        for row in opened.manifest.rows
+    }
     about = opened.about
     if about is None:
-        return Source(ratings, known, data.resolve().name, False, "")
+        return Source(ratings, known, data.resolve().name, False, "", people)
     made = about.generator or {}
     virtual = "seed" in made and "patients" in made
-    identity = f"seed {made['seed']}, {made['patients']} patients" if virtual else ""
-    return Source(ratings, known, about.name or data.resolve().name, virtual, identity)
+    identity = ""
+    if virtual:
+        identity = f"seed {made['seed']}, {made['patients']} patients"
+        people = {photo: f"seed{made['seed']}/{who}" for photo, who in people.items()}
+    return Source(ratings, known, about.name or data.resolve().name, virtual, identity, people)
 
 
 def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
     """Several data sets as one.
 
-    A photo is called FOLDER/PHOTO. Patients of virtual cohorts are told apart by the folder; anywhere else the same
-    name is taken for the same patient, so that nobody is in two parts of a split.
+    A photo, a rater of it, and a virtual patient are called FOLDER/NAME. Nobody is divided: virtual people made by one
+    seed are the same in any cohort, anyone else who bears the same name counts as the same person, and so do all who
+    share a group.
 
     Args:
         data: Their paths.
@@ -104,7 +119,7 @@ def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
     """
     if len(sources) == 1:
         return sources[0]
-    names = [path.resolve().name if path.is_dir() else path.stem for path in data]
+    names = [set_name(path) for path in data]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise SourceError(
@@ -113,6 +128,8 @@ def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
     rows: list[Rating] = []
     files: dict[str, Path] = {}
     known: dict[str, Known] = {}
+    people: dict[str, str] = {}
+    notes: list[str] = []
     for name, source in zip(names, sources, strict=True):
         apart = f"{name}/" if source.virtual else ""
         rows += [
@@ -121,19 +138,74 @@ def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
                 photo=f"{name}/{row.photo}",
                 patient=apart + row.patient,
                 group=row.group and apart + row.group,
+                rater=row.rater if row.rater == TRUTH else f"{name}/{row.rater}",
                 subject=row.subject and f"{name}/{row.subject}",
             )
             for row in source.ratings.rows
         ]
         files |= {f"{name}/{photo}": path for photo, path in source.ratings.files.items()}
         known |= {f"{name}/{photo}": one for photo, one in source.known.items()}
+        people |= {f"{name}/{photo}": who for photo, who in source.people.items()}
+        notes += [f"{name}: {note}" for note in source.ratings.notes]
+    ratings = Ratings(_undivided(rows, people), Path(" + ".join(map(str, data))), None, files, tuple(notes))
     return Source(
-        Ratings(tuple(rows), Path(" + ".join(str(path) for path in data)), None, files),
+        ratings,
         known,
         " + ".join(source.about for source in sources),
         all(source.virtual for source in sources),
         " + ".join(source.identity for source in sources if source.identity),
+        {photo: who if who.startswith("seed") else ratings.group(photo) for photo, who in people.items()},
     )
+
+
+def set_name(data: Path) -> str:
+    """What stands before the names of its photos, where there are several data sets."""
+    data = _folder(data)
+    return data.resolve().name if data.is_dir() else data.stem
+
+
+def _undivided(rows: Sequence[Rating], people: Mapping[str, str]) -> tuple[Rating, ...]:
+    """The rows with one group for all photos that a patient, a group or a virtual person ties together."""
+    above: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def top(key: tuple[str, str]) -> tuple[str, str]:
+        while above.setdefault(key, key) != key:
+            above[key] = key = above[above[key]]
+        return key
+
+    for row in rows:
+        first, *others = _ties(row, people)
+        for other in others:
+            above[top(other)] = top(first)
+    called: dict[tuple[str, str], str] = {}
+    found = []
+    for row in rows:
+        unit = called.setdefault(top(("patient", row.patient)), row.group or row.patient)
+        found.append(replace(row, group="" if unit == row.patient else unit))
+    return tuple(found)
+
+
+def _ties(row: Rating, people: Mapping[str, str]) -> list[tuple[str, str]]:
+    ties = [("patient", row.patient), ("person", people[row.photo])]
+    return [*ties, ("group", row.group)] if row.group else ties
+
+
+def _folder(data: Path) -> Path:
+    """A data set's folder where one of its tables was named."""
+    return data.parent if data.name in {MANIFEST, RATINGS} and (data.parent / MANIFEST).is_file() else data
+
+
+def _scored(row: Row, folder: Path) -> float | None:
+    """The MASI of the whole face, where the manifest knows it, and else of the picture."""
+    written = row.extra.get(_WHOLE, "")
+    if not written:
+        return row.masi
+    try:
+        return float(_MASI.read(written))
+    except (ValueError, OverflowError):
+        raise RatingsError(
+            folder / MANIFEST, [f"photo {row.photo_id!r}, column {_WHOLE}: {written[:60]!r} {_MASI.rule}"]
+        ) from None
 
 
 def _true(folder: Path) -> Ratings:

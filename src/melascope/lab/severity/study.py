@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +47,8 @@ class Study:
     """Photos that were not chosen, in words."""
     labels: Labels = "raters"
     """What is learnt."""
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Who must not be divided, by photo, under a name that holds in other data sets too; see `Source.people`."""
 
     @property
     def photos(self) -> tuple[str, ...]:
@@ -66,7 +68,10 @@ class Study:
         return np.array([self.ratings.mean_masi(photo) for photo in photos], np.float32)
 
     def raters_sd(self) -> float:
-        """How far raters of one face differ: standard deviation within photos of the training part, pooled."""
+        """How far raters of one face differ: standard deviation within photos of the training part, pooled.
+
+        `ASSUMED_SD` where each photo has one; of a stated MASI it says how unlike two faces of one MASI may look.
+        """
         squares, freedom = 0.0, 0
         for photo in self.part("train"):
             scores = [rating.masi for rating in self.ratings.of(photo)]
@@ -176,7 +181,8 @@ def gather(
     ]
     if not wanted:
         raise StudyError(_no_such(known, ratings, view, device))
-    words = [f"{column} {word}" for column, word in (("view", view), ("device", device)) if word]
+    words = list(ratings.notes)
+    words += [f"{column} {word}" for column, word in (("view", view), ("device", device)) if word]
     if len(wanted) < total:
         ratings = ratings.only(wanted)
     given: Mapping[str, str] | None = None
@@ -195,7 +201,7 @@ def gather(
             ratings = ratings.only(balance(ratings, majority, seed=seed))
         except ValueError as error:
             raise StudyError(f"{data}: {error}; or take all photos (--all)") from None
-        words.append(f"mild {majority:.1%} of them")
+        words.append(f"mild {majority:.1%} of them, none of MASI 0")
     try:
         parts = given or split_patients(ratings, seed=seed)
     except ValueError as error:
@@ -210,6 +216,7 @@ def gather(
         source.identity,
         f"{len(ratings.photos)} of {total} photos{f' ({chosen})' if chosen else ''}",
         labels,
+        {photo: source.people[photo] for photo in ratings.photos},
     )
     for name in PARTS:
         if not study.part(name):

@@ -154,7 +154,8 @@ def _config(
         tested = [*study.part("validation"), *study.part("test")]
         people = {study.ratings.patient(p) for p in tested} | {study.ratings.group(p) for p in tested}
         digests = {photo: photos.digests[photo] for photo in tested}
-        note = f"{note}; {check_people(Path(weights), digests, people, study.identity)}"
+        named = {study.people[p] for p in tested if p in study.people}
+        note = f"{note}; {check_people(Path(weights), digests, people, study.identity, named)}"
     counts = {
         part: {band.value: int((study.truth(study.part(part)) == k).sum()) for k, band in enumerate(CLASSES)}
         for part in ("train", "validation", "test")
@@ -242,7 +243,12 @@ def _taught(
             write_config(config, folder)
             write_split(study.split, study.ratings, folder / "split.csv")
             groups = {photo: study.ratings.group(photo) for photo in study.photos}
-            known = {"identity": study.identity, "sha256": dict(photos.digests), "groups": groups}
+            known = {
+                "identity": study.identity,
+                "sha256": dict(photos.digests),
+                "groups": groups,
+                "people": dict(study.people),
+            }
             write_whole(folder / "photos.json", json.dumps(known, ensure_ascii=False))
         rank, gpu = trainer.global_rank, trainer.accelerator.__class__.__name__ != "CPUAccelerator"
         workers = machine.workers if machine.workers is not None else (machines.gpu_workers() if gpu else 0)
@@ -370,6 +376,9 @@ def check_same(folder: Path, name: str, recipe: Recipe, study: Study, seed: int,
     unlike = list(differences(recipe, there.recipe))
     if there.architecture != name:
         unlike.insert(0, f"network: {there.architecture!r} there, {name!r} now")
+    labels = there.data.get("labels", "raters")
+    if labels != study.labels:
+        unlike.append(f"labels: {labels} there, {study.labels} now")
     if there.seed != seed:
         unlike.append(f"seed: {there.seed} there, {seed} now")
     if weights == "none" and not there.start.startswith("random"):

@@ -169,7 +169,9 @@ def _run(name: str, folder: Path, classes: int, side: int) -> Start:
     return Start(network, scaling, note, trained=True, sha256=sha256)
 
 
-def check_people(folder: Path, photos: Mapping[str, str], patients: Iterable[str], identity: str) -> str:
+def check_people(
+    folder: Path, photos: Mapping[str, str], patients: Iterable[str], identity: str, people: Iterable[str] = ()
+) -> str:
     """Makes sure that a run was not trained on people on whom its successor will be validated or tested.
 
     Args:
@@ -177,6 +179,7 @@ def check_people(folder: Path, photos: Mapping[str, str], patients: Iterable[str
         photos: SHA-256 of the photos of validation and test now.
         patients: Patients, and groups that may not be divided, of validation and test now.
         identity: Of the data now, see `Study.identity`.
+        people: Everybody of validation and test now, under names that hold in other data sets too, see `Study.people`.
 
     Returns:
         What was found, in words.
@@ -191,6 +194,7 @@ def check_people(folder: Path, photos: Mapping[str, str], patients: Iterable[str
         known = json.loads((folder / "photos.json").read_text(encoding="utf-8"))
         digests = {known["sha256"][photo] for photo in seen}
         theirs, groups = known["identity"], {known["groups"][photo] for photo in seen}
+        before = {known["people"][photo] for photo in seen} if known.get("people") else set()
     except (OSError, ValueError, KeyError, TypeError):
         return "whether a patient is shared with it cannot be told"
     same = sorted(photo for photo, digest in photos.items() if digest in digests)
@@ -199,10 +203,13 @@ def check_people(folder: Path, photos: Mapping[str, str], patients: Iterable[str
             f"{folder}: was trained on {len(same)} of the photos that are to be validated or tested on, such as "
             f"{same[0]}; use a run of other patients, or its own split (--split)"
         )
-    if identity and theirs and identity != theirs:
+    now = set(people)
+    if before and now:
+        shared = sorted(before & now)
+    elif identity and theirs and identity != theirs:
         return f"no photo is shared with it, and its virtual patients ({theirs}) are others than these ({identity})"
-    people = {row["patient"] for row in rows} | groups
-    shared = sorted(people & set(patients))
+    else:
+        shared = sorted(({row["patient"] for row in rows} | groups) & set(patients))
     if shared:
         raise WeightsError(
             f"{folder}: was trained on {len(shared)} of the patients or groups that are to be validated or tested on, "
