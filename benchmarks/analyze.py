@@ -32,6 +32,7 @@ STAGES = {
     "skin tone": (way, "measure_tone"),
     "outlines": (way, "outline_lesions"),
     "regional scores": (way, "measure_region"),
+    "severity reading": (way, "read_severity"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.agreement import Pair, agreement, retest_table, retests, table
+from benchmarks.agreement import Pair, agreement, retest_table, retests, second_reading, table
 from benchmarks.classical import background, otsu
 
 from melascope.masi import icc
@@ -22,6 +22,9 @@ def pair(visit: int, device: str, true: float | None, measured: float | None, ba
         masi=(true, measured),
         classical=measured,
         inside=None,
+        read=(true, None if measured is None else measured + 1.0),
+        read_inside=None if measured is None else True,
+        disagrees=None if measured is None else measured > true + 5,
         shares=(),
         darknesses=(),
         verdict="usable",
@@ -57,6 +60,16 @@ def test_both_versions_stand_in_one_row() -> None:
     head, _, row, *_ = text.splitlines()
     assert head.count("ICC(2,1)") == 2 and head.count("|") == row.count("|")
     assert row.count("+1.00 to +1.00") == 2
+
+
+def test_the_second_reading_is_counted_against_its_own_truth() -> None:
+    pairs = [pair(visit, "dslr", float(visit), visit + 1.0) for visit in range(4)] + [pair(5, "dslr", 5.0, 20.0)]
+    text = second_reading(pairs)
+    assert "held that truth in 1.00" in text and "in common in 1 photographs; in 0 of these" in text
+    row = next(line for line in text.splitlines() if line.startswith("| all |"))
+    errors = np.array([1.0, 1.0, 1.0, 1.0, 15.0])
+    assert f"{errors.mean():+.2f}" in row and f"{errors.mean() + 1:+.2f}" in row
+    assert second_reading([pair(1, "dslr", 1.0, None)]) == "No severity network ships."
 
 
 def test_agreement_of_a_measurement_that_never_differs_is_told_without_correlation() -> None:

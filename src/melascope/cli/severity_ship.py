@@ -31,6 +31,12 @@ def command(
             show_default=False,
         ),
     ] = "",
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit", help="A sentence for the card: what its users must know. May be repeated.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Give a trained network to `melascope analyze`, which then reads severity beside the MASI that it measures.
 
@@ -47,7 +53,7 @@ def command(
     from melascope.lab.severity.ship import ShipError, ship
 
     try:
-        done = ship(run, to, licence=licence)
+        done = ship(run, to, licence=licence, limits=limits or ())
     except ShipError as error:
         fail(str(error))
     except OSError as error:

@@ -284,7 +284,9 @@ def test_the_command_says_what_it_did_and_what_it_cannot(
 
     monkeypatch.setattr(severity_ship, "find_spec", lambda _name: object())
     run = run_folder(tmp_path / "run")
-    code, text = said(run, "--to", tmp_path / "to")
+    code, text = said(run, "--to", tmp_path / "to", "--limit", "Of one clinic.", "--limit", "Of one camera.")
+    written = json.loads((tmp_path / "to" / "severity.json").read_text(encoding="utf-8"))
+    assert {"Of one clinic.", "Of one camera."} < set(written["limits"])
     assert code == 0 and "on 60 test photos accuracy" in text and "inside the 90 % interval" in text
     assert {path.name for path in (tmp_path / "to").iterdir()} == {"severity.onnx", "severity.json"}
     code, text = said(tmp_path, "--to", tmp_path / "to")

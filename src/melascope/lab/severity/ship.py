@@ -85,7 +85,7 @@ def networks_folder() -> Path:
     return Path(str(files("melascope.networks")))
 
 
-def ship(run: Path, to: Path | None = None, *, licence: str = "") -> Shipped:
+def ship(run: Path, to: Path | None = None, *, licence: str = "", limits: Sequence[str] = ()) -> Shipped:
     """Write severity.onnx and severity.json of a finished run.
 
     Args:
@@ -93,6 +93,7 @@ def ship(run: Path, to: Path | None = None, *, licence: str = "") -> Shipped:
         to: Folder to write to; this installation's networks if None.
         licence: Of the weights. If empty: the project's where only virtual patients were learnt from, and else
             "not stated".
+        limits: Sentences that the card adds to its own limits.
 
     Raises:
         ShipError: The run is not finished or damaged, was validated or tested on nothing, or its network is too large.
@@ -112,7 +113,7 @@ def ship(run: Path, to: Path | None = None, *, licence: str = "") -> Shipped:
             )
     content, how = _network(run, known)
     try:
-        card = make_card(known, config, rows, licence)
+        card = make_card(known, config, rows, licence, limits)
     except (KeyError, TypeError) as error:
         raise ShipError(f"{run}: config.json or card.json lacks {error}; train the run again") from None
     card |= {"sha256": hashlib.sha256(content).hexdigest(), "megabytes": round(len(content) / 1e6, 3), "weights": how}
@@ -126,7 +127,11 @@ def ship(run: Path, to: Path | None = None, *, licence: str = "") -> Shipped:
 
 
 def make_card(
-    known: Mapping[str, Any], config: Mapping[str, Any], rows: Sequence[Prediction], licence: str = ""
+    known: Mapping[str, Any],
+    config: Mapping[str, Any],
+    rows: Sequence[Prediction],
+    licence: str = "",
+    limits: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The card, without what depends on the file.
 
@@ -135,6 +140,7 @@ def make_card(
         config: Its config.json.
         rows: Its predictions.
         licence: See `ship`.
+        limits: See `ship`.
     """
     recipe = config["recipe"]
     reading, picture = recipe["reading"], recipe["picture"]
@@ -186,6 +192,7 @@ def make_card(
         "versions": dict(config["versions"]),
         "limits": [
             *known["limits"],
+            *limits,
             f"Probabilities are right where the bands are as frequent as among its validation photos ({shares}).",
             "Its figures are those of its test part, and of the weights before they were made smaller, if they were.",
         ],
