@@ -59,7 +59,7 @@ METHOD: Final = (
 
 READING_METHOD: Final = (
     "Apart from all this, the severity network read class and MASI off the whole face at once, as it learnt from "
-    "labelled photographs; it measures nothing, and the two results share only the finding of the face."
+    "labelled photographs; it measures nothing, and the two can be wrong together."
 )
 
 READING_WHAT: Final = "A second instrument: it looks at the whole face at once and outlines nothing."
