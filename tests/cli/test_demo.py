@@ -47,9 +47,14 @@ def test_samples_are_small_and_their_totals_follow_from_their_parts() -> None:
 def test_every_sample_is_measured(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
+    assert "MASI read" in result.stdout
     for name, true in TRUTH.items():
         record = Analysis.model_validate_json(
             (tmp_path / Path(name).stem / "analysis.json").read_text(encoding="utf-8")
         )
         assert record.quality.usable
         assert record.view.value == ("close-up" if true["view"] == "close-up" else "face")
+        reading = record.severity_reading
+        assert (reading is None) == (true["view"] == "close-up")
+        if reading is not None:
+            assert f"{reading.masi:.1f} ({reading.masi_low:.1f} to {reading.masi_high:.1f})" in result.stdout

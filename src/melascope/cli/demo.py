@@ -52,8 +52,9 @@ def _print_truth(results: Sequence[Result], truth: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console() if sys.stdout.isatty() else Console(width=120)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="measured / true of the picture", title_justify="left")
-    for name in ("Sample", "What it is", "ITA", "MASI", "Forehead", "Right malar", "Left malar", "Chin"):
+    title = "measured / true of the picture; read: the MASI by the severity network"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for name in ("Sample", "What it is", "ITA", "MASI", "read", "Forehead", "Right malar", "Left malar", "Chin"):
         table.add_column(name, overflow="fold")
     for result in results:
         true, analysis = truth[result.photo.name], result.analysis
@@ -62,6 +63,8 @@ def _print_truth(results: Sequence[Result], truth: dict[str, Any]) -> None:
         cells.append(f"{tone.ita_deg:.0f}° / {true['ita_deg']:.0f}°" if tone else f"- / {true['ita_deg']:.0f}°")
         total = analysis.masi.masi if analysis.masi else None
         cells.append(_pair(total, true["masi"], "{:.1f}"))
+        reading = analysis.severity_reading
+        cells.append("-" if reading is None else f"{reading.masi:.1f}")
         for region in ("forehead", "right_malar", "left_malar", "chin"):
             measured = getattr(analysis.regions, region) if analysis.regions else None
             share = measured.involved_fraction if measured and measured.visible else None

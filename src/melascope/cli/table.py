@@ -20,6 +20,9 @@ __all__ = ["print_table"]
 
 _ROWS: Final = 40
 _WIDE: Final = 110
+"""Columns of a terminal that shows the reports' paths."""
+_WIDER: Final = 132
+"""Columns of one that shows the second reading too."""
 _STYLES: Final = {Verdict.USABLE: "green", Verdict.RESERVATIONS: "yellow", Verdict.REFUSED: "red"}
 
 
@@ -33,22 +36,25 @@ def print_table(results: Sequence[Result], summary: Path) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=200)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     whole = console.width >= _WIDE
-    for name in ("Photograph", "Verdict", "View", "Tone", "MASI (90 %)", "Severity", "Report" if whole else "Folder"):
-        table.add_column(name, overflow="fold", no_wrap=name in {"View", "Tone", "MASI (90 %)", "Severity"})
+    read = console.width >= _WIDER and any(result.analysis.severity_reading for result in results[:_ROWS])
+    names = ["Photograph", "Verdict", "View", "Tone", "MASI (90 %)", "Severity", *(["MASI read"] if read else [])]
+    for name in (*names, "Report" if whole else "Folder"):
+        table.add_column(name, overflow="fold", no_wrap=name in names[2:])
     for result in results[:_ROWS]:
         analysis = result.analysis
         verdict = analysis.quality.verdict
         report = result.folder / analysis.files.report if analysis.files.report and whole else result.folder.name
-        cells = (
+        cells = [
             Text(plain_line(analysis.photo.file)),
             Text(_verdict(analysis), style=_STYLES[verdict]),
             Text(analysis.view.value),
             Text(analysis.skin_tone.band.value if analysis.skin_tone else "-"),
             Text(_masi(analysis)),
             Text(analysis.masi.severity.value if analysis.masi and analysis.masi.severity else "-"),
-            Text(plain_line(os.fspath(report))),
-        )
-        table.add_row(*cells)
+        ]
+        if read:
+            cells.append(Text(_read(analysis)))
+        table.add_row(*cells, Text(plain_line(os.fspath(report))))
     if results:
         console.print(table)
     if len(results) > _ROWS:
@@ -76,3 +82,11 @@ def _masi(analysis: Analysis) -> str:
     if totals is None or totals.masi is None:
         return "-"
     return f"{one_decimal(totals.masi)} ({span(totals.masi_low, totals.masi_high)})"
+
+
+def _read(analysis: Analysis) -> str:
+    """What the severity network reads, beside what was measured."""
+    reading = analysis.severity_reading
+    if reading is None:
+        return "-"
+    return f"{one_decimal(reading.masi)} ({span(reading.masi_low, reading.masi_high)})"
