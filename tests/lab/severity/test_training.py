@@ -203,6 +203,11 @@ def test_cohorts_of_other_seeds_hold_other_people(whole: Path, tmp_path: Path) -
     assert (
         check_people(tmp_path, {"new": "0" * 64}, ["a/p00"], "a + b", ["seed2/p00"]) == "no patient is shared with it"
     )
+    real = known | {"identity": "", "people": known["groups"]}
+    (tmp_path / "photos.json").write_text(json.dumps(real), encoding="utf-8")
+    with pytest.raises(WeightsError, match="such as p00"):  # the same patient, of whom the data now know a family
+        check_people(tmp_path, {"new": "0" * 64}, ["p00", "family1"], "", ["family1"])
+    (tmp_path / "photos.json").write_text(json.dumps(known | {"people": people}), encoding="utf-8")
     with pytest.raises(WeightsError, match="such as seed1/p00"):
         check_people(tmp_path, {"new": "0" * 64}, ["a/p00"], "a + b", ["seed1/p00"])
 

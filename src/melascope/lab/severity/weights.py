@@ -204,12 +204,14 @@ def check_people(
             f"{same[0]}; use a run of other patients, or its own split (--split)"
         )
     now = set(people)
+    named = ({row["patient"] for row in rows} | groups) & set(patients)
     if before and now:
-        shared = sorted(before & now)
+        # Of people who are not virtual a patient's name tells too, whatever group one data set has for them.
+        shared = sorted((before & now) | (set() if identity or theirs else named))
     elif identity and theirs and identity != theirs:
         return f"no photo is shared with it, and its virtual patients ({theirs}) are others than these ({identity})"
     else:
-        shared = sorted(({row["patient"] for row in rows} | groups) & set(patients))
+        shared = sorted(named)
     if shared:
         raise WeightsError(
             f"{folder}: was trained on {len(shared)} of the patients or groups that are to be validated or tested on, "
