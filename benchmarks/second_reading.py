@@ -59,7 +59,7 @@ def report(rows: Sequence[Prediction], found: NDArray[np.float64], alone: Sequen
     for column in ("device", "tone_band"):
         values = [getattr(row, column) for row in rows]
         groups |= {str(value): np.array([one == value for one in values]) for value in sorted(set(values) - {""})}
-    groups |= {name: np.array([one == name for one in sets]) for name in sorted(set(sets))}
+    groups |= {f"data set {name}": np.array([one == name for one in sets]) for name in sorted(set(sets))}
     head = "| | photos | measured: mean error | absolute | read: mean error | absolute | interval holds |"
     return "\n".join(
         [head, "|---" * 7 + "|", *(line(name, true[k & whole], found[k & whole]) for name, k in groups.items())]
