@@ -28,6 +28,7 @@ from melascope import analyze, networks
 from melascope import masi as index
 from melascope.cohort.patient import Cohort
 from melascope.data import DataSet
+from melascope.lesions.pigment import map_pigment
 from melascope.masi import icc
 from melascope.photo.reading import read_photo
 from melascope.scoring import measure_region
@@ -49,8 +50,10 @@ class Pair:
     kinds: tuple[str, ...]
     ita: tuple[float, float | None]
     masi: tuple[float | None, float | None]
+    counted: float | None
+    """MASI of what the skin network's pixels count, without the regional network; None where there is no total."""
     classical: float | None
-    """MASI by thresholds on the same photograph; None where the network gives no total either."""
+    """MASI by thresholds on the same photograph; likewise."""
     inside: bool | None
     """Whether the interval of the measured MASI holds the true one."""
     read: tuple[float | None, float | None]
@@ -87,6 +90,7 @@ def compare(task: tuple[str, str]) -> Pair:
         assert analysis.masi.masi_low is not None
         assert analysis.masi.masi_high is not None
         inside = analysis.masi.masi_low <= true <= analysis.masi.masi_high
+    counted, classical = (None, None) if total is None else otherwise(photo.pixels)
     tone = analysis.skin_tone
     reading = analysis.severity_reading
     melasma = record["truth"]["photo"]["melasma"]["totals"]["masi"]
@@ -102,7 +106,8 @@ def compare(task: tuple[str, str]) -> Pair:
         kinds=tuple(str(kind) for kind in sample.row.kinds or ()),
         ita=(record["truth"]["ita_deg"], tone.ita_deg if tone else None),
         masi=(true, total),
-        classical=None if total is None else by_thresholds(photo.pixels),
+        counted=counted,
+        classical=classical,
         inside=inside,
         read=(melasma, reading.masi if reading else None),
         read_inside=read_inside,
@@ -113,13 +118,16 @@ def compare(task: tuple[str, str]) -> Pair:
     )
 
 
-def by_thresholds(pixels: NDArray[np.uint8]) -> float | None:
-    """MASI of a whole face without a network's opinion on where pigment is."""
+def otherwise(pixels: NDArray[np.uint8]) -> tuple[float | None, float | None]:
+    """MASI of a whole face counted in pixels, and without a network's opinion on where pigment is."""
     regions = find_regions(pixels)
     if regions.view is not View.FACE:
-        return None
-    pigment = classical_map(regions)
-    return index.masi({r: measure_region(pigment, regions.codes, r, 1.0).score for r in regions.visible})
+        return None, None
+    counted, classical = (
+        index.masi({r: measure_region(pigment, regions.codes, r, 1.0).score for r in regions.visible})
+        for pigment in (map_pigment(regions), classical_map(regions))
+    )
+    return counted, classical
 
 
 @cache
@@ -198,6 +206,7 @@ def retest_table(pairs: Sequence[Pair]) -> str:
         "true": lambda p: p.masi[0],
         "measured": lambda p: p.masi[1],
         "severity network": lambda p: p.read[1],
+        "pixels alone": lambda p: p.counted,
         "thresholds": lambda p: p.classical,
     }
     columns = [f"{name}: {what}" for name in picks for what in ("mean difference", "limits of agreement", "ICC(2,1)")]
@@ -253,9 +262,15 @@ def page(pairs: Sequence[Pair], command: str) -> str:
     inside = [p.inside for p in pairs if p.inside is not None]
     heads, scenes = len({p.scene[0] for p in pairs}), len({p.scene for p in pairs})
     held = f"{np.mean(inside):.2f}" if inside else "-"
+    made = ", ".join(f"{name} network {networks.load(name).sha256[:16]}" for name in ("skin", "regional"))
+    instruments: dict[str, Pick] = {
+        "measured": lambda p: [p.masi],
+        "pixels alone": lambda p: [(p.masi[0], p.counted)],
+        "thresholds": lambda p: [(p.masi[0], p.classical)],
+    }
     return f"""# Agreement with the truth of virtual patients
 
-Written by `{command}`, melascope {melascope.__version__}, skin network {networks.load("skin").sha256[:16]}.
+Written by `{command}`, melascope {melascope.__version__}, {made}.
 {len(pairs)} frontal photographs of [virtual patients](cohort.md), {heads} heads in {scenes} scenes of light and pose:
 {refused} were refused, {len(total)} gave a total. Patients of one head differ in skin and lesions but share light and
 pose, and the regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
@@ -272,12 +287,13 @@ chooses its own exposure.
 
 ## MASI
 
-Thresholds: the same regions and the same score, but pigment is what exceeds the melanin of the skin around by Otsu's
-threshold of the photograph, at least {THRESHOLD:.3g}, as it was done before networks (`benchmarks/classical.py`).
-Features, windows and limits were tried on
-fifteen virtual patients of other seeds.
+Pixels alone: what the skin network's pixels count, without the regional network that has the last word on a whole
+face ([measurement.md](measurement.md), section 4). Thresholds: the same regions and the same score, but pigment is
+what exceeds the melanin of the skin around by Otsu's threshold of the photograph, at least {THRESHOLD:.3g}, as it was
+done before networks (`benchmarks/classical.py`).
+Features, windows and limits were tried on fifteen virtual patients of other seeds.
 
-{table(pairs, {"network": lambda p: [p.masi], "thresholds": lambda p: [(p.masi[0], p.classical)]}, 2)}
+{table(pairs, instruments, 2)}
 
 ## MASI, as the severity network reads it
 

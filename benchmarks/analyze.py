@@ -31,7 +31,7 @@ STAGES = {
     "pigment map": (way, "map_pigment"),
     "skin tone": (way, "measure_tone"),
     "outlines": (way, "outline_lesions"),
-    "regional scores": (way, "measure_region"),
+    "regional scores": (way, "measure_regions"),
     "severity reading": (way, "read_severity"),
 }
 

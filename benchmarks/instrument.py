@@ -445,10 +445,10 @@ As they are, unpainted, {percent(bare.mean)} of the skin of {bare.photos} held-o
 
 def page(parts: Sequence[str], command: str) -> str:
     """The page of docs."""
-    network = networks.load("skin")
+    made = ", ".join(f"{name} network {networks.load(name).sha256[:16]}" for name in ("skin", "regional"))
     top = f"""# The instrument against exact truth
 
-Written by `{command}`, melascope {melascope.__version__}, skin network {network.sha256[:16]}.
+Written by `{command}`, melascope {melascope.__version__}, {made}.
 Nobody here is a patient: faces are rendered, or generated and painted on. People and canvases are held out: no
 training has seen them. Every row says of how many photographs it is made; rows of few say little.
 """

@@ -33,7 +33,8 @@ from melascope.record import (
     SeverityRecord,
     SkinTone,
 )
-from melascope.scoring import RegionMeasure, calibration, measure_region, total_error
+from melascope.scoring import NETWORK as REGIONAL
+from melascope.scoring import RegionMeasure, calibration, measure_region, measure_regions, total_error
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, SKIN, Region, Verdict, View
@@ -112,11 +113,7 @@ def _assemble(
     photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: tuple[Finding, ...], factor: float
 ) -> Analysis:
     face = regions.view is View.FACE
-    measured: dict[Region, RegionMeasure] = {
-        region: measure_region(pigment, regions.codes, region, factor)
-        for region in MASI_REGIONS
-        if region in regions.visible
-    }
+    measured = measure_regions(regions, pigment, factor)
     penalty = tone_penalty(findings)
     tone = measure_tone(regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale)
     lesions = outline_lesions(regions, pigment)
@@ -333,7 +330,8 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:  # run from a source tree
             found[package] = "unknown"
-    found["skin network"] = networks.load("skin").sha256[:16]
+    for name in ("skin", REGIONAL):
+        found[f"{name} network"] = networks.load(name).sha256[:16]
     if networks.ships(NETWORK):
         found["severity network"] = networks.load(NETWORK).sha256[:16]
     return found

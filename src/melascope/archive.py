@@ -211,7 +211,8 @@ def _made_by(analyse: Analyse | None) -> dict[str, str | None]:
     from melascope.analysis import versions
 
     found = versions()
-    return {name: found.get(name) for name in ("schema", "melascope", "skin network", "severity network")}
+    names = ("schema", "melascope", "skin network", "regional network", "severity network")
+    return {name: found.get(name) for name in names}
 
 
 def sha256_of(path: Path) -> str:

@@ -18,7 +18,7 @@ from melascope.photo import Finding, Photo, PhotoRefused, read_photo
 from melascope.photo.advice import finding, graded
 from melascope.photo.geometry import FACE, among, face_geometry
 from melascope.photo.quality import WHITE, assess, white_level
-from melascope.scoring import measure_region
+from melascope.scoring import measure_regions
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.vocabulary import MASI_REGIONS, Severity, View
 
@@ -196,7 +196,7 @@ def _masi(regions: RegionMap) -> float | None:
     if regions.view is not View.FACE or not regions.visible.issuperset(MASI_REGIONS):
         return None
     pigment = map_pigment(regions)
-    return index.masi({region: measure_region(pigment, regions.codes, region, 1.0).score for region in MASI_REGIONS})
+    return index.masi({region: found.score for region, found in measure_regions(regions, pigment).items()})
 
 
 def _ordered(hints: tuple[Hint, ...] | list[Hint]) -> tuple[Hint, ...]:

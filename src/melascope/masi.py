@@ -17,6 +17,7 @@ from melascope.vocabulary import MASI_REGIONS, Region, Severity
 
 __all__ = [
     "AREA_LIMITS",
+    "AREA_VALUES",
     "DARKNESS",
     "DETECTION_FLOOR",
     "HOMOGENEITY_MM",
@@ -43,6 +44,10 @@ AREA_LIMITS: Final = (0.10, 0.30, 0.50, 0.70, 0.90)
 """Involved shares at which A passes from 1 to 2, ... 5 to 6; each belongs to the higher step."""
 DETECTION_FLOOR: Final = 0.01
 """Share below which an automatic measurement cannot tell involvement from none: A is 0 there."""
+AREA_VALUES: Final = tuple(
+    zip((0.0, DETECTION_FLOOR, *AREA_LIMITS, 1.0), (0.0, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.0), strict=True)
+)
+"""(involved share, continuous A)."""
 DARKNESS: Final = ((0.0, 0.0), (0.03, 1.0), (0.08, 2.0), (0.14, 3.0), (0.22, 4.0))
 """(melanin density above normal, D). On skin of L* 65 the densities darken by about 3, 8, 13 and 21 units of L*."""
 HOMOGENEITY_MM: Final = ((0.0, 0.5), (3.0, 1.0), (10.0, 2.0), (25.0, 3.0))
@@ -96,12 +101,7 @@ def area_value(share: float) -> float:
         (1.5, 6.0, 0.0)
     """
     _check_share(share)
-    shares = (0.0, DETECTION_FLOOR, *AREA_LIMITS, 1.0)
-    values = (0.0, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.0)
-    for x0, x1, y0, y1 in zip(shares, shares[1:], values, values[1:], strict=False):
-        if share <= x1:
-            return y0 + (y1 - y0) * (share - x0) / (x1 - x0)
-    return 6.0
+    return _between(AREA_VALUES, share)
 
 
 def regional_score(share: float, density: float, diameter_mm: float) -> RegionalScore:

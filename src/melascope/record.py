@@ -144,7 +144,7 @@ class RegionScore(_Record):
     homogeneity_step: Annotated[int, Field(ge=0, le=4)] | None = None
     """H as a rater writes it."""
     melanin_excess: float | None = None
-    """Mean melanin density of the involved skin above the patient's own normal skin (optical density units)."""
+    """Melanin density of the involved skin above the patient's own normal skin (optical density units)."""
     confidence: Share | None = None
     """Mean probability that the region's pixels belong to it, by the region network."""
     covered_fraction: Share | None = None

@@ -1,13 +1,15 @@
 """Area, darkness and homogeneity of a region of a photograph, with intervals, as numbers behind the MASI steps.
 
 Area is the involved share of the region's bare skin. Darkness is the melanin density of the involved skin above the
-skin beneath it, homogeneity comes from the size of the patches; `masi.regional_score` turns them into steps.
+skin beneath it, homogeneity comes from the size of the patches; `masi.regional_score` turns them into steps. In a
+close-up they are counted in pixels. Of a whole face a second network, the regional network, says how far that count is
+off: where pigment is faint or broad no pixel is sure, but the face as a whole often is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -18,13 +20,35 @@ from numpy.typing import NDArray
 from melascope import networks
 from melascope.lesions.outline import FACE_MM
 from melascope.lesions.pigment import PigmentMap, involvement
-from melascope.masi import WEIGHTS, RegionalScore, patch_diameter, regional_score
-from melascope.vocabulary import Region
+from melascope.lesions.regional import FaceMaps, face_maps
+from melascope.masi import DETECTION_FLOOR, WEIGHTS, RegionalScore, patch_diameter, regional_score
+from melascope.skin.regions import RegionMap
+from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, MASI_REGIONS, Region, View
 
-__all__ = ["UNCALIBRATED", "Calibration", "RegionMeasure", "calibration", "measure_region", "total_error"]
+__all__ = [
+    "MEASURED",
+    "NETWORK",
+    "UNCALIBRATED",
+    "Calibration",
+    "Doubts",
+    "RegionMeasure",
+    "calibration",
+    "counted",
+    "measure_region",
+    "measure_regions",
+    "read_regions",
+    "total_error",
+]
+
+NETWORK: Final = "regional"
+MEASURED: Final = 11
+"""Numbers of a region that the regional network is told."""
 
 LEAST_DOUBT: Final = 0.005
 """What even a clear region may hide: the least uncertainty of a share."""
+LEAST_DENSITY: Final = 0.003
+LEAST_LOG: Final = 0.05
+"""Likewise of a density and of a diameter's logarithm in a whole face."""
 SPREAD: Final = 0.25
 """Half width of the logarithm of a patch's diameter, before calibration."""
 SURENESS: Final = 8.0
@@ -39,9 +63,7 @@ Factors = tuple[float, float]
 class Calibration:
     """Factors that make half widths hold the truth in 90 % of the photographs that they were measured on.
 
-    Of a region's share: times the mean of p (1 - p) over its pixels, the share that is expected to be called wrongly if
-    p is right. Of the density: times 0.01 + 0.2 x density. Of the logarithm of a patch's diameter: times `SPREAD`. Of a
-    total: times what the regions' intervals add up to.
+    Each is of a half width of `Doubts`; that of a total is of what the regions' intervals add up to.
     """
 
     share: Factors
@@ -54,12 +76,22 @@ UNCALIBRATED: Final = Calibration((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)
 
 
 @cache
-def calibration() -> Calibration:
-    """That of the shipped network, from its card."""
-    found = networks.load("skin").card.get("calibration")
+def calibration(network: str = NETWORK) -> Calibration:
+    """That of a shipped network, from its card: "regional" for whole faces, "skin" for close-ups."""
+    found = networks.load(network).card.get("calibration")
     if not found:
         return UNCALIBRATED
     return Calibration(*((found[name][0], found[name][1]) for name in ("share", "density", "diameter", "total")))
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Half widths of the 90 % intervals below and above a value, before calibration."""
+
+    share: Factors
+    density: Factors
+    diameter: Factors
+    """Of the diameter's logarithm."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +101,13 @@ class RegionMeasure:
     skin_px: int
     """Working pixels of bare skin."""
     share: float
-    share_doubt: float
-    """Half width of its interval before calibration."""
     low: float
     high: float
     excess: float
-    """Median melanin density of the involved skin above normal, surer pixels counting more; 0 if none is involved."""
-    excess_doubt: float
-    """Half width of its interval before calibration."""
+    """Melanin density of the involved skin above normal; 0 if none is involved."""
     diameter_mm: float
     """Typical diameter of a patch; 0 where there is none."""
+    doubts: Doubts
     score: RegionalScore
     lowest: RegionalScore
     highest: RegionalScore
@@ -88,6 +117,123 @@ class RegionMeasure:
     """The scores at the lower and upper ends of share and darkness, before calibration: a total has its own factor."""
 
 
+def measure_regions(
+    regions: RegionMap, pigment: PigmentMap, widening: float = 1.0, factors: Calibration | None = None
+) -> dict[Region, RegionMeasure]:
+    """Measures the MASI regions that a photograph shows.
+
+    Args:
+        regions: The photograph's regions.
+        pigment: Its pigment map.
+        widening: Factor of at least 1 by which the photograph's faults widen the intervals.
+        factors: Of the intervals; if None, those of the network that has the last word: the regional network of a whole
+            face, the skin network of a close-up.
+
+    Raises:
+        NetworkError: The installation is damaged.
+    """
+    seen = [region for region in MASI_REGIONS if region in regions.visible]
+    if regions.view is not View.FACE or not seen:
+        return {region: measure_region(pigment, regions.codes, region, widening, factors) for region in seen}
+    alone = {region: measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED) for region in seen}
+    rows: dict[Region, NDArray[np.float32]] = {
+        region: counted(alone[region], regions, pigment, region) for region in seen
+    }
+    _check_pair()
+    found = read_regions(_look(face_maps(regions, pigment), rows), rows, widening, factors or calibration())
+    return {region: replace(found[region], skin_px=alone[region].skin_px) for region in seen}
+
+
+@cache
+def _check_pair() -> None:
+    """The regional network must have learnt from the maps of this skin network.
+
+    Raises:
+        NetworkError: It learnt from those of another.
+    """
+    skin, wanted = networks.load("skin").sha256, networks.load(NETWORK).card.get("skin_network")
+    if wanted != skin:
+        raise networks.NetworkError(
+            f"network {NETWORK!r}: it learnt from the skin network {str(wanted)[:12]}..., and {skin[:12]}... is "
+            "installed; install melascope again, or train it anew (`python -m melascope.lab.skin regional-maps`)"
+        )
+
+
+def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, region: Region) -> NDArray[np.float32]:
+    """(MEASURED,) what the regional network is told of a region.
+
+    1, then share, density, diameter in mm; mean, tenth percentile, median and ninetieth percentile of the probability;
+    mean density; half widths of share and density.
+    """
+    place = regions.codes == region
+    chance = pigment.probability[place]
+    values = measured.share, measured.excess, measured.diameter_mm
+    quantiles = np.quantile(chance, (0.1, 0.5, 0.9))
+    doubts = measured.doubts.share[0], measured.doubts.density[0]
+    return np.array([1.0, *values, chance.mean(), *quantiles, regions.density[place].mean(), *doubts], np.float32)
+
+
+def read_regions(
+    values: NDArray[np.float32], rows: Mapping[Region, NDArray[np.float32]], widening: float, factors: Calibration
+) -> dict[Region, RegionMeasure]:
+    """What the regional network says, as measures; `skin_px` is 0, for it is not told.
+
+    However sure the network is of a share, its half widths are no less than what the pixels' probabilities leave open.
+
+    Args:
+        values: (4, 3, 3): of the regions in the order of the MASI share, density and log (1 + diameter in mm), of each
+            low end, middle and high end.
+        rows: What was `counted`, of the regions in view.
+        widening: Factor of the intervals, for the photograph's faults.
+        factors: Factors of the intervals.
+    """
+    result = {}
+    for region, row in rows.items():
+        share, density, size = values[MASI_REGIONS.index(region)].astype(float).tolist()
+        diameters = [max(_LEAST_MM, float(np.expm1(value))) for value in size]
+        doubts = Doubts(
+            share=_halves(share, LEAST_DOUBT, widening, floor=float(row[_SHARE_DOUBT])),
+            density=_halves(density, LEAST_DENSITY, widening),
+            diameter=_halves([float(np.log(value)) for value in diameters], LEAST_LOG, widening),
+        )
+        found = _measure(0, share[1], density[1], diameters[1], doubts, factors)
+        # Of involved skin nothing is told where there is hardly any; but the ends of its intervals hold some.
+        clear = share[1] < DETECTION_FLOOR / 2
+        result[region] = replace(found, excess=0.0, diameter_mm=0.0) if clear else found
+    return result
+
+
+def _look(maps: FaceMaps, rows: Mapping[Region, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Values for `read_regions`: the mean of those of the face and of its mirror image."""
+    table = np.zeros((len(MASI_REGIONS), MEASURED), np.float32)
+    for region, row in rows.items():
+        table[MASI_REGIONS.index(region)] = row
+    mirrored = maps.mirrored()
+    order = [MASI_REGIONS.index(_MIRRORED.get(region, region)) for region in MASI_REGIONS]
+    found = networks.load(NETWORK).run(
+        {
+            "maps": np.stack([maps.maps, mirrored.maps]),
+            "face": np.stack([maps.face, mirrored.face]),
+            "counted": np.stack([table, table[order]]),
+        }
+    )["measures"]
+    return np.asarray((found[0] + found[1][order]) / 2, np.float32)
+
+
+_MIRRORED: Final = dict(zip(EXCHANGED_WHEN_MIRRORED, reversed(EXCHANGED_WHEN_MIRRORED), strict=True))
+_LEAST_MM: Final = 0.1
+
+
+_SHARE_DOUBT: Final = 9
+"""Place of the half width of the share in what was `counted`."""
+
+
+def _halves(values: list[float], least: float, widening: float, floor: float = 0.0) -> Factors:
+    low, middle, high = values
+    below, above = max(0.0, middle - low) + least, max(0.0, high - middle) + least
+    return widening * max(floor, below), widening * max(floor, above)
+
+
 def measure_region(
     pigment: PigmentMap,
     codes: NDArray[np.uint8],
@@ -95,14 +241,18 @@ def measure_region(
     widening: float,
     factors: Calibration | None = None,
 ) -> RegionMeasure:
-    """Measures one region, or several as one.
+    """Measures one region, or several as one, by its pixels alone.
+
+    Darkness is the median density, surer pixels counting more. The half width of the share is the mean of p (1 - p)
+    over its pixels, the share that is expected to be called wrongly if p is right; that of the density 0.01 + 0.2 x
+    density; that of the logarithm of a patch's diameter `SPREAD`.
 
     Args:
         pigment: The photograph's pigment map.
         codes: (h, w) region codes.
         region: Which region or regions.
         widening: Factor of at least 1 by which the photograph's faults widen the intervals.
-        factors: Of the intervals; the shipped network's if None.
+        factors: Of the intervals; the skin network's if None.
 
     Raises:
         ValueError: The region has no pixel.
@@ -115,30 +265,43 @@ def measure_region(
         raise ValueError(f"{names}: no pixel of it in the photograph; ask only for regions that are present")
     patches = pigment.patches & place
     share = float(involvement(pigment.probability[place]).mean())
-    factors = factors or calibration()
     doubt = widening * (_doubt(pigment.probability[place]) + LEAST_DOUBT)
     diameter = _typical_diameter(patches) * FACE_MM / pigment.face_px
     inner = patches & pigment.core if (patches & pigment.core).any() else patches
     excess = max(0.0, _middle(pigment.density[inner], pigment.probability[inner] ** SURENESS)) if inner.any() else 0.0
     error = widening * (0.01 + 0.2 * excess)
-    low, high = max(0.0, share - factors.share[0] * doubt), min(1.0, share + factors.share[1] * doubt)
-    lightest = max(0.0, excess - factors.density[0] * error)
-    smallest, largest = (diameter * float(np.exp(f * widening * SPREAD)) for f in _signed(factors.diameter))
+    doubts = Doubts((doubt, doubt), (error, error), (widening * SPREAD, widening * SPREAD))
+    return _measure(total, share, excess, diameter, doubts, factors or calibration("skin"))
+
+
+def _measure(
+    skin_px: int, share: float, excess: float, diameter: float, doubts: Doubts, factors: Calibration
+) -> RegionMeasure:
+    low, high = _ends(share, doubts.share, factors.share)
+    lightest, darkest = _ends(excess, doubts.density, factors.density, most=np.inf)
+    smallest, largest = (
+        diameter * float(np.exp(f * d)) for f, d in zip(_signed(factors.diameter), doubts.diameter, strict=True)
+    )
+    few, many = _ends(share, doubts.share)
+    faint, dark = _ends(excess, doubts.density, most=np.inf)
     return RegionMeasure(
-        skin_px=total,
+        skin_px=skin_px,
         share=share,
-        share_doubt=doubt,
         low=low,
         high=high,
         excess=excess,
-        excess_doubt=error,
         diameter_mm=diameter,
+        doubts=doubts,
         score=regional_score(share, excess, diameter),
         lowest=regional_score(low, lightest, smallest),
-        highest=regional_score(high, excess + factors.density[1] * error, largest),
-        least=regional_score(max(0.0, share - doubt), max(0.0, excess - error), diameter),
-        most=regional_score(min(1.0, share + doubt), excess + error, diameter),
+        highest=regional_score(high, darkest, largest),
+        least=regional_score(few, faint, diameter),
+        most=regional_score(many, dark, diameter),
     )
+
+
+def _ends(value: float, doubt: Factors, factors: Factors = (1.0, 1.0), most: float = 1.0) -> Factors:
+    return max(0.0, value - factors[0] * doubt[0]), min(most, value + factors[1] * doubt[1])
 
 
 def _signed(factors: Factors) -> Factors:

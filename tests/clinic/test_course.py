@@ -47,7 +47,7 @@ def test_the_limits_are_those_of_the_agreement_page() -> None:
     assert known["masi"] == pytest.approx(rows["all"][1], abs=0.011)
     for band in ToneBand:
         assert known["masi_by_tone"][band.value] == pytest.approx(rows[band.value][1], abs=0.011)
-    assert known["network"] in page
+    assert all(network in page for network in known["network"].split())
 
 
 def test_half_the_limits_of_agreement_is_the_smallest_detectable_change() -> None:
@@ -55,7 +55,7 @@ def test_half_the_limits_of_agreement_is_the_smallest_detectable_change() -> Non
     deviation = half / 1.96  # of differences
     error = deviation / math.sqrt(2)  # of one measurement: a difference holds two
     assert detectable_change() == pytest.approx(1.96 * math.sqrt(2) * error)
-    assert detectable_change([ToneBand.LIGHT, ToneBand.BROWN]) == repeatability()["masi_by_tone"]["brown"]
+    assert detectable_change([ToneBand.LIGHT, ToneBand.DARK]) == repeatability()["masi_by_tone"]["dark"] > half
     assert detectable_change([ToneBand.LIGHT]) == half  # never below that of all
 
 
@@ -66,7 +66,7 @@ def test_changes_are_held_against_the_limit(house: House) -> None:
     first, second, third, refused = found.points
     assert refused.masi is None and refused.photo is None
     assert first.masi is not None and second.masi is not None and third.masi is not None
-    assert abs(second.masi - first.masi) < 3.36 < third.masi - first.masi
+    assert abs(second.masi - first.masi) < detectable_change() < third.masi - first.masi
     assert found.since_first is not None and found.since_first.real
     assert found.since_first.difference == pytest.approx(third.masi - first.masi)
     assert not found.since_first.comparable  # the drawn records name another network

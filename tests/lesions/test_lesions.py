@@ -135,10 +135,11 @@ def test_the_interval_of_a_share_is_what_the_probabilities_leave_open() -> None:
     factors = Calibration(share=(0.5, 1.5), density=(1.0, 1.0), diameter=(1.0, 1.0), total=(1.0, 1.0))
     measured = measure_region(map_pigment(regions), regions.codes, Region.RIGHT_MALAR, 2.0, factors)
     doubt = sum(float(p) * (1 - float(p)) for p in regions.disease[place]) / place.sum()
-    assert measured.share_doubt == pytest.approx(2.0 * (doubt + 0.005), rel=1e-3)
-    assert measured.low == pytest.approx(measured.share - 0.5 * measured.share_doubt)
-    assert measured.high == pytest.approx(measured.share + 1.5 * measured.share_doubt)
-    assert measured.excess_doubt == pytest.approx(2.0 * (0.01 + 0.2 * measured.excess), rel=1e-3)
+    half = 2.0 * (doubt + 0.005)
+    assert measured.doubts.share == pytest.approx((half, half), rel=1e-3)
+    assert measured.low == pytest.approx(measured.share - 0.5 * half, rel=1e-3)
+    assert measured.high == pytest.approx(measured.share + 1.5 * half, rel=1e-3)
+    assert measured.doubts.density == pytest.approx((2.0 * (0.01 + 0.2 * measured.excess),) * 2, rel=1e-3)
 
 
 @pytest.mark.parametrize(("density", "step"), DARKNESS[1:])
@@ -167,7 +168,7 @@ def test_a_wider_photograph_fault_gives_a_wider_interval() -> None:
     pigment = map_pigment(regions)
     one, two = (measure_region(pigment, regions.codes, Region.RIGHT_MALAR, w) for w in (1.0, 2.0))
     assert two.high - two.low > one.high - one.low
-    assert two.excess_doubt > one.excess_doubt
+    assert two.doubts.density > one.doubts.density
     assert (two.share, two.excess) == (one.share, one.excess)
 
 

@@ -97,12 +97,12 @@ def put(folder: Path, model: bytes | None = None, **card: Any) -> Path:
 
 @pytest.fixture
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that stands for `melascope/networks`, with the skin network in it."""
+    """A folder that stands for `melascope/networks`, with the networks that measure in it."""
     shipped = Path(str(files("melascope.networks")))
     folder = tmp_path / "networks"
     folder.mkdir()
-    for suffix in ("onnx", "json"):
-        (folder / f"skin.{suffix}").write_bytes((shipped / f"skin.{suffix}").read_bytes())
+    for name in ("skin.onnx", "skin.json", "regional.onnx", "regional.json"):
+        (folder / name).write_bytes((shipped / name).read_bytes())
     monkeypatch.setattr(networks, "files", lambda _package: folder)
     networks.load.cache_clear()
     yield folder

@@ -20,6 +20,7 @@ def pair(visit: int, device: str, true: float | None, measured: float | None, ba
         kinds=("mel",),
         ita=(0.0, None),
         masi=(true, measured),
+        counted=measured,
         classical=measured,
         inside=None,
         read=(true, None if measured is None else measured + 1.0),

@@ -264,6 +264,7 @@ def _need_network(analyse: Analyse | None) -> None:
 
     try:
         networks.load("skin")
+        networks.load("regional")
         if networks.ships("severity"):
             networks.load("severity")
     except networks.NetworkError as error:

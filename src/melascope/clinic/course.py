@@ -32,6 +32,7 @@ class Point:
     rescored: bool
     tone: ToneBand | None
     network: str
+    """First signs of the skin network and of the regional network that measured it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Change:
 
     @property
     def comparable(self) -> bool:
-        """Both were measured by the network whose repeatability is known; a person's score has none."""
+        """Both were measured by the networks whose repeatability is known; a person's score has none."""
         known = repeatability()["network"]
         return not (self.before.rescored or self.after.rescored) and {self.before.network, self.after.network} == {
             known
@@ -113,7 +114,7 @@ def _point(visit: Visit) -> Point:
         by_region={row.region: row.points for row in reading.regions if row.points is not None},
         rescored=reading.rescored,
         tone=reading.record.skin_tone.band if reading.record.skin_tone else None,
-        network=reading.record.versions.get("skin network", ""),
+        network=" ".join(filter(None, map(reading.record.versions.get, ("skin network", "regional network")))),
     )
 
 

@@ -94,7 +94,8 @@ PHOTOS: Final[Mapping[str, str]] = {
     **{f"lesions_{kind.value}": f"Those that hold and are called {kind.value}." for kind in Lesion},
     "sha256": "SHA-256 of the photograph's file.",
     "melascope": "Version of Melascope that measured it.",
-    "skin_network": "Version of the network that measured it.",
+    "skin_network": "Version of the network that found regions and pigment.",
+    "regional_network": "Version of the network that corrected what was measured region by region.",
     "severity_network": "Version of the severity network, where one ships.",
 }
 """Columns of ``photos.csv`` and what they mean."""
@@ -233,6 +234,7 @@ def _reading(reading: Reading) -> Cells:
         "rescored": reading.rescored,
         "melascope": record.versions.get("melascope"),
         "skin_network": record.versions.get("skin network"),
+        "regional_network": record.versions.get("regional network"),
         "severity_network": record.versions.get("severity network"),
     }
     if record.masi is not None:

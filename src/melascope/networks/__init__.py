@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -52,16 +53,20 @@ class Network:
         options.intra_op_num_threads = _threads()
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [each.name for each in self._session.get_inputs()]
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Runs the network on a batch and gives its first output; shapes are those of the card."""
-        return np.asarray(self._session.run(self._outputs[:1], {self._input: batch})[0], np.float32)
+        return np.asarray(self._session.run(self._outputs[:1], {self._inputs[0]: batch})[0], np.float32)
 
     def outputs(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Runs the network on a batch and gives all outputs, by the names that the card tells."""
-        found = self._session.run(self._outputs, {self._input: batch})
+        return self.run({self._inputs[0]: batch})
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """The same of a network with several inputs, by their names."""
+        found = self._session.run(self._outputs, dict(inputs))
         return {name: np.asarray(values, np.float32) for name, values in zip(self._outputs, found, strict=True)}
 
 

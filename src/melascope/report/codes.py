@@ -89,7 +89,7 @@ CONCEPTS: Final = _codes(
     ("homogeneity-low", "Homogeneity (H), lower end", "{score}", "Lower end of its 90 % interval."),
     ("homogeneity-high", "Homogeneity (H), upper end", "{score}", "Upper end of its 90 % interval."),
     ("homogeneity-step", "Homogeneity (H), step", "{score}", "Measured H as a rater writes it."),
-    ("melanin-excess", "Excess melanin density", "{od}", "Mean of the involved skin, optical density units."),
+    ("melanin-excess", "Excess melanin density", "{od}", "Of the involved skin above normal, optical density units."),
     ("skin-tone", "Skin tone", "deg", "Individual typology angle (ITA) of unaffected skin."),
     ("ita-low", "ITA, lower end", "deg", "Lower end of the 90 % interval of the ITA."),
     ("ita-high", "ITA, upper end", "deg", "Upper end of the 90 % interval of the ITA."),

@@ -49,9 +49,10 @@ COLUMNS: Final = (
     "sha256",
     "melascope",
     "skin_network",
+    "regional_network",
     "severity_network",
 )
-"""Columns of ``summary.csv``; an empty cell means: not given. ``read_...``: by the severity network. The last four: the
+"""Columns of ``summary.csv``; an empty cell means: not given. ``read_...``: by the severity network. The last five: the
 file, and what measured it."""
 
 
@@ -68,6 +69,7 @@ def row(analysis: Analysis, folder: str) -> dict[str, str]:
         "sha256": analysis.photo.sha256,
         "melascope": analysis.versions.get("melascope"),
         "skin_network": analysis.versions.get("skin network"),
+        "regional_network": analysis.versions.get("regional network"),
         "severity_network": analysis.versions.get("severity network"),
     }
     if tone is not None:

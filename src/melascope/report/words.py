@@ -42,18 +42,20 @@ METHOD: Final = (
         "Beer–Lambert law; shine is not separated and lowers both where it lies."
     ),
     (
-        "The same network outlined excess pigment; it learnt from pigment painted on generated portraits and has not "
-        "seen a patient with melasma. How dark a patch is was measured against the unaffected skin around it."
+        "The same network outlined excess pigment; it learnt from virtual patients and from pigment painted on "
+        "generated portraits, and has not seen a patient with melasma. How dark a patch is was measured against the "
+        "unaffected skin around it."
     ),
     (
-        "In each region the area step A follows from the involved share, darkness D from the mean excess of melanin "
-        "and homogeneity H from the size of the patches; MASI and mMASI are added up from the continuous values "
-        "behind the steps."
+        "In each region the area step A follows from the involved share, darkness D from the density of melanin in "
+        "the involved skin and homogeneity H from the size of the patches; MASI and mMASI are added up from the "
+        "continuous values behind the steps. In a whole face a second network, which sees all regions together, has "
+        "the last word on the three: it may find pigment that is too faint or too broad for an outline."
     ),
     (
-        "Intervals are meant to hold 90 %; that was checked only for shares on painted faces. They widen with every "
-        "reservation about the photograph. The score measures pigment and does not establish that this pigment is "
-        "melasma."
+        "Intervals are meant to hold 90 %; that was checked on virtual patients and painted faces only. They widen "
+        "with every reservation about the photograph. The score measures pigment and does not establish that this "
+        "pigment is melasma."
     ),
 )
 

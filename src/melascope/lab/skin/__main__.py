@@ -103,6 +103,62 @@ def calibrate(
 
 
 @app.command()
+def regional_maps(
+    data: Annotated[
+        list[str],
+        typer.Argument(
+            help="Virtual cohorts, painted canvases, or photographs with a MASI of 0. FOLDER=NAME, if its faces were "
+            "labelled in a folder NAME: leaves out the third that figures are made of."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the faces.")] = Path("runs/regional/faces"),
+) -> None:
+    """Draw the maps of whole faces, for the regional network to learn from."""
+    from melascope.lab.skin.regional import collect
+
+    try:
+        print(f"{collect(data, out)} faces in {out}")
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
+def regional_train(
+    faces: Annotated[Path, typer.Option(help="What regional-maps made.")] = Path("runs/regional/faces"),
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/regional"),
+    epochs: Annotated[int, typer.Option(help="Times that each face is seen.")] = 40,
+    smooth: Annotated[
+        float, typer.Option(help="Error up to which it counts squared; the smaller, the nearer to a median.")
+    ] = 1.0,
+    clear: Annotated[float, typer.Option(help="How much more often faces free of pigment are drawn.")] = 6.0,
+    seed: Annotated[int, typer.Option(help="Of chance.")] = 7,
+) -> None:
+    """Train the regional network, or go on where a stopped run ended."""
+    from melascope.lab.skin.regional import Recipe
+    from melascope.lab.skin.regional import train as run
+
+    try:
+        print(run(faces, out, Recipe(epochs=epochs, smooth=smooth, clear=clear, seed=seed)))
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
+def regional_export(
+    runs: Annotated[list[Path], typer.Argument(help="Runs of regional-train; of several, the mean counts.")],
+    faces: Annotated[Path, typer.Option(help="What regional-maps made.")] = Path("runs/regional/faces"),
+    to: Annotated[Path | None, typer.Option(help="Folder to write to; the package's own if left out.")] = None,
+) -> None:
+    """Write the regional network with its card: intervals and figures, of people it has not seen."""
+    from melascope.lab.skin.regional import export as run
+
+    try:
+        print(run(faces, runs, to))
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@app.command()
 def evaluate(
     out: Folder = Path("runs/skin"),
     card: Annotated[bool, typer.Option(help="Write the figures into the shipped card.")] = False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -21,11 +21,11 @@ from melascope.lab.skin.evaluate import each
 from melascope.lesions.pigment import map_pigment
 from melascope.masi import DETECTION_FLOOR, masi
 from melascope.photo.reading import read_photo
-from melascope.scoring import SPREAD, UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
+from melascope.scoring import UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import MASI_REGIONS, Lesion, Region, View
 
-__all__ = ["Ratios", "calibrate", "factors"]
+__all__ = ["Ratios", "add", "calibrate", "factors"]
 
 LEVEL: Final = 0.90
 LEAST_ERROR: Final = 0.05
@@ -92,41 +92,70 @@ def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
     return json.dumps(values, indent=2)
 
 
+def add(
+    ratios: Ratios,
+    measured: Mapping[Region, RegionMeasure],
+    true: Mapping[str, Mapping[str, float]],
+    *,
+    band: str,
+    kinds: Collection[str],
+    total: float | None,
+) -> None:
+    """Adds the errors of one photograph.
+
+    Args:
+        ratios: To these.
+        measured: By region, without calibration.
+        true: By the region's key: share, density and diameter_mm.
+        band: Its tone band.
+        kinds: Of its lesions.
+        total: Its true MASI, if it is to be held against that of the four regions.
+    """
+    for region, found in measured.items():
+        part, doubts = true[region.key], found.doubts
+        group = _group(band, kinds if part["share"] >= DETECTION_FLOOR else ())
+        ratios.share.append((group, _ratio(part["share"] - found.share, doubts.share)))
+        if part["share"] > 0.05 and found.share > 0.05:
+            ratios.density.append((group, _ratio(part["density"] - found.excess, doubts.density)))
+        if part["diameter_mm"] > 0 and found.diameter_mm > 0:
+            ratios.diameter.append((group, _ratio(math.log(part["diameter_mm"] / found.diameter_mm), doubts.diameter)))
+    scores = masi({region: found.score for region, found in measured.items()})
+    if total is None or scores is None:
+        return
+    down, up = total_error(measured, modified=False)
+    pigmented = any(true[region.key]["share"] >= DETECTION_FLOOR for region in measured)
+    ratios.total.append((_group(band, kinds if pigmented else ()), _ratio(total - scores, (down, up), LEAST_ERROR)))
+
+
+def _ratio(error: float, doubt: tuple[float, float], least: float = 0.0) -> float:
+    return error / max(doubt[0] if error < 0 else doubt[1], least)
+
+
 def _ratios_of(number: int, path: Path) -> Ratios:  # noqa: ARG001
     """Those of one photograph, by its record."""
     ratios, record = Ratios(), json.loads(path.read_text(encoding="utf-8"))
-    folder = path.parents[1]
-    truth = record["truth"]
-    photo = record["photo"]
-    band, true = str(truth["tone_band"]), truth["photo"]["all_pigment"]
-    kinds = {str(lesion["kind"]) for lesion in record["visit"]["lesions"]}
-    regions = find_regions(read_photo(folder / photo["file"]).pixels)
+    truth, folder = record["truth"], path.parents[1]
+    true = truth["photo"]["all_pigment"]
+    regions = find_regions(read_photo(folder / record["photo"]["file"]).pixels)
     pigment = map_pigment(regions)
-    measured: dict[Region, RegionMeasure] = {}
-    for region in MASI_REGIONS:
-        if region not in regions.visible or region.key not in true:
-            continue
-        found = measured[region] = measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED)
-        part = true[region.key]
-        group = _group(band, kinds if part["share"] >= DETECTION_FLOOR else set())
-        ratios.share.append((group, (part["share"] - found.share) / found.share_doubt))
-        if part["share"] > 0.05 and found.share > 0.05:
-            ratios.density.append((group, (part["density"] - found.excess) / found.excess_doubt))
-        if part["diameter_mm"] > 0 and found.diameter_mm > 0:
-            ratios.diameter.append((group, math.log(part["diameter_mm"] / found.diameter_mm) / SPREAD))
-    total = true["totals"]["masi"]
-    if len(measured) < len(MASI_REGIONS) or regions.view is not View.FACE or total is None:
-        return ratios
-    scores = masi({region: found.score for region, found in measured.items()})
-    assert scores is not None
-    down, up = total_error(measured, modified=False)
-    pigmented = any(true[region.key]["share"] >= DETECTION_FLOOR for region in measured)
-    group = _group(band, kinds if pigmented else set())
-    ratios.total.append((group, (total - scores) / max(down if total < scores else up, LEAST_ERROR)))
+    measured: dict[Region, RegionMeasure] = {
+        region: measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED)
+        for region in MASI_REGIONS
+        if region in regions.visible and region.key in true
+    }
+    whole = regions.view is View.FACE
+    add(
+        ratios,
+        measured,
+        true,
+        band=str(truth["tone_band"]),
+        kinds={str(lesion["kind"]) for lesion in record["visit"]["lesions"]},
+        total=true["totals"]["masi"] if whole else None,
+    )
     return ratios
 
 
-def _group(band: str, kinds: set[str]) -> str:
+def _group(band: str, kinds: Collection[str]) -> str:
     if not kinds:
         return f"{band}, without pigment"
-    return f"{band}, {'melasma' if kinds == {Lesion.MELASMA.value} else 'other pigment'}"
+    return f"{band}, {'melasma' if set(kinds) == {Lesion.MELASMA.value} else 'other pigment'}"

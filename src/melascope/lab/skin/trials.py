@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from melascope.lesions.pigment import map_pigment
 from melascope.photo.light import to_linear, to_srgb
-from melascope.scoring import measure_region
+from melascope.scoring import measure_regions
 from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.vocabulary import Region, ToneBand
@@ -87,11 +87,12 @@ def try_face(
         photo[y0:y1, x0:x1] = painted
         found = find_regions(photo)
         pigment = map_pigment(found)
+        measures = measure_regions(found, pigment)
         for region in PAINTED:
             truth = clean.codes == region
-            if region not in found.visible or truth.sum() < 500:
+            if region not in measures or truth.sum() < 500:
                 continue
-            measured = measure_region(pigment, found.codes, region, 1.0)
+            measured = measures[region]
             yield Trial(
                 name=name,
                 band=band,

@@ -1,0 +1,113 @@
+"""What a second, small network is shown of a face: the maps of the pigment and of the colour, and what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from melascope.lesions.pigment import PigmentMap
+from melascope.skin.chromophores import optical_density
+from melascope.skin.regions import RegionMap
+from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, FACIAL_SKIN, MASI_REGIONS, Lesion
+
+__all__ = ["CELLS", "CHANNELS", "FIRST_REGION", "FaceMaps", "face_maps"]
+
+CELLS: Final = 48
+"""Cells of a side of the square around the facial skin: about 3 mm each."""
+CHANNELS: Final = 15
+FIRST_REGION: Final = 11
+"""Channel of the first of the four regions."""
+_MARGIN: Final = 0.05
+"""Of the skin's longer side, on each side of it."""
+_LEAST_SKIN: Final = 0.05
+"""Share of a cell that must be facial skin for the cell to say anything."""
+
+
+@dataclass(frozen=True)
+class FaceMaps:
+    """One face for the regional network."""
+
+    maps: NDArray[np.float32]
+    """(CHANNELS, CELLS, CELLS). Means over the facial skin of a cell: logit of the pigment's probability and its
+    standard deviation within the cell, pigment density, optical density in R, G, B above the face's median, its
+    standard deviation, probability of melasma and of a look-alike; then shares of the cell: facial skin, skin away
+    from edges, the four regions of the MASI."""
+    face: NDArray[np.float32]
+    """(4,) of the face: median optical density in R, G, B, logarithm of the face's width in pixels."""
+
+    def mirrored(self) -> FaceMaps:
+        """Of the mirror image, right and left exchanged."""
+        flipped = self.maps[..., ::-1].copy()
+        right, left = (FIRST_REGION + MASI_REGIONS.index(region) for region in EXCHANGED_WHEN_MIRRORED)
+        flipped[[right, left]] = flipped[[left, right]]
+        return FaceMaps(flipped, self.face)
+
+
+def face_maps(regions: RegionMap, pigment: PigmentMap) -> FaceMaps:
+    """Draws the maps of a face, in the square around its facial skin.
+
+    Args:
+        regions: The photograph's regions; a whole face.
+        pigment: Its pigment map.
+    """
+    skin = np.isin(regions.codes, FACIAL_SKIN)
+    box = _square(skin)
+    share = _cells(skin, box)
+    trusted = share >= _LEAST_SKIN
+
+    def mean(values: NDArray[Any]) -> NDArray[np.float32]:
+        found = _cells(np.where(skin, values, np.float32(0)), box) / np.maximum(share, _LEAST_SKIN)
+        return np.asarray(np.where(trusted, found, np.float32(0)), np.float32)
+
+    def spread(values: NDArray[Any], middle: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(np.sqrt(np.maximum(mean(values * values) - middle * middle, 0)), np.float32)
+
+    inside = np.clip(pigment.probability, 1e-3, 1 - 1e-3)
+    logit = np.log(inside / (1 - inside))
+    colour = optical_density(regions.pixels)
+    place = skin & pigment.core if (skin & pigment.core).any() else skin
+    median = np.median(colour[place], axis=0)
+    colour = colour - median
+    sure, tones = mean(logit), [mean(colour[..., channel]) for channel in range(3)]
+    kinds = [
+        cv2.resize(regions.kinds[kind], skin.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for kind in (list(Lesion).index(Lesion.MELASMA), -1)
+    ]
+    parts: list[NDArray[np.float32]] = [
+        sure / np.float32(3),
+        spread(logit, sure) / np.float32(3),
+        mean(np.nan_to_num(pigment.density)) * 5,
+        *(tone * 4 for tone in tones),
+        spread(colour[..., 0], tones[0]) * 8,
+        *(mean(kind) for kind in kinds),
+        share,
+        _cells(place, box),
+        *(_cells(regions.codes == region, box) for region in MASI_REGIONS),
+    ]
+    return FaceMaps(
+        maps=np.stack(parts).astype(np.float32),
+        face=np.array([*median, np.log(pigment.face_px / 500)], np.float32),
+    )
+
+
+def _square(skin: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Left, top and side of the square around a mask; a few pixels elsewhere move no border."""
+    ys, xs = np.nonzero(skin)
+    (x0, x1), (y0, y1) = (np.round(np.percentile(places, (0.5, 99.5))).astype(int).tolist() for places in (xs, ys))
+    side = max(CELLS, round((1 + 2 * _MARGIN) * max(x1 - x0, y1 - y0)))
+    side += (x0 + x1 + 1 - side) % 2  # the square of the mirror image is the mirror image of the square
+    return (x0 + x1 + 1 - side) // 2, (y0 + y1 + 1 - side) // 2, side
+
+
+def _cells(values: NDArray[Any], box: tuple[int, int, int]) -> NDArray[np.float32]:
+    """(CELLS, CELLS) means over the cells of a square, 0 beyond the picture."""
+    left, top, side = box
+    height, width = values.shape
+    out = np.zeros((side, side), np.float32)
+    x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + side), min(height, top + side)
+    out[y0 - top : y1 - top, x0 - left : x1 - left] = values[y0:y1, x0:x1]
+    return np.asarray(cv2.resize(out, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32)

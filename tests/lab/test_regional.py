@@ -1,0 +1,185 @@
+"""The regional network: its scales are those of the score, its training learns, its file says the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
+
+from melascope.lab.skin import regional as room  # noqa: E402
+from melascope.lab.skin.regional import FACTORS, FIGURES, PARTS, Recipe, RegionalNetwork, score, to_scales  # noqa: E402
+from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION  # noqa: E402
+from melascope.masi import area_value, regional_score  # noqa: E402
+from melascope.scoring import MEASURED  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def drawn(folder: Path, faces: int = 96, seed: int = 0) -> Path:
+    """Faces of which the regions are twice as much involved as was counted, by as many people."""
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(0, 0.3, (faces, CHANNELS, CELLS, CELLS))
+    maps[:, FIRST_REGION - 2 :] = 0
+    maps[:, FIRST_REGION - 2 : FIRST_REGION] = 1
+    for place in range(4):
+        maps[:, FIRST_REGION + place, 12 * place : 12 * place + 12] = 1
+    counted = np.zeros((faces, 4, MEASURED))
+    counted[..., 0] = 1
+    counted[..., 1] = rng.uniform(0, 0.5, (faces, 4))
+    counted[..., 2], counted[..., 3] = rng.uniform(0.02, 0.2, (faces, 4)), rng.uniform(1, 40, (faces, 4))
+    truth = np.stack([np.ones((faces, 4)), 2 * counted[..., 1], counted[..., 2], counted[..., 3]], axis=-1)
+    folder.mkdir(parents=True)
+    np.savez(
+        folder / "some.npz",
+        maps=maps.astype(np.float16),
+        face=rng.normal(0, 1, (faces, 4)).astype(np.float32),
+        counted=counted.astype(np.float32),
+        truth=truth.astype(np.float32),
+        group=np.array([f"head{n}" for n in range(faces)]),
+        band=np.array(["tan"] * faces),
+        kinds=np.array(["mel"] * faces),
+        skin=np.array("a skin network"),
+    )
+    return folder
+
+
+@pytest.mark.parametrize("share", [0.0, 0.004, 0.02, 0.1, 0.55, 0.97, 1.0])
+@pytest.mark.parametrize(("density", "diameter"), [(0.0, 0.0), (0.02, 2.0), (0.1, 14.0), (0.3, 60.0)])
+def test_scores_are_those_of_the_run_time(share: float, density: float, diameter: float) -> None:
+    scales = to_scales(torch.tensor([share, density, diameter], dtype=torch.float64))
+    assert float(scales[0]) == pytest.approx(area_value(share))
+    true = regional_score(share, density, diameter)
+    found = [float(part) for part in score(scales)]
+    assert found == pytest.approx([true.area, true.darkness, true.homogeneity], abs=1e-6)
+
+
+def test_an_untrained_network_says_what_was_counted(tmp_path: Path) -> None:
+    faces = room.read_faces(drawn(tmp_path / "faces"))
+    values = room._values(RegionalNetwork(), faces, np.arange(5))
+    assert values[:, :, 0, 1] == pytest.approx(faces.counted[:5, :, 1].numpy(), abs=1e-4)
+    assert values[:, :, 1, 1] == pytest.approx(faces.counted[:5, :, 2].numpy(), abs=1e-4)
+    assert (values[..., 0] <= values[..., 1]).all() and (values[..., 1] <= values[..., 2]).all()
+
+
+def test_nobody_who_is_learnt_from_is_in_a_figure(tmp_path: Path) -> None:
+    faces = room.read_faces(drawn(tmp_path / "faces"))
+    parts = [set(faces.part(some)) for some in (FIGURES, FACTORS, range(6, PARTS))]
+    assert sorted(set.union(*parts)) == list(range(96))
+    assert sum(map(len, parts)) == 96 and all(parts)
+
+
+def test_training_learns_how_far_the_count_is_off(tmp_path: Path) -> None:
+    folder = drawn(tmp_path / "faces")
+    recipe = Recipe(epochs=60, batch=16, rate=5e-3, warm_up=5, average=0.9)
+    room.train(folder, tmp_path / "run", recipe)
+    faces = room.read_faces(folder)
+    network = RegionalNetwork()
+    network.load_state_dict(torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"])
+    unseen = faces.part(FIGURES)
+    error = np.abs(room._values(network, faces, unseen)[:, :, 0, 1] - faces.truth[unseen, :, 1].numpy()).mean()
+    assert error < 0.5 * float((faces.truth - faces.counted[..., :4])[unseen, :, 1].abs().mean())
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own exporter is deprecated, and traces
+def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, recipe = drawn(tmp_path / "faces", 64), Recipe(epochs=4, batch=16)
+    room.train(folder, tmp_path / "whole", recipe)
+    save, saved = torch.save, []
+
+    def stop(state: object, path: Path) -> None:
+        save(state, path)
+        saved.append(path)
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(room.torch, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        room.train(folder, tmp_path / "stopped", recipe)
+    monkeypatch.undo()
+    room.train(folder, tmp_path / "stopped", recipe)
+    one, two = (torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("whole", "stopped"))
+    assert one["step"] == two["step"]
+    for key, value in one["average"].items():
+        assert torch.equal(value, two["average"][key]), key
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_file_says_what_the_network_says_and_the_card_what_it_was(tmp_path: Path) -> None:
+    folder = drawn(tmp_path / "faces")
+    room.train(folder, tmp_path / "run", Recipe(epochs=1))
+    (tmp_path / "to").mkdir()
+    path = room.export(folder, [tmp_path / "run"], tmp_path / "to")
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    assert card["data"] == {"some": 96} and card["skin_network"] == "a skin network"
+    faces = room.read_faces(folder)
+    assert card["calibration"]["photos"] == len(faces.part(FACTORS))
+    assert card["figures"]["faces"] == len(faces.part(FIGURES))
+    assert sorted(p.name for p in path.parent.iterdir()) == ["regional.json", "regional.onnx"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_failed_check_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = drawn(tmp_path / "faces")
+    room.train(folder, tmp_path / "run", Recipe(epochs=1))
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "regional.onnx").write_text("old")
+    monkeypatch.setattr(room, "MOST_GAP", -1.0)
+    with pytest.raises(RuntimeError, match="differ by"):
+        room.export(folder, [tmp_path / "run"], tmp_path / "to")
+    assert [p.name for p in (tmp_path / "to").iterdir()] == ["regional.onnx"]
+
+
+def test_a_folder_without_faces_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="holds no faces; draw some with `regional-maps`"):
+        room.read_faces(tmp_path)
+
+
+def test_photographs_without_a_truth_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
+    (tmp_path / "manifest.csv").write_text("photo_id,patient,file,view,masi\na,b,photos/a.jpg,frontal,12\n")
+    with pytest.raises(ValueError, match="a has neither a record of its truth nor a MASI of 0"):
+        room.collect([str(tmp_path)], tmp_path / "out")
+
+
+def test_a_run_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
+    folder = drawn(tmp_path / "faces", 32)
+    room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16))
+    with pytest.raises(ValueError, match="holds a run with other settings or faces; name another folder, or delete it"):
+        room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16, seed=8))
+
+
+def test_maps_of_two_skin_networks_are_refused(tmp_path: Path) -> None:
+    folder = drawn(tmp_path / "faces", 8)
+    other = dict(np.load(folder / "some.npz")) | {"skin": np.array("another")}
+    np.savez(folder / "others.npz", **other)
+    with pytest.raises(ValueError, match="its faces were drawn with 2 skin networks; draw all of them again"):
+        room.read_faces(folder)
+
+
+def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path: Path) -> None:
+    from skimage import data
+
+    folder = tmp_path / "people"
+    (folder / "photos").mkdir(parents=True)
+    names = ["one", "two", "three", "four", "five", "six"]
+    kept = [name for name in names if not room.is_held_out(f"labelled-{name}")]
+    assert 0 < len(kept) < len(names)
+    rows = ["photo_id,patient,file,view,masi,tone_band"]
+    for name in names:
+        cv2.imwrite(str(folder / "photos" / f"{name}.jpg"), data.astronaut()[..., ::-1])
+        rows.append(f"{name},{name},photos/{name}.jpg,frontal,0,light")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    assert room.collect([f"{folder}=labelled"], tmp_path / "out", again=0.0) == len(kept)
+    faces = room.read_faces(tmp_path / "out")
+    assert sorted(faces.groups) == sorted(kept) and set(faces.bands) == {"light"}
+    assert bool((faces.truth[..., 0] == 1).all()) and not faces.truth[..., 1:].any()
+    assert all(room.photographed(group) for group in faces.groups)
+    assert np.ptp(faces.face.numpy(), axis=0).max() == 0  # one face, drawn as often
