@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -42,6 +42,8 @@ from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, SKIN, Region, Verdict
 __all__ = ["analyze", "versions"]
 
 _GRAVEST_FIRST = ("refused", "reservation", "note")
+MOST_UNSEEN: Final = 0.15
+"""Share of a region that may be counted as involved beyond what is outlined, before a note says so."""
 
 
 def analyze(photo: str | Path | bytes | NDArray[Any] | Photo, *, name: str | None = None) -> Analysis:
@@ -114,6 +116,7 @@ def _assemble(
 ) -> Analysis:
     face = regions.view is View.FACE
     measured = measure_regions(regions, pigment, factor)
+    findings += _faint_pigment(measured, regions, pigment)
     penalty = tone_penalty(findings)
     tone = measure_tone(regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale)
     lesions = outline_lesions(regions, pigment)
@@ -225,6 +228,25 @@ def _interval(measured: Mapping[Region, RegionMeasure], total: float, *, modifie
     down, up = total_error(measured, modified=modified)
     (below, above), top = calibration().total, 24.0 if modified else 48.0
     return max(0.0, total - below * down), min(top, total + above * up)
+
+
+def _faint_pigment(
+    measured: Mapping[Region, RegionMeasure], regions: RegionMap, pigment: PigmentMap
+) -> tuple[Finding, ...]:
+    """A note where much more of a region is counted as involved than is outlined."""
+    outlined = {region: float(pigment.involved[regions.codes == region].mean()) for region in measured}
+    gaps = {region: measured[region].share - outlined[region] for region in measured}
+    faint = [region for region in measured if gaps[region] > MOST_UNSEEN]
+    if not faint:
+        return ()
+    told = ", ".join(
+        f"{region.label.lower()} {measured[region].share:.0%} (outlined {outlined[region]:.0%})" for region in faint
+    )
+    advice = (
+        f"More pigment is counted than is outlined: {told}. It is too faint or too broad for an outline, and its share "
+        "is less certain; look at the skin in even light, and score the face yourself if much depends on it."
+    )
+    return (Finding(code="faint_pigment", value=max(gaps.values()), limit=MOST_UNSEEN, advice=advice, effect="note"),)
 
 
 def _reading(reading: SeverityReading, totals: Masi) -> SeverityRecord:
