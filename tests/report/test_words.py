@@ -53,7 +53,7 @@ def test_band_sentence(total: float, low: float | None, high: float | None, part
 def test_the_method_claims_no_more_than_was_checked() -> None:
     text = " ".join(words.METHOD)
     assert "has not seen a patient with melasma." in text
-    assert "Intervals are meant to hold 90 %; that was checked only for shares on painted faces." in text
+    assert "Intervals are meant to hold 90 %; that was checked on virtual patients and painted faces only." in text
     assert "They widen with every reservation" in text
     assert "Intervals hold" not in text
 

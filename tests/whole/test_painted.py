@@ -38,7 +38,7 @@ def test_the_measured_share_follows_the_true_one(trials: list[Trial], record_pro
         of_band = [abs(t.share - t.true_share) for t in trials if t.band == band]
         record_property(f"mean absolute error, {band}", round(float(np.mean(of_band)), 4))
     assert len(trials) > 300
-    # The aim is 0.06; the shipped networks reach 0.062 (docs/figures.md): half of the faintest pigment is missed.
+    # The aim is 0.06; the shipped networks reach 0.062 (docs/measurement.md): half of the faintest pigment is missed.
     assert float(np.mean(errors)) <= 0.066
     visible = [abs(t.share - t.true_share) for t in trials if t.true_share == 0 or t.density >= 0.12]
     assert float(np.mean(visible)) <= 0.045
