@@ -42,7 +42,7 @@ def test_network_and_card_belong_together(run: Path, to: Path) -> None:
     card = json.loads((to / "skin.json").read_text(encoding="utf-8"))
     assert card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert card["steps"] == 12
-    assert card["limits"].startswith("Trained on 17 faces;")
+    assert card["limits"].startswith("Trained on 17 faces and 0 photographs of virtual patients;")
     assert card["data"]["close_ups"].startswith("5 of PAD-UFES-20")
     assert "no patient with melasma was seen" in card["data"]["pigment"]
     assert sorted(p.name for p in to.iterdir()) == ["skin.json", "skin.onnx"]

@@ -12,7 +12,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 
 from melascope.lab.skin import regional as room  # noqa: E402
-from melascope.lab.skin.regional import FACTORS, FIGURES, PARTS, Recipe, RegionalNetwork, score, to_scales  # noqa: E402
+from melascope.lab.skin import regional_export, regional_faces  # noqa: E402
+from melascope.lab.skin.regional import Recipe, RegionalNetwork, score, to_scales  # noqa: E402
+from melascope.lab.skin.regional_faces import FACTORS, FIGURES, PARTS  # noqa: E402
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION  # noqa: E402
 from melascope.masi import area_value, regional_score  # noqa: E402
 from melascope.scoring import MEASURED  # noqa: E402
@@ -59,15 +61,15 @@ def test_scores_are_those_of_the_run_time(share: float, density: float, diameter
 
 
 def test_an_untrained_network_says_what_was_counted(tmp_path: Path) -> None:
-    faces = room.read_faces(drawn(tmp_path / "faces"))
-    values = room._values(RegionalNetwork(), faces, np.arange(5))
+    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    values = regional_export._values(RegionalNetwork(), faces, np.arange(5))
     assert values[:, :, 0, 1] == pytest.approx(faces.counted[:5, :, 1].numpy(), abs=1e-4)
     assert values[:, :, 1, 1] == pytest.approx(faces.counted[:5, :, 2].numpy(), abs=1e-4)
     assert (values[..., 0] <= values[..., 1]).all() and (values[..., 1] <= values[..., 2]).all()
 
 
 def test_nobody_who_is_learnt_from_is_in_a_figure(tmp_path: Path) -> None:
-    faces = room.read_faces(drawn(tmp_path / "faces"))
+    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
     parts = [set(faces.part(some)) for some in (FIGURES, FACTORS, range(6, PARTS))]
     assert sorted(set.union(*parts)) == list(range(96))
     assert sum(map(len, parts)) == 96 and all(parts)
@@ -77,11 +79,13 @@ def test_training_learns_how_far_the_count_is_off(tmp_path: Path) -> None:
     folder = drawn(tmp_path / "faces")
     recipe = Recipe(epochs=60, batch=16, rate=5e-3, warm_up=5, average=0.9)
     room.train(folder, tmp_path / "run", recipe)
-    faces = room.read_faces(folder)
+    faces = regional_faces.read_faces(folder)
     network = RegionalNetwork()
     network.load_state_dict(torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"])
     unseen = faces.part(FIGURES)
-    error = np.abs(room._values(network, faces, unseen)[:, :, 0, 1] - faces.truth[unseen, :, 1].numpy()).mean()
+    error = np.abs(
+        regional_export._values(network, faces, unseen)[:, :, 0, 1] - faces.truth[unseen, :, 1].numpy()
+    ).mean()
     assert error < 0.5 * float((faces.truth - faces.counted[..., :4])[unseen, :, 1].abs().mean())
 
 
@@ -115,10 +119,10 @@ def test_the_file_says_what_the_network_says_and_the_card_what_it_was(tmp_path: 
     folder = drawn(tmp_path / "faces")
     room.train(folder, tmp_path / "run", Recipe(epochs=1))
     (tmp_path / "to").mkdir()
-    path = room.export(folder, [tmp_path / "run"], tmp_path / "to")
+    path = regional_export.export(folder, [tmp_path / "run"], tmp_path / "to")
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert card["data"] == {"some": 96} and card["skin_network"] == "a skin network"
-    faces = room.read_faces(folder)
+    faces = regional_faces.read_faces(folder)
     assert card["calibration"]["photos"] == len(faces.part(FACTORS))
     assert card["figures"]["faces"] == len(faces.part(FIGURES))
     assert sorted(p.name for p in path.parent.iterdir()) == ["regional.json", "regional.onnx"]
@@ -130,15 +134,15 @@ def test_a_failed_check_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     room.train(folder, tmp_path / "run", Recipe(epochs=1))
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "regional.onnx").write_text("old")
-    monkeypatch.setattr(room, "MOST_GAP", -1.0)
+    monkeypatch.setattr(regional_export, "MOST_GAP", -1.0)
     with pytest.raises(RuntimeError, match="differ by"):
-        room.export(folder, [tmp_path / "run"], tmp_path / "to")
+        regional_export.export(folder, [tmp_path / "run"], tmp_path / "to")
     assert [p.name for p in (tmp_path / "to").iterdir()] == ["regional.onnx"]
 
 
 def test_a_folder_without_faces_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no faces; draw some with `regional-maps`"):
-        room.read_faces(tmp_path)
+        regional_faces.read_faces(tmp_path)
 
 
 def test_photographs_without_a_truth_are_refused(tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_photographs_without_a_truth_are_refused(tmp_path: Path) -> None:
     (tmp_path / "photos" / "a.jpg").write_bytes(b"")
     (tmp_path / "manifest.csv").write_text("photo_id,patient,file,view,masi\na,b,photos/a.jpg,frontal,12\n")
     with pytest.raises(ValueError, match="a has neither a record of its truth nor a MASI of 0"):
-        room.collect([str(tmp_path)], tmp_path / "out")
+        regional_faces.collect([str(tmp_path)], tmp_path / "out")
 
 
 def test_a_run_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
@@ -161,7 +165,7 @@ def test_maps_of_two_skin_networks_are_refused(tmp_path: Path) -> None:
     other = dict(np.load(folder / "some.npz")) | {"skin": np.array("another")}
     np.savez(folder / "others.npz", **other)
     with pytest.raises(ValueError, match="its faces were drawn with 2 skin networks; draw all of them again"):
-        room.read_faces(folder)
+        regional_faces.read_faces(folder)
 
 
 def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path: Path) -> None:
@@ -170,16 +174,16 @@ def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path:
     folder = tmp_path / "people"
     (folder / "photos").mkdir(parents=True)
     names = ["one", "two", "three", "four", "five", "six"]
-    kept = [name for name in names if not room.is_held_out(f"labelled-{name}")]
+    kept = [name for name in names if not regional_faces.is_held_out(f"labelled-{name}")]
     assert 0 < len(kept) < len(names)
     rows = ["photo_id,patient,file,view,masi,tone_band"]
     for name in names:
         cv2.imwrite(str(folder / "photos" / f"{name}.jpg"), data.astronaut()[..., ::-1])
         rows.append(f"{name},{name},photos/{name}.jpg,frontal,0,light")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    assert room.collect([f"{folder}=labelled"], tmp_path / "out", again=0.0) == len(kept)
-    faces = room.read_faces(tmp_path / "out")
+    assert regional_faces.collect([f"{folder}=labelled"], tmp_path / "out", again=0.0) == len(kept)
+    faces = regional_faces.read_faces(tmp_path / "out")
     assert sorted(faces.groups) == sorted(kept) and set(faces.bands) == {"light"}
     assert bool((faces.truth[..., 0] == 1).all()) and not faces.truth[..., 1:].any()
-    assert all(room.photographed(group) for group in faces.groups)
+    assert all(regional_faces.photographed(group) for group in faces.groups)
     assert np.ptp(faces.face.numpy(), axis=0).max() == 0  # one face, drawn as often

@@ -114,7 +114,7 @@ def regional_maps(
     out: Annotated[Path, typer.Option(help="Folder of the faces.")] = Path("runs/regional/faces"),
 ) -> None:
     """Draw the maps of whole faces, for the regional network to learn from."""
-    from melascope.lab.skin.regional import collect
+    from melascope.lab.skin.regional_faces import collect
 
     try:
         print(f"{collect(data, out)} faces in {out}")
@@ -150,7 +150,7 @@ def regional_export(
     to: Annotated[Path | None, typer.Option(help="Folder to write to; the package's own if left out.")] = None,
 ) -> None:
     """Write the regional network with its card: intervals and figures, of people it has not seen."""
-    from melascope.lab.skin.regional import export as run
+    from melascope.lab.skin.regional_export import export as run
 
     try:
         print(run(faces, runs, to))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +19,7 @@ from melascope.lab.skin.network import CLASSES, KINDS, MAPS, SkinNetwork
 from melascope.skin.regions import SIDE as SIZE
 from melascope.vocabulary import Region
 
-__all__ = ["MOST_GAP", "export"]
+__all__ = ["MOST_GAP", "export", "written_whole"]
 
 MOST_GAP: Final = 1e-4
 """Most by which a probability or density may differ between onnxruntime and torch."""
@@ -52,18 +54,30 @@ def export(run: Path, to: Path | None = None) -> Path:
     network.load_state_dict(saved["average"])
     model = _Probabilities(network).eval()
     example = torch.rand(2, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    path, card_path = to / "skin.onnx", to / "skin.json"
-    part, card_part = (p.with_name(f".{p.name}.part") for p in (path, card_path))
-    try:
+    with written_whole(to, "skin") as (part, card_part):
         _write_checked(model, example, part)
         card = _card(network, saved, json.loads((run / "recipe.json").read_text(encoding="utf-8")), part)
         card_part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
-        os.replace(card_part, card_path)
+    return to / "skin.onnx"
+
+
+@contextmanager
+def written_whole(to: Path, name: str) -> Iterator[tuple[Path, Path]]:
+    """Two files to write a network and its card to, which then take their places together; after an error neither does.
+
+    Args:
+        to: The folder.
+        name: Of the network: `name.onnx` and `name.json`.
+    """
+    paths = [to / f"{name}.onnx", to / f"{name}.json"]
+    part, card_part = parts = [path.with_name(f".{path.name}.part") for path in paths]
+    try:
+        yield part, card_part
+        for written, path in zip(parts, paths, strict=True):
+            os.replace(written, path)
     finally:
-        part.unlink(missing_ok=True)
-        card_part.unlink(missing_ok=True)
-    return path
+        for written in parts:
+            written.unlink(missing_ok=True)
 
 
 def _write_checked(model: _Probabilities, example: torch.Tensor, path: Path) -> None:

@@ -1,0 +1,208 @@
+"""Export of the regional network with its card: intervals and figures of people it has not seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from melascope.lab.skin.calibrate import Ratios, add
+from melascope.lab.skin.calibrate import factors as factors_of
+from melascope.lab.skin.export import MOST_GAP, written_whole
+from melascope.lab.skin.regional import MIRRORED_CHANNELS, MIRRORED_REGIONS, Physical, RegionalNetwork, Together
+from melascope.lab.skin.regional_faces import FACTORS, FIGURES, Faces, photographed, read_faces
+from melascope.lesions.regional import CELLS, CHANNELS
+from melascope.masi import masi, regional_score
+from melascope.scoring import MEASURED, NETWORK, UNCALIBRATED, Calibration, RegionMeasure, read_regions, total_error
+from melascope.vocabulary import MASI_REGIONS, Region
+
+__all__ = ["export", "figures", "interval_factors"]
+
+
+def export(folder: Path, runs: Sequence[Path], to: Path | None = None) -> Path:
+    """Writes `regional.onnx` and its card from the averaged weights of runs, whole and checked or not at all.
+
+    The card holds the factors of the intervals and the figures, each of people who were not learnt from.
+
+    Args:
+        folder: The faces that the runs learnt from.
+        runs: Folders with `checkpoint.pt` and `recipe.json`; of several, the mean counts.
+        to: Folder to write to; the package's own `networks` folder if None.
+
+    Raises:
+        RuntimeError: onnxruntime and torch differ by more than `MOST_GAP`; what was in the folder stays.
+    """
+    to = to or Path(str(files("melascope.networks")))
+    network = Together([_read_run(run) for run in runs])
+    faces = read_faces(folder)
+    with written_whole(to, NETWORK) as (part, card_part):
+        _write_checked(Physical(network).eval(), faces, part)
+        recipes = [json.loads((run / "recipe.json").read_text(encoding="utf-8")) for run in runs]
+        card = _card(network, recipes, faces, hashlib.sha256(part.read_bytes()).hexdigest())
+        card_part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return to / f"{NETWORK}.onnx"
+
+
+def _read_run(run: Path) -> RegionalNetwork:
+    network = RegionalNetwork()
+    network.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["average"])
+    return network
+
+
+def _write_checked(model: nn.Module, faces: Faces, path: Path) -> None:
+    import onnxruntime
+
+    example = tuple(part[:2].contiguous() for part in (faces.maps, faces.face, faces.counted))
+    names = ["maps", "face", "counted"]
+    torch.onnx.export(
+        model,
+        example,
+        str(path),
+        input_names=names,
+        output_names=["measures"],
+        dynamic_axes={name: {0: "faces"} for name in (*names, "measures")},
+        opset_version=17,
+        dynamo=False,
+    )
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    ours = session.run(None, {name: part.numpy() for name, part in zip(names, example, strict=True)})[0]
+    with torch.no_grad():
+        gap = float(np.abs(ours - model(*example).numpy()).max())
+    if gap > MOST_GAP:
+        raise RuntimeError(f"ONNX and torch differ by {gap:.2e}; at most {MOST_GAP} is allowed; try another opset")
+
+
+@torch.no_grad()
+def _values(network: nn.Module, faces: Faces, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, 4, 3, 3) as the run time has them: the mean of those of each face and of its mirror image."""
+    model, found = Physical(network).eval(), []
+    for some in np.array_split(rows, max(1, len(rows) // 256)):
+        maps, face, told = faces.maps[some], faces.face[some], faces.counted[some]
+        mirrored = model(maps.flip(-1)[:, MIRRORED_CHANNELS], face, told[:, MIRRORED_REGIONS])[:, MIRRORED_REGIONS]
+        found.append(((model(maps, face, told) + mirrored) / 2).numpy())
+    return np.concatenate(found)
+
+
+def _measured(
+    values: NDArray[np.float32], counted: NDArray[np.float32], truth: NDArray[np.float32], factors: Calibration
+) -> _Told:
+    """One face: what is measured and what is true of the regions of which both are known."""
+    known = [region for place, region in enumerate(MASI_REGIONS) if truth[place, 0] > 0]
+    true = {
+        region.key: dict(
+            zip(("share", "density", "diameter_mm"), truth[MASI_REGIONS.index(region), 1:].tolist(), strict=True)
+        )
+        for region in known
+    }
+    total = masi({region: regional_score(*true[region.key].values()) for region in known})
+    rows: dict[Region, NDArray[np.float32]] = {region: counted[MASI_REGIONS.index(region)] for region in known}
+    return read_regions(values, rows, 1.0, factors), true, total
+
+
+_Told = tuple[dict[Region, RegionMeasure], dict[str, dict[str, float]], float | None]
+
+
+def interval_factors(network: nn.Module, faces: Faces, rows: NDArray[np.int64]) -> Calibration:
+    """Factors of the intervals, by people who were not learnt from.
+
+    None of a region's is below 1: that the network's own intervals are too wide is not believed of photographs whose
+    people the skin network knows.
+    """
+    ratios = Ratios()
+    for row, values in zip(rows, _values(network, faces, rows), strict=True):
+        told = faces.counted[row].numpy(), faces.truth[row].numpy()
+        measured, true, total = _measured(values, *told, UNCALIBRATED)
+        # Photographs, of which there are fewer, are groups of their own.
+        band = f"{faces.bands[row]}{', photographed' if photographed(faces.groups[row]) else ''}"
+        add(ratios, measured, true, band=band, kinds=str(faces.kinds[row]).split(), total=total)
+    found = factors_of(ratios)
+    share, density, diameter = (
+        (max(1.0, below), max(1.0, above)) for below, above in (found.share, found.density, found.diameter)
+    )
+    return Calibration(share, density, diameter, found.total)
+
+
+def figures(network: nn.Module, faces: Faces, rows: NDArray[np.int64], factors: Calibration) -> dict[str, Any]:
+    """How far MASI and shares are off, counted in pixels alone and read, by people who were not learnt from."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    shares, inside, totals_inside = [], [], []
+    for row, values in zip(rows, _values(network, faces, rows), strict=True):
+        alone = faces.counted[row].numpy()
+        measured, true, total = _measured(values, alone, faces.truth[row].numpy(), factors)
+        for region, one in measured.items():
+            truth = true[region.key]["share"]
+            shares.append((abs(float(alone[MASI_REGIONS.index(region), 1]) - truth), abs(one.share - truth)))
+            inside.append(one.low <= truth <= one.high)
+        read = masi({region: one.score for region, one in measured.items()})
+        if read is None or total is None:
+            continue
+        pixels = masi({r: regional_score(*alone[MASI_REGIONS.index(r), 1:4].astype(float).tolist()) for r in measured})
+        assert pixels is not None
+        (down, up), (below, above) = total_error(measured, modified=False), factors.total
+        totals_inside.append(read - below * down <= total <= read + above * up)
+        kinds = str(faces.kinds[row])
+        what = "melasma alone" if kinds == "mel" else "other pigment" if kinds not in ("", "none") else "healthy"
+        for name in ("all", f"{what}, {faces.sources[row]}", f"MASI {_band_of(total)}"):
+            found.setdefault(name, []).append((total, pixels, read))
+    table = {}
+    for name, values in sorted(found.items()):
+        true_masi, pixels, read = np.array(values).T
+        table[name] = {
+            "faces": len(values),
+            "MASI off by, counted in pixels": round(float(np.abs(pixels - true_masi).mean()), 2),
+            "too much": round(float((pixels - true_masi).mean()), 2),
+            "MASI off by": round(float(np.abs(read - true_masi).mean()), 2),
+            "by too much": round(float((read - true_masi).mean()), 2),
+        }
+    counted_error, read_error = np.array(shares).mean(axis=0)
+    return {
+        "MASI": table,
+        "share of a region, mean absolute error, counted in pixels": round(float(counted_error), 4),
+        "share of a region, mean absolute error": round(float(read_error), 4),
+        "share inside its 90 % interval": round(float(np.mean(inside)), 3),
+        "MASI inside its 90 % interval": round(float(np.mean(totals_inside)), 3),
+    }
+
+
+def _band_of(total: float) -> str:
+    limits = (0.0, 0.01, 2.0, 8.0, 16.0, 32.0, 48.1)
+    low, high = next((a, b) for a, b in pairwise(limits) if a <= total < b)
+    return f"{low:g} to {min(high, 48):g}"
+
+
+def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha256: str) -> dict[str, Any]:
+    of_factors, of_figures = faces.part(FACTORS), faces.part(FIGURES)
+    factors = interval_factors(network, faces, of_factors)
+    return {
+        "name": NETWORK,
+        "what": "Reads share, density and patch size of the four MASI regions off the maps that the skin network draws "
+        "of a whole face, with their 90 % intervals.",
+        "licence": "Apache-2.0",
+        "date": datetime.now(UTC).date().isoformat(),
+        "sha256": sha256,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "input": f"maps faces x {CHANNELS} x {CELLS} x {CELLS}, face faces x 4 (melascope.lesions.regional), counted "
+        f"faces x 4 x {MEASURED} (melascope.scoring.counted)",
+        "output": "faces x 4 regions x (share, density, log (1 + diameter in mm)) x (low end, middle, high end)",
+        "skin_network": faces.skin,
+        "data": {name: int((faces.sources == name).sum()) for name in sorted(set(faces.sources))},
+        "people_learnt_from": recipes[0]["people"],
+        "mean_of": recipes,
+        "limits": "Whole faces alone. No patient with melasma was seen: pigment was rendered on virtual patients or "
+        "painted on generated portraits; official portraits were taken for free of pigment, without a dermatologist's "
+        "look. The photographed faces of calibration and figures are those that the skin network learnt from, so that "
+        "their maps are better than those of strangers.",
+        "calibration": {**asdict(factors), "photos": len(of_factors), "level": 0.9},
+        "figures": {"faces": len(of_figures), **figures(network, faces, of_figures, factors)},
+    }

@@ -1,0 +1,209 @@
+"""Faces for the regional network to learn from: maps, counts and truth of data sets, dealt to parts by person."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from melascope import networks
+from melascope.data import DataSet
+from melascope.lab.skin.evaluate import each
+from melascope.lab.skin.faces import is_held_out
+from melascope.lesions.pigment import map_pigment
+from melascope.lesions.regional import face_maps
+from melascope.photo.reading import read_photo
+from melascope.scoring import MEASURED, UNCALIBRATED, counted, measure_region
+from melascope.skin.regions import find_regions
+from melascope.vocabulary import MASI_REGIONS, View
+
+__all__ = ["FACTORS", "FIGURES", "PARTS", "Faces", "collect", "photographed", "read_faces"]
+
+PARTS: Final = 20
+"""People are dealt to so many parts by the hash of their head's name: of the first three the figures are made, of the
+next three the intervals' factors; the others are learnt from."""
+FIGURES, FACTORS = range(3), range(3, 6)
+
+
+@dataclass(frozen=True)
+class _Job:
+    photo: Path
+    record: Path | None
+    group: str
+    band: str
+    kinds: str
+    again: int | None
+    """Seed of the smaller, compressed copy that is looked at instead."""
+
+
+def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
+    """Draws the maps of all whole faces of data sets whose truth is known: `OUT/<name of the folder>.npz` each.
+
+    A folder that is there already is left as it is.
+
+    Args:
+        sources: Folders of virtual cohorts, painted canvases, or photographs whose manifest says a MASI of 0. Of
+            "FOLDER=NAME", whose faces were once labelled in a folder NAME, the third is left out that the figures of
+            the skin network are made of.
+        out: Where to.
+        again: Share of the photographs that are seen a second time, smaller and compressed.
+
+    Returns:
+        The number of faces.
+
+    Raises:
+        ValueError: A folder does not say the truth of its photographs.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    total = 0
+    for source in sources:
+        folder, _, name = source.partition("=")
+        path = out / f"{Path(folder).name}.npz"
+        if not path.exists():
+            found = [face for face in each(_face, list(_jobs(Path(folder), name, again))) if face]
+            if not found:
+                raise ValueError(f"{folder}: shows no whole face whose truth is known; leave it out")
+            part = path.with_suffix(".part.npz")
+            skin = networks.load("skin").sha256
+            arrays = {key: np.array(some) for key, some in zip(_COLUMNS, zip(*found, strict=True), strict=True)}
+            np.savez_compressed(part, allow_pickle=False, skin=np.array(skin), **arrays)
+            part.replace(path)
+        total += len(np.load(path)["face"])
+    return total
+
+
+_COLUMNS: Final = ("maps", "face", "counted", "truth", "group", "band", "kinds")
+
+
+def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
+    for row in DataSet.open(folder).manifest.rows:
+        record = folder / "records" / f"{row.photo_id}.json"
+        told = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        if not told and row.masi != 0:
+            raise ValueError(
+                f"{folder}: {row.photo_id} has neither a record of its truth nor a MASI of 0; leave it out"
+            )
+        original = Path(told.get("canvas", row.file)).stem
+        if row.view == "close-up" or (source and is_held_out(f"{source}-{original}")):
+            continue
+        # Who is painted on in several folders is one person: the file's name tells, of which there is no other sign.
+        group = f"{folder.name}, {row.group}" if row.group else str(told.get("canvas", row.patient))
+        band, kinds = row.tone_band or "", " ".join(row.kinds or ())
+        seed = zlib.crc32(row.photo_id.encode())
+        for second in (None, seed)[: 1 + (seed % 1000 < 1000 * again)]:
+            yield _Job(folder / row.file, record if told else None, group, band, kinds, second)
+
+
+def _face(number: int, job: _Job) -> tuple[Any, ...] | None:  # noqa: ARG001
+    cv2.setNumThreads(1)
+    pixels = read_photo(job.photo).pixels
+    regions = find_regions(pixels if job.again is None else _poorer(pixels, np.random.default_rng(job.again)))
+    if regions.view is not View.FACE:
+        return None
+    pigment = map_pigment(regions)
+    told = json.loads(job.record.read_text(encoding="utf-8")) if job.record else {}
+    true, truth = _true(told), np.zeros((len(MASI_REGIONS), 4), np.float32)
+    rows = np.zeros((len(MASI_REGIONS), MEASURED), np.float32)
+    for place, region in enumerate(MASI_REGIONS):
+        if region not in regions.visible or (told and region.key not in true):
+            continue
+        alone = measure_region(pigment, regions.codes, region, 1.0, UNCALIBRATED)
+        rows[place] = counted(alone, regions, pigment, region)
+        one = true.get(region.key, {"share": 0.0, "density": 0.0, "diameter_mm": 0.0})
+        truth[place] = 1.0, one["share"], one["density"], one["diameter_mm"]
+    maps = face_maps(regions, pigment)
+    return maps.maps.astype(np.float16), maps.face, rows, truth, job.group, job.band, job.kinds
+
+
+def _true(told: dict[str, Any]) -> dict[str, Any]:
+    """Truth of the picture by region: over all pigment."""
+    truth = told.get("truth", {})
+    photo = truth.get("photo", truth)
+    return dict(photo.get("all_pigment", photo.get("melasma", {})))
+
+
+def _poorer(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The photograph smaller, down to 0.45 of its size, or compressed, or both."""
+    height, width = pixels.shape[:2]
+    scale = 1.0 if rng.random() < 0.3 else float(rng.uniform(0.45, 1))
+    small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.7:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(55, 96))]
+        small = _decoded(cv2.imencode(".jpg", small[..., ::-1], quality)[1])
+    return np.ascontiguousarray(small, np.uint8)
+
+
+def _decoded(file: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    pixels = cv2.imdecode(file, cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return np.asarray(pixels[..., ::-1], np.uint8)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Faces with their truth, one row each."""
+
+    maps: Tensor
+    """(N, CHANNELS, CELLS, CELLS)."""
+    face: Tensor
+    """(N, 4)."""
+    counted: Tensor
+    """(N, 4, MEASURED), regions in the order of the MASI; zeros where one is not in view."""
+    truth: Tensor
+    """(N, 4, 4): 1 where it is known, share, density, diameter in mm."""
+    groups: NDArray[np.str_]
+    bands: NDArray[np.str_]
+    kinds: NDArray[np.str_]
+    sources: NDArray[np.str_]
+    skin: str
+    """SHA-256 of the skin network that drew the maps."""
+
+    def part(self, numbers: Sequence[int]) -> NDArray[np.int64]:
+        """Rows of the people who fell to these parts of `PARTS`."""
+        fell = np.array([zlib.crc32(group.encode()) % PARTS for group in self.groups])
+        return np.flatnonzero(np.isin(fell, list(numbers)))
+
+
+def photographed(group: str) -> bool:
+    """Whether the faces of a group are photographs: heads of virtual patients are named after their cohort."""
+    return ", " not in group
+
+
+def read_faces(folder: Path) -> Faces:
+    """All that `collect` has put into a folder.
+
+    Raises:
+        FileNotFoundError: There is nothing.
+        ValueError: The maps are not all of one skin network.
+    """
+    paths = sorted(path for path in folder.glob("*.npz") if not path.name.endswith(".part.npz"))
+    if not paths:
+        raise FileNotFoundError(f"{folder}: holds no faces; draw some with `regional-maps`")
+    parts = [dict(np.load(path)) for path in paths]
+    networks_of = {str(part["skin"]) for part in parts}
+    if len(networks_of) > 1:
+        raise ValueError(
+            f"{folder}: its faces were drawn with {len(networks_of)} skin networks; draw all of them again"
+        )
+    joined = {key: np.concatenate([part[key] for part in parts]) for key in _COLUMNS}
+    maps, face, counted_, truth = (torch.from_numpy(joined[key].astype(np.float32)) for key in _COLUMNS[:4])
+    return Faces(
+        maps=maps,
+        face=face,
+        counted=counted_,
+        truth=truth,
+        groups=joined["group"],
+        bands=joined["band"],
+        kinds=joined["kinds"],
+        skin=networks_of.pop(),
+        sources=np.repeat([path.stem for path in paths], [len(part["face"]) for part in parts]),
+    )
