@@ -186,12 +186,12 @@ def _corrected(adler: Browser) -> None:
     page.click("text=Save scores")
     page.wait_for_selector("text=With scores that a person gave")
     assert page.inner_text(".total .value >> nth=0") != before
+    page.wait_for_load_state()  # until its photograph is there the page is still moving
     page.click("[data-draw-button]")
     stage = page.locator(".canvas").bounding_box()
-    page.mouse.move(stage["x"] + 0.3 * stage["width"], stage["y"] + 0.3 * stage["height"])
-    page.mouse.down()
-    page.mouse.move(stage["x"] + 0.6 * stage["width"], stage["y"] + 0.5 * stage["height"])
-    page.mouse.up()
+    for place, button in (((0.3, 0.3), page.mouse.down), ((0.6, 0.5), page.mouse.up)):
+        page.hover(".canvas", position={"x": place[0] * stage["width"], "y": place[1] * stage["height"]})
+        button()
     box = [int(value) for value in page.input_value("#box").split(",")]
     assert box == pytest.approx([27, 36, 54, 60], abs=2)  # of a photograph of 90 × 120
     page.select_option("#new-kind", "ota")
