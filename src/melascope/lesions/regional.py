@@ -54,8 +54,10 @@ def face_maps(regions: RegionMap, pigment: PigmentMap) -> FaceMaps:
         regions: The photograph's regions; a whole face.
         pigment: Its pigment map.
     """
-    skin = np.isin(regions.codes, FACIAL_SKIN)
-    box = _square(skin)
+    every = np.isin(regions.codes, FACIAL_SKIN)
+    box = _square(every)
+    seen = box.within(every)
+    skin, codes = every[seen], regions.codes[seen]
     share = _cells(skin, box)
     trusted = share >= _LEAST_SKIN
 
@@ -66,27 +68,28 @@ def face_maps(regions: RegionMap, pigment: PigmentMap) -> FaceMaps:
     def spread(values: NDArray[Any], middle: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(np.sqrt(np.maximum(mean(values * values) - middle * middle, 0)), np.float32)
 
-    inside = np.clip(pigment.probability, 1e-3, 1 - 1e-3)
+    inside = np.clip(pigment.probability[seen], 1e-3, 1 - 1e-3)
     logit = np.log(inside / (1 - inside))
-    colour = optical_density(regions.pixels)
-    place = skin & pigment.core if (skin & pigment.core).any() else skin
+    colour = optical_density(regions.pixels[seen])
+    core = skin & pigment.core[seen]
+    place = core if core.any() else skin
     median = np.median(colour[place], axis=0)
     colour = colour - median
     sure, tones = mean(logit), [mean(colour[..., channel]) for channel in range(3)]
     kinds = [
-        cv2.resize(regions.kinds[kind], skin.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        cv2.resize(regions.kinds[kind], every.shape[::-1], interpolation=cv2.INTER_LINEAR)[seen]
         for kind in (list(Lesion).index(Lesion.MELASMA), -1)
     ]
     parts: list[NDArray[np.float32]] = [
         sure / np.float32(3),
         spread(logit, sure) / np.float32(3),
-        mean(np.nan_to_num(pigment.density)) * 5,
+        mean(np.nan_to_num(pigment.density[seen])) * 5,
         *(tone * 4 for tone in tones),
         spread(colour[..., 0], tones[0]) * 8,
         *(mean(kind) for kind in kinds),
         share,
         _cells(place, box),
-        *(_cells(regions.codes == region, box) for region in MASI_REGIONS),
+        *(_cells(codes == region, box) for region in MASI_REGIONS),
     ]
     return FaceMaps(
         maps=np.stack(parts).astype(np.float32),
@@ -94,20 +97,37 @@ def face_maps(regions: RegionMap, pigment: PigmentMap) -> FaceMaps:
     )
 
 
-def _square(skin: NDArray[np.bool_]) -> tuple[int, int, int]:
-    """Left, top and side of the square around a mask; a few pixels elsewhere move no border."""
-    ys, xs = np.nonzero(skin)
-    (x0, x1), (y0, y1) = (np.round(np.percentile(places, (0.5, 99.5))).astype(int).tolist() for places in (xs, ys))
+@dataclass(frozen=True)
+class _Square:
+    left: int
+    top: int
+    side: int
+
+    def within(self, picture: NDArray[Any]) -> tuple[slice, slice]:
+        """Rows and columns of a picture that lie in the square."""
+        height, width = picture.shape[:2]
+        rows = slice(max(0, self.top), min(height, self.top + self.side))
+        return rows, slice(max(0, self.left), min(width, self.left + self.side))
+
+
+def _square(skin: NDArray[np.bool_]) -> _Square:
+    """The square around a mask; a few pixels elsewhere move no border."""
+    (y0, y1), (x0, x1) = (_ends(skin.sum(axis=axis)) for axis in (1, 0))
     side = max(CELLS, round((1 + 2 * _MARGIN) * max(x1 - x0, y1 - y0)))
     side += (x0 + x1 + 1 - side) % 2  # the square of the mirror image is the mirror image of the square
-    return (x0 + x1 + 1 - side) // 2, (y0 + y1 + 1 - side) // 2, side
+    return _Square((x0 + x1 + 1 - side) // 2, (y0 + y1 + 1 - side) // 2, side)
 
 
-def _cells(values: NDArray[Any], box: tuple[int, int, int]) -> NDArray[np.float32]:
-    """(CELLS, CELLS) means over the cells of a square, 0 beyond the picture."""
-    left, top, side = box
-    height, width = values.shape
-    out = np.zeros((side, side), np.float32)
-    x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + side), min(height, top + side)
-    out[y0 - top : y1 - top, x0 - left : x1 - left] = values[y0:y1, x0:x1]
+def _ends(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """First and last place of a row of counts, half a percent at each end left out."""
+    few = 0.005 * counts.sum()
+    first, last = (int((np.cumsum(some) > few).argmax()) for some in (counts, counts[::-1]))
+    return first, len(counts) - 1 - last
+
+
+def _cells(values: NDArray[Any], box: _Square) -> NDArray[np.float32]:
+    """(CELLS, CELLS) means over the cells of a square, of what a picture shows in it; 0 beyond the picture."""
+    out = np.zeros((box.side, box.side), np.float32)
+    top, left = max(0, -box.top), max(0, -box.left)
+    out[top : top + values.shape[0], left : left + values.shape[1]] = values
     return np.asarray(cv2.resize(out, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32)
