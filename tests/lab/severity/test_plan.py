@@ -86,6 +86,8 @@ def test_weights_by_name_and_from_another_benchmark(tmp_path: Path) -> None:
     assert starts.of("googlenet", "zhang2025") == str(tmp_path)  # a run
     (tmp_path / "runs" / "googlenet-zhang2025").mkdir(parents=True)
     assert starts.of("googlenet", "melascope") == str(tmp_path / "runs" / "googlenet-zhang2025")
+    (tmp_path / "runs" / "googlenet-pretrain").mkdir()
+    assert starts.of("googlenet", "melascope") == str(tmp_path / "runs" / "googlenet-pretrain")
     (tmp_path / "runs" / "googlenet-melascope").mkdir()
     assert starts.of("googlenet", "melascope") == str(tmp_path / "runs" / "googlenet-melascope")
 

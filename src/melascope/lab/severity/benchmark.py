@@ -47,15 +47,14 @@ class Starts:
     def of(self, name: str, recipe: str) -> str:
         """Weights of an architecture; a benchmark's folder stands for its run of the same architecture.
 
-        Of such runs the one by the same recipe is taken, or else the one by the paper's.
+        Of several such runs the one by the same recipe is taken, or the one by "pretrain", or else by the paper's.
         """
         found = (self.by_name or {}).get(name, self.default)
         runs = Path(found) / "runs"
         if found not in {"none", "imagenet"} and runs.is_dir():
-            for word in (recipe, "zhang2025"):
-                if (runs / folder_name(name, word)).is_dir():
-                    return str(runs / folder_name(name, word))
-            return str(runs / folder_name(name, recipe))
+            words = (recipe, "pretrain", "zhang2025")
+            there = [runs / folder_name(name, word) for word in words if (runs / folder_name(name, word)).is_dir()]
+            return str(there[0] if there else runs / folder_name(name, recipe))
         return found
 
 
