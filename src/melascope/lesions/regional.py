@@ -51,7 +51,7 @@ def face_maps(regions: RegionMap, pigment: PigmentMap) -> FaceMaps:
     """Draws the maps of a face, in the square around its facial skin.
 
     Args:
-        regions: The photograph's regions; a whole face.
+        regions: The photograph's regions; a whole face, of which some skin must be in view.
         pigment: Its pigment map.
     """
     every = np.isin(regions.codes, FACIAL_SKIN)
