@@ -172,7 +172,9 @@ def test_a_finished_run_is_found_and_another_is_refused(whole: Path) -> None:
 
 def test_an_earlier_run_serves_as_a_start_if_nobody_was_seen(whole: Path, tmp_path: Path) -> None:
     begun = start(NETWORK, str(whole), classes=4)
-    assert begun.trained and "24 photos of 24 other patients (drawn faces)" in begun.note
+    learnt = (whole / "split.csv").read_text(encoding="utf-8").count(",train")
+    assert 0 < learnt < 24
+    assert begun.trained and f"trained on {learnt} of 24 photos of 24 other patients (drawn faces)" in begun.note
     saved = load_file(str(whole / "weights.safetensors"))
     assert torch.equal(begun.network.state_dict()["classifier.1.weight"], saved["classifier.1.weight"])
     assert start(NETWORK, str(whole), classes=3).network.classifier[1].out_features == 3

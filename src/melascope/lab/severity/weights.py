@@ -161,8 +161,9 @@ def _run(name: str, folder: Path, classes: int, side: int) -> Start:
     if outputs != classes:
         resize_head(name, network, classes)
     about = config.get("data", {})
+    learnt = sum(about.get("counts", {}).get("train", {}).values()) or "?"
     note = (
-        f"trained on {about.get('photos', '?')} photos of {about.get('patients', '?')} other patients "
+        f"trained on {learnt} of {about.get('photos', '?')} photos of {about.get('patients', '?')} other patients "
         f"({about.get('name', folder.name)})"
     )
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
