@@ -13,7 +13,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Pigmented lesions: networks that find and name them, measured and compared with readers.",
 )
-app.command("train")(lesions_train.command)
+app.command("train")(lesions_train.train_command)
+app.command("benchmark")(lesions_train.benchmark_command)
 app.command("evaluate")(lesions_evaluate.command)
 app.command("readers")(lesions_readers.command)
 app.add_typer(lesions_annotate.app, name="annotate")

@@ -24,6 +24,8 @@ class RunResult:
     recipe: str = ""
     weights: str = ""
     """What it started from, in words."""
+    side: int | None = None
+    """Pixels of a side of its pictures."""
     predictions: Predictions
     """Of all parts."""
     costs: Costs = field(default_factory=Costs)
@@ -65,6 +67,7 @@ def read_result(path: Path) -> RunResult:
         architecture=str(config.get("architecture") or config.get("model") or name),
         recipe=_word(config.get("recipe")),
         weights=_word(config.get("weights_note") or config.get("start") or config.get("weights")),
+        side=side if isinstance(side := config.get("side"), int) else None,
         predictions=read(path / PREDICTIONS),
         costs=Costs(**{key: value for key, value in costs.items() if key in known}),
         ours=bool(config.get("ours", False)),

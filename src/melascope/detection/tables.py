@@ -198,7 +198,11 @@ def costs(benchmark: Benchmark) -> Sheet:
         Column("megabytes", "ONNX, MB", digits=1),
         Column("ms_1_thread", "1 thread", digits=0, group="ms a photo, onnxruntime"),
         Column("ms_2_threads", "2 threads", digits=0, group="ms a photo, onnxruntime"),
-        Column("train_images_per_s", "Training, photos/s", digits=1),
+        Column("weights", "Start, and what was cut", group="Training"),
+        Column("side", "Side, px", digits=0, group="Training"),
+        Column("epochs", "Epochs", digits=0, group="Training"),
+        Column("train_minutes", "Minutes", digits=0, group="Training"),
+        Column("train_images_per_s", "Photos/s", digits=1, group="Training"),
         Column("machine", "Machine"),
     )
     rows: list[Row] = []
@@ -206,8 +210,8 @@ def costs(benchmark: Benchmark) -> Sheet:
         cost = one.run.costs
         millions = None if cost.parameters is None else cost.parameters / 1e6
         rows.append(
-            (one.run.name, millions, cost.megabytes, cost.ms_1_thread, cost.ms_2_threads, cost.train_images_per_s,
-             cost.machine)
+            (one.run.name, millions, cost.megabytes, cost.ms_1_thread, cost.ms_2_threads, one.run.weights, one.run.side,
+             cost.epochs, cost.train_minutes, cost.train_images_per_s, cost.machine)
         )  # fmt: skip
     known = [row for row in rows if any(cell not in (None, "") for cell in row[1:])]
     return Sheet("costs", "Cost", columns, tuple(rows) if known else ())

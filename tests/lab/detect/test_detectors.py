@@ -101,6 +101,8 @@ def test_one_step_makes_the_loss_smaller_and_photos_without_boxes_are_no_error(n
 def test_names_and_weights_that_do_not_fit_are_told(tmp_path: Path) -> None:
     with pytest.raises(NoSuchDetector, match="yolov5n, yolov5s"):
         check_name("yolov9")
+    with pytest.raises(NoSuchDetector, match="ssd300_vgg16 needs pictures of 288 pixels or more, not 256"):
+        build("ssd300_vgg16", 6, side=256)
     detector = build("yolov5n", 6, side=64)
     with pytest.raises(WeightsError, match="has no ImageNet weights"):
         load(detector, "imagenet")

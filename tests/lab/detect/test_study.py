@@ -40,7 +40,7 @@ def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[in
         rows.append(
             Row(
                 photo_id=name, patient=f"Q{i}", file=f"photos/{name}.png", width=width, height=height, view="frontal",
-                device="dslr" if i % 2 else "phone", split_631=part if split else None,
+                device="dslr" if i % 8 < 4 else "phone", split_631=part if split else None,
             )
         )  # fmt: skip
     write_manifest(rows, folder / "manifest.csv")

@@ -8,7 +8,7 @@ from typing import Final
 from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.recipe import Loss
 
-__all__ = ["CARDS", "Card", "NoSuchDetector", "build", "called", "check_name"]
+__all__ = ["CARDS", "Card", "NoSuchDetector", "build", "called", "check_name", "check_side"]
 
 
 class NoSuchDetector(ValueError):
@@ -27,6 +27,8 @@ class Card:
     side: int
     """Pixels of a side that it was published for."""
     paper: str
+    least: int = 64
+    """Pixels of a side that it needs: with fewer its coarsest maps have no place left."""
 
 
 _YOLOV5: Final = "Jocher G. YOLOv5, version 6 (doi:10.5281/zenodo.3908559), 2020; written from its description"
@@ -52,7 +54,7 @@ CARDS: Final = {
     ),
     "fasterrcnn_mobilenet": Card("Faster R-CNN (MobileNetV3)", 19.4, None, 320, _RCNN),
     "fasterrcnn_resnet50": Card("Faster R-CNN (ResNet-50)", 41.8, None, 800, _RCNN),
-    "ssd300_vgg16": Card("SSD300 (VGG16)", 35.6, None, 300, _SSD),
+    "ssd300_vgg16": Card("SSD300 (VGG16)", 35.6, None, 300, _SSD, 288),
     "ssdlite_mobilenet": Card("SSDLite (MobileNetV3)", 3.4, None, 320, _SSD),
     "dfine_n": Card("D-FINE-N", 4.0, 7.0, 640, _DFINE),
     "dfine_s": Card("D-FINE-S", 10.0, 25.0, 640, _DFINE),
@@ -80,6 +82,16 @@ def check_name(name: str) -> None:
             raise NoSuchDetector(f"{name} needs the package transformers: pip install transformers, or choose another")
 
 
+def check_side(name: str, side: int) -> None:
+    """Nothing, if the detector can work on pictures of that side.
+
+    Raises:
+        NoSuchDetector: It needs larger ones.
+    """
+    if side < (least := CARDS[name].least):
+        raise NoSuchDetector(f"{name} needs pictures of {least} pixels or more, not {side}: give --size {least}")
+
+
 def build(
     name: str, classes: int = 6, weights: str = "none", *, side: int | None = None, loss: Loss | None = None
 ) -> Detector:
@@ -94,11 +106,12 @@ def build(
         loss: Of a recipe, for a YOLO.
 
     Raises:
-        NoSuchDetector: There is none of this name.
+        NoSuchDetector: There is none of this name, or it needs larger pictures.
         WeightsError: The weights cannot be had or do not fit.
     """
     check_name(name)
     chosen = CARDS[name].side if side is None else side
+    check_side(name, chosen)
     if name.startswith(("fasterrcnn", "ssd")):
         from melascope.lab.detect.torchvision_detectors import FASTER_RCNN, FasterRcnn, Ssd
         from melascope.lab.detect.weights import telling

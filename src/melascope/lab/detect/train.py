@@ -25,7 +25,7 @@ from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.feed import Learnt, Pictures, learnt, loader
 from melascope.lab.detect.predicting import ap50, predictions_of
 from melascope.lab.detect.recipe import Optimiser, Recipe
-from melascope.lab.detect.registry import called
+from melascope.lab.detect.registry import called, check_side
 from melascope.lab.detect.run import (
     Config,
     Run,
@@ -89,7 +89,7 @@ def train(
         advance: Called with (what, done, all) while something long is done.
 
     Raises:
-        NoSuchDetector: There is no such detector.
+        NoSuchDetector: There is no such detector, or it needs larger pictures.
         RunError: The folder holds another run.
         StoreError: Photos cannot be read.
         WeightsError: The weights cannot be had or do not fit.
@@ -97,6 +97,7 @@ def train(
     """
     from melascope.lab.detect.finish import finish
 
+    check_side(name, recipe.picture.side)
     machine = machine or Machine()
     folder.mkdir(parents=True, exist_ok=True)
     if machine.threads is not None:
