@@ -24,6 +24,7 @@ from melascope.record import (
     SCHEMA_VERSION,
     Analysis,
     Arrays,
+    KindChance,
     LesionRecord,
     Masi,
     PhotoRecord,
@@ -287,7 +288,8 @@ def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
     left, top, right, bottom = regions.frame
     return LesionRecord(
         kind=outline.kind,
-        kind_probability=outline.kind_probability,
+        kind_probability=min(1.0, outline.kinds[0][1]),
+        kinds=tuple(KindChance(kind=kind, probability=min(1.0, chance)) for kind, chance in outline.kinds),
         box=(
             left + int(x0),
             top + int(y0),

@@ -22,6 +22,7 @@ __all__ = [
     "Arrays",
     "Files",
     "Finding",
+    "KindChance",
     "LesionRecord",
     "Masi",
     "PhotoRecord",
@@ -33,9 +34,9 @@ __all__ = [
     "SkinTone",
 ]
 
-SCHEMA_VERSION: Final = "1.3"
+SCHEMA_VERSION: Final = "1.4"
 """1.1 added `severity_reading` and `files.relevance`, 1.2 `files.fhir` and `files.dicom`, 1.3
-`severity_reading.labels`; what is valid in an earlier version is valid in a later one."""
+`severity_reading.labels`, 1.4 `lesions.kinds`; what is valid in an earlier version is valid in a later one."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Field(ge=0)]
@@ -216,6 +217,14 @@ class SeverityRecord(_Record):
     """What it learnt: the mean of raters, or the MASI that its data sets stated of each picture."""
 
 
+class KindChance(_Record):
+    """One of the six lesions with its probability."""
+
+    kind: Lesion
+    probability: Share
+    """Among the six, as the network sees it; not a diagnosis."""
+
+
 class LesionRecord(_Record):
     """One outlined patch of excess pigment."""
 
@@ -223,6 +232,8 @@ class LesionRecord(_Record):
     """Which of the six lesions it looks like most; null where no kind is probable enough."""
     kind_probability: Share | None = None
     """Probability of the most probable kind among the six, as the network sees it; not a diagnosis."""
+    kinds: tuple[KindChance, ...] = ()
+    """What it may be: the fewest kinds, the most probable first, that have a probability of 0.9 together."""
     box: tuple[int, int, int, int]
     """x0, y0, x1, y1 in pixels of the upright photograph; x1 and y1 are exclusive."""
     score: Share
@@ -292,7 +303,7 @@ class Arrays:
 class Analysis(_Record):
     """The result of `analyze`: what one photograph shows, how sure that is, and what it rests on."""
 
-    schema_version: Literal["1.0", "1.1", "1.2", "1.3"] = SCHEMA_VERSION
+    schema_version: Literal["1.0", "1.1", "1.2", "1.3", "1.4"] = SCHEMA_VERSION
     """Version of this layout."""
     photo: PhotoRecord
     """The file that was read."""

@@ -49,7 +49,7 @@ def test_schema_refuses_what_cannot_be(path: tuple[str, ...], value: object) -> 
 
 def test_a_record_of_the_first_layout_is_still_read() -> None:
     record = json.loads(CASES["complete"].to_json())
-    assert record["schema_version"] == "1.3"
+    assert record["schema_version"] == "1.4"
     record["schema_version"] = "1.0"
     del record["severity_reading"], record["files"]["relevance"]
     found = Analysis.model_validate_json(json.dumps(record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,8 @@ MOST: Final = 200
 """Lesions listed at most, the largest first."""
 NAMED: Final = 0.6
 """Probability from which a patch bears the name of a kind."""
+DOUBTED: Final = 0.9
+"""Probability that the kinds which a patch may be have together."""
 _DERMAL: Final = (1.0, 1.2, 1.45)
 """Absorption of the same melanin seen through the dermis, which scatters blue light back before it gets there."""
 
@@ -45,10 +48,24 @@ class Outline:
     """-1 brown as epidermal melanin, +1 grey-blue as dermal melanin."""
     region: Region
     """Region that holds most of it."""
-    kind: Lesion | None
-    """Which of the six lesions it is, where the network is sure enough."""
-    kind_probability: float
-    """Mean probability of the most probable kind over its pixels, given that it is a lesion."""
+    chances: tuple[float, ...]
+    """Of each of the six kinds, in the order of `Lesion`: mean probability over its pixels, given that it is one."""
+
+    @property
+    def kinds(self) -> tuple[tuple[Lesion, float], ...]:
+        """What it may be: the fewest kinds, the most probable first, that are `DOUBTED` probable together."""
+        found: list[tuple[Lesion, float]] = []
+        for place in sorted(range(len(Lesion)), key=lambda i: -self.chances[i]):
+            found.append((tuple(Lesion)[place], self.chances[place]))
+            if math.fsum(chance for _, chance in found) >= DOUBTED - 1e-9:
+                break
+        return tuple(found)
+
+    @property
+    def kind(self) -> Lesion | None:
+        """Which of the six lesions it is, where the network is sure enough."""
+        kind, certainty = self.kinds[0]
+        return kind if certainty >= NAMED else None
 
 
 def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
@@ -67,7 +84,6 @@ def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
         inside = labels[window] == index
         excess = pigment.contrast[window]
         contrast = float(np.nanmean(excess[inside]))
-        kind, certainty = _name(regions, window, inside)
         found.append(
             Outline(
                 box=(x, y, x + w, y + h),
@@ -77,8 +93,7 @@ def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
                 edge_sharpness=_sharpness(inside, excess, contrast, millimetre),
                 blueness=_blueness(pigment.absorption[window][inside].mean(axis=0)),
                 region=_place(regions.codes[window][inside]),
-                kind=kind,
-                kind_probability=certainty,
+                chances=_chances(regions, window, inside),
             )
         )
     return found
@@ -112,17 +127,14 @@ def _blueness(absorption: NDArray[np.float32]) -> float:
     return float(np.clip(1 - 2 * (here - blue) / (brown - blue), -1.0, 1.0))
 
 
-def _name(regions: RegionMap, window: tuple[slice, slice], inside: NDArray[np.bool_]) -> tuple[Lesion | None, float]:
-    """Kind of a patch and its probability among the six; no kind where none is NAMED."""
+def _chances(regions: RegionMap, window: tuple[slice, slice], inside: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Probability of each kind among the six, over the pixels of a patch."""
     ys, xs = np.nonzero(inside)
     height, width = regions.codes.shape
     rows = (ys + window[0].start) * regions.kinds.shape[1] // height
     columns = (xs + window[1].start) * regions.kinds.shape[2] // width
     chances = regions.kinds[: len(Lesion), rows, columns].mean(axis=1)
-    chances = chances / max(float(chances.sum()), 1e-6)
-    best = int(chances.argmax())
-    certainty = float(chances[best])
-    return (tuple(Lesion)[best] if certainty >= NAMED else None), certainty
+    return tuple((chances / max(float(chances.sum()), 1e-6)).astype(float).tolist())
 
 
 def _place(codes: NDArray[np.uint8]) -> Region:

@@ -365,7 +365,7 @@ def _patch(number: int, lesion: LesionRecord, analysis: Analysis) -> Patch:
     share = words.percent(min(1.0, lesion.area_px / score.skin_px)) if score is not None and score.skin_px else ""
     return Patch(
         number=number,
-        kind=words.kind_name(lesion.kind) if lesion.kind else "",
+        kind=words.kind_words(lesion.kind, [each.kind for each in lesion.kinds]),
         region=words.region_name(lesion.region),
         size=f"{x1 - x0} × {y1 - y0}",
         share=share,

@@ -20,6 +20,7 @@ __all__ = [
     "glossary",
     "hue",
     "kind_name",
+    "kind_words",
     "listed",
     "one_decimal",
     "percent",
@@ -253,6 +254,18 @@ def region_name(key: str) -> str:
 def kind_name(kind: Lesion) -> str:
     """Name for people of a lesion."""
     return _KINDS[kind]
+
+
+def kind_words(kind: Lesion | None, possible: Sequence[Lesion]) -> str:
+    """The kind of a patch for people, or the two that it may be; empty where more than two are possible.
+
+    Example:
+        >>> kind_words(None, (Lesion.MELASMA, Lesion.HORI_NEVUS))
+        'melasma or Hori’s nevus'
+    """
+    if kind is not None:
+        return kind_name(kind)
+    return " or ".join(map(kind_name, possible)) if len(possible) == 2 else ""
 
 
 def edge(sharpness: float) -> str:
