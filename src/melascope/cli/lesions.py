@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from melascope.cli import lesions_annotate, lesions_evaluate, lesions_readers, lesions_train
+from melascope.cli import lesions_annotate, lesions_evaluate, lesions_measure, lesions_readers, lesions_train
 
 __all__ = ["app"]
 
@@ -16,5 +16,6 @@ app = typer.Typer(
 app.command("train")(lesions_train.train_command)
 app.command("benchmark")(lesions_train.benchmark_command)
 app.command("evaluate")(lesions_evaluate.command)
+app.command("measure")(lesions_measure.command)
 app.command("readers")(lesions_readers.command)
 app.add_typer(lesions_annotate.app, name="annotate")

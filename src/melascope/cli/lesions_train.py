@@ -17,7 +17,7 @@ from melascope.cli.outcome import fail, usage
 if TYPE_CHECKING:
     from melascope.detection.results import RunResult
 
-__all__ = ["benchmark_command", "train_command"]
+__all__ = ["Scheme", "Split", "ViewOption", "benchmark_command", "train_command"]
 
 _INTERRUPTED: Final = 130
 _MODELS: Final = (

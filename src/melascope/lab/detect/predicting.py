@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from melascope.detection.average_precision import average_precision
-from melascope.detection.predictions import Found, Photo, Predictions, Truth
+from melascope.detection.predictions import Found, Photo, Predictions
 from melascope.detection.ranked import ranked
 from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.recipe import Reading
@@ -57,26 +57,14 @@ def predictions_of(
 
 
 def _photo(study: Study, kept: Kept, i: int, found: Detections) -> Photo:
-    photo = study.photos[i]
     boxes = kept.fits[i].to_photo(found.boxes)
     seen = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    corners = photo.corners
-    real = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-    return Photo(
-        photo=photo.name,
-        patient=photo.patient,
-        part=photo.part,
-        width=photo.width,
-        height=photo.height,
-        device=photo.device,
-        view=photo.view,
-        tone_band=photo.tone_band,
-        truth=Truth(photo.kinds[real].astype(np.intp), corners[real], np.zeros(int(real.sum()), np.bool_)),
-        found=Found(
+    return study.photos[i].with_found(
+        Found(
             found.kinds[seen],
             boxes[seen].round(2),
             np.clip(found.scores[seen].astype(np.float64), 0, 1).round(5),
-        ),
+        )
     )
 
 

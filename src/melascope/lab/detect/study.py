@@ -18,8 +18,9 @@ from melascope.data.groups import grouped
 from melascope.data.manifest import split_of
 from melascope.data.row import Row
 from melascope.data.splits import assign_splits
-from melascope.detection.predictions import PARTS
-from melascope.lab.detect.recipe import Truth
+from melascope.detection import predictions
+from melascope.detection.predictions import PARTS, Found, Truth
+from melascope.lab.detect.recipe import Truth as HowRead
 from melascope.severity.sharing import read_split
 from melascope.vocabulary import Lesion
 
@@ -66,6 +67,23 @@ class Photo:
         """(n,) places in `KINDS`."""
         return np.array([KINDS.index(box.kind) for box in self.boxes], np.int64)
 
+    def with_found(self, found: Found) -> predictions.Photo:
+        """Truth and finds, as predictions.json holds them; boxes that lie beyond the photo are left out."""
+        corners = self.corners
+        real = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+        return predictions.Photo(
+            photo=self.name,
+            patient=self.patient,
+            part=self.part,
+            width=self.width,
+            height=self.height,
+            device=self.device,
+            view=self.view,
+            tone_band=self.tone_band,
+            truth=Truth(self.kinds[real].astype(np.intp), corners[real], np.zeros(int(real.sum()), np.bool_)),
+            found=found,
+        )
+
 
 @dataclass(frozen=True)
 class Study:
@@ -100,7 +118,7 @@ class Study:
         return table
 
 
-def boxes_of(boxes: Sequence[Box], width: int, height: int, truth: Truth) -> tuple[Box, ...]:
+def boxes_of(boxes: Sequence[Box], width: int, height: int, truth: HowRead) -> tuple[Box, ...]:
     """Boxes as the recipe reads them."""
     if truth.boxes == "single":
         return tuple(boxes)
@@ -109,7 +127,7 @@ def boxes_of(boxes: Sequence[Box], width: int, height: int, truth: Truth) -> tup
 
 def gather(
     data: Path,
-    truth: Truth,
+    truth: HowRead,
     *,
     scheme: Literal["631", "82"] = "631",
     split: Path | None = None,
