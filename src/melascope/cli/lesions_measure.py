@@ -32,9 +32,9 @@ def command(
 ) -> None:
     """Set what `melascope analyze` names on a data set's photos beside what is known, as a run to be evaluated.
 
-    Only validation and test photos need records. OUT/predictions.json can stand beside detectors on one page: `melascope
-    lesions evaluate BENCH/runs OUT`. Printed is how often patches on test photos bear the right name, and hold it among
-    the kinds that they may be.
+    Only validation and test photos need records. OUT/predictions.json can stand beside detectors on one page: give
+    `melascope lesions evaluate` the folders of all runs. Printed is how often patches on test photos bear the right
+    name, and hold it among the kinds that they may be.
 
     Exit code: 0 done, 1 records are missing or the data set is wrong, 2 wrong usage.
     """
