@@ -85,6 +85,14 @@ def train_command(
         int | None, typer.Option(min=1, help="Photos a step, instead of the recipe's.", show_default=False)
     ] = None,
     boxes: Boxes = None,
+    more: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--more",
+            help="Another data set: the photos of its training part are learnt from too; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     scheme: Scheme = "631",
     split: Split = None,
     view: ViewOption = "",
@@ -128,7 +136,7 @@ def train_command(
         )
         study = gather(
             data, chosen.truth, scheme=cast('Literal["631", "82"]', scheme), split=split, view=view, device=device,
-            seed=seed,
+            seed=seed, more=more or (),
         )  # fmt: skip
         counts = ", ".join(f"{part} {len(study.part(part))}" for part in ("train", "validation", "test"))
         _say(f"{study.left_out}: {counts}")

@@ -47,6 +47,18 @@ def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[in
     return folder
 
 
+def test_of_further_data_sets_the_training_part_is_learnt_from(tmp_path: Path) -> None:
+    first, second = made(tmp_path / "a", 8), made(tmp_path / "b", 12)
+    alone, both = gather(first, SINGLE), gather(first, SINGLE, more=[second])
+    assert [p for p in both.photos if not p.name.startswith("more1/")] == list(alone.photos)
+    added = [p for p in both.photos if p.name.startswith("more1/")]
+    assert {p.part for p in added} == {"train"}
+    assert len(added) == len(gather(second, SINGLE).part("train"))
+    assert not {p.patient for p in added} & {p.patient for p in alone.photos}
+    assert both.identity != alone.identity
+    assert keep(both, 64, tmp_path / "cache").pixels.shape[0] == len(both.photos)
+
+
 def test_boxes_are_read_one_by_one_or_in_groups(tmp_path: Path) -> None:
     folder = made(tmp_path)
     single, groups = gather(folder, SINGLE), gather(folder, GROUPED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -134,6 +134,7 @@ def gather(
     view: str = "",
     device: str = "",
     seed: int = 7,
+    more: Sequence[Path] = (),
 ) -> Study:
     """Read a data set's photos and boxes, and who is in which part.
 
@@ -148,12 +149,44 @@ def gather(
         view: Only photos of this view; all if empty.
         device: Only photos of this device; all if empty.
         seed: Of what is dealt out here.
+        more: Further data sets; the photos of their training parts are learnt from too, the others are left out.
 
     Raises:
-        ManifestError: The manifest is wrong.
+        ManifestError: A manifest is wrong.
         RatingsError: The split is wrong.
         StudyError: Nothing is left, nothing is known of the boxes, or a part is empty.
     """
+    study = _read(data, truth, scheme, split, view, device, seed)
+    _check(study, data)
+    for place, folder in enumerate(more, start=1):
+        further = _read(folder, truth, scheme, None, view, device, seed)
+        there = f"more{place}"
+        photos = tuple(
+            replace(photo, name=f"{there}/{photo.name}", patient=f"{there}/{photo.patient}")
+            for photo in further.photos
+            if photo.part == "train"
+        )
+        if not photos:
+            raise StudyError(f"{folder}: no photo is in its part train; leave it out, or deal it out again")
+        study = Study(
+            study.photos + photos,
+            f"{study.about}; {further.about}",
+            study.virtual and further.virtual,
+            _identity(study.photos + photos),
+            f"{study.left_out}; {len(photos)} of {folder.name}",
+        )
+    return study
+
+
+def _read(
+    data: Path,
+    truth: HowRead,
+    scheme: Literal["631", "82"],
+    split: Path | None,
+    view: str,
+    device: str,
+    seed: int,
+) -> Study:
     try:
         opened = DataSet.open(data)
     except FileNotFoundError as error:
@@ -197,15 +230,13 @@ def gather(
     words = [f"{name} {word}" for name, word in (("view", view), ("device", device)) if word]
     if unknown:
         words.append(f"{unknown} without boxes left out")
-    study = Study(
+    return Study(
         tuple(photos),
         (about.name if about else "") or data.resolve().name,
         "seed" in made and "patients" in made,
         _identity(photos),
         f"{len(photos)} of {len(opened)} photos{f' ({chr(44).join(words)})' if words else ''}",
     )
-    _check(study, data)
-    return study
 
 
 def _check(study: Study, data: Path) -> None:
