@@ -18,7 +18,7 @@ from melascope.data.layout import write_whole
 from melascope.detection.evaluation import evaluate
 from melascope.detection.page import html
 from melascope.detection.paper import TABLES, paper
-from melascope.detection.predictions import Predictions, write
+from melascope.detection.predictions import Predictions, read, write
 from melascope.detection.results import RunResult, read_results
 from tests.detection.simulated import predictions
 
@@ -81,6 +81,29 @@ def test_thresholds_come_from_validation_photos_alone() -> None:
     assert np.array_equal(whole.evaluations[0].levels.photos, other.evaluations[0].levels.photos)
     assert np.array_equal(whole.evaluations[0].levels.boxes, other.evaluations[0].levels.boxes)
     assert whole.evaluations[0].figures["exact"].value != other.evaluations[0].figures["exact"].value
+
+
+def test_intervals_draw_groups_of_patients_where_the_data_name_them(tmp_path: Path) -> None:
+    plain = predictions(120)
+    number = {photo.photo: int(photo.patient[1:]) // 8 for photo in plain.photos}
+    grouped = Predictions(
+        plain.classes, tuple(replace(photo, group=f"g{number[photo.photo]}") for photo in plain.photos)
+    )
+    # What must come out: the same as if each group were one patient.
+    merged = Predictions(
+        plain.classes, tuple(replace(photo, patient=f"g{number[photo.photo]}") for photo in plain.photos)
+    )
+    write(grouped, tmp_path / "predictions.json")
+    by_patient, by_group, as_one = (
+        evaluate([RunResult(name="one", architecture="yolov5n", predictions=each)], resamples=200)
+        for each in (plain, read(tmp_path / "predictions.json"), merged)
+    )
+    assert by_group.patients == by_patient.patients > by_group.clusters == as_one.clusters
+    figure = by_group.of("one").figures["exact"]
+    assert figure == as_one.of("one").figures["exact"] != by_patient.of("one").figures["exact"]
+    assert figure.value == by_patient.of("one").figures["exact"].value
+    assert f"draws of the {by_group.clusters} groups of patients" in html(by_group, "command")
+    assert "draws of patients with" in html(by_patient, "command")
 
 
 def test_without_validation_photos_the_threshold_is_one_half_and_says_so() -> None:

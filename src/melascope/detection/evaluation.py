@@ -109,6 +109,8 @@ class Benchmark:
     groups: tuple[Group, ...]
     photos: int
     patients: int
+    clusters: int
+    """Groups of patients, or patients: what is drawn for intervals."""
     part: str
     shown: Mapping[Lesion, int]
     """Photos by kind."""
@@ -165,6 +167,7 @@ def evaluate(
         tuple(_groups(evaluations, resamples, seed)),
         len(photos.photos),
         int(photos.patients().max()) + 1,
+        int(photos.clusters().max()) + 1,
         part,
         {kind: int(shown[:, k].sum()) for k, kind in enumerate(photos.classes)},
         {kind: lesions[k] for k, kind in enumerate(photos.classes)},
@@ -252,7 +255,7 @@ def _evaluation(
         found |= {f"froc_{rate:g}": rates[..., k] for k, rate in enumerate(froc.RATES)} | {"froc": rates.mean(axis=-1)}
         return found | _precisions(by_area, names, weights)
 
-    values, drawn = figures(None), draws(figures, chosen.patients(), resamples, seed)
+    values, drawn = figures(None), draws(figures, chosen.clusters(), resamples, seed)
     return Evaluation(
         run,
         chosen,
@@ -319,14 +322,15 @@ def _groups(evaluations: Sequence[Evaluation], resamples: int, seed: int) -> Ite
             continue
         for value in values:
             inside = np.flatnonzero(cells == value)
-            patients = np.unique(first.patients()[inside], return_inverse=True)[1]
-            figures = {one.run.name: _group_figures(one, inside, patients, resamples, seed) for one in evaluations}
+            patients = len(np.unique(first.patients()[inside]))
+            drawn = np.unique(first.clusters()[inside], return_inverse=True)[1]
+            figures = {one.run.name: _group_figures(one, inside, drawn, resamples, seed) for one in evaluations}
             lesions = sum(int((~first.photos[k].truth.crowd).sum()) for k in inside)
-            yield Group(column, label, value, len(inside), int(patients.max()) + 1, lesions, figures)
+            yield Group(column, label, value, len(inside), patients, lesions, figures)
 
 
 def _group_figures(
-    one: Evaluation, inside: NDArray[np.intp], patients: NDArray[np.intp], resamples: int, seed: int
+    one: Evaluation, inside: NDArray[np.intp], clusters: NDArray[np.intp], resamples: int, seed: int
 ) -> dict[str, Interval]:
     photos = [one.photos.photos[k] for k in inside]
     names = [kind.value for kind in one.photos.classes]
@@ -345,4 +349,4 @@ def _group_figures(
             "ap50": _known_mean(precision),
         }
 
-    return bootstrap(figures, patients, resamples, seed)
+    return bootstrap(figures, clusters, resamples, seed)

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 PREDICTIONS: Final = "predictions.json"
 PARTS: Final = ("train", "validation", "test")
-_WORDS: Final = ("device", "view", "tone_band")
+_WORDS: Final = ("group", "device", "view", "tone_band")
 _BEYOND: Final = 1.0
 """Pixels by which a true box may reach beyond the picture: rounding, no more."""
 
@@ -59,6 +59,8 @@ class Photo:
     """train, validation or test."""
     width: int
     height: int
+    group: str = ""
+    """Of patients who are not independent, such as virtual ones that share a head; empty: each stands alone."""
     device: str = ""
     view: str = ""
     tone_band: str = ""
@@ -80,6 +82,10 @@ class Predictions:
     def patients(self) -> Indices:
         """(photos,) number of each photo's patient."""
         return np.unique([photo.patient for photo in self.photos], return_inverse=True)[1]
+
+    def clusters(self) -> Indices:
+        """(photos,) number of what is drawn for intervals: each photo's group, or else its patient."""
+        return np.unique([photo.group or photo.patient for photo in self.photos], return_inverse=True)[1]
 
     def shown(self) -> NDArray[np.bool_]:
         """(photos, classes) which kinds each photo truly shows."""

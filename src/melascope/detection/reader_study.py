@@ -75,6 +75,8 @@ class Study:
     classes: tuple[Lesion, ...]
     shown: Flags
     patients: int
+    clusters: int
+    """Groups of patients, or patients: what is drawn for intervals."""
     readers: tuple[Reader, ...]
     majority: Reader | None
     """What more than half of three readers or more call."""
@@ -123,7 +125,7 @@ def study(
     """
     chosen = _chosen(reads, run, threshold)
     names = [kind.value for kind in chosen.classes]
-    shown, surest, patients = chosen.shown(), chosen.surest(), chosen.patients()
+    shown, surest, drawn = chosen.shown(), chosen.surest(), chosen.clusters()
     levels = levels_of(run.predictions, threshold)
     place = 0 if mode is None else _place(reads, mode)
     calls, ratings = reads.called[place], reads.ratings[place]
@@ -131,7 +133,7 @@ def study(
     network_right = (network_calls == shown).all(axis=1)
     readers = []
     for k, name in enumerate(reads.readers):
-        readers.append(_reader(name, shown, calls[k], ratings[k], names, network_right, (patients, resamples, seed)))
+        readers.append(_reader(name, shown, calls[k], ratings[k], names, network_right, (drawn, resamples, seed)))
     adjusted = holm([one.against.p for one in readers if one.against is not None])
     readers = [
         Reader(one.name, one.figures, one.right, one.called, one.against, p)
@@ -141,7 +143,7 @@ def study(
     majority = None
     if len(readers) > 2:
         share = 100.0 * calls.mean(axis=0)
-        majority = _reader("majority", shown, votes, share, names, network_right, (patients, resamples, seed))
+        majority = _reader("majority", shown, votes, share, names, network_right, (drawn, resamples, seed))
 
     def of_network(weights: Floats | None) -> dict[str, Floats]:
         return measure(shown, surest, levels.photos, names, weights)
@@ -150,26 +152,25 @@ def study(
         tables = [_figures(shown, own, rating, names, weights) for own, rating in zip(calls, ratings, strict=True)]
         return {key: np.mean([table[key] for table in tables], axis=0) for key in tables[0]}
 
-    found = bootstrap(of_network, patients, resamples, seed)
+    found = bootstrap(of_network, drawn, resamples, seed)
     network = Reader(run.name, found, network_right, network_calls, None, math.nan)
     rights = np.array([*(one.right for one in readers), network_right])
     return Study(
         run,
         chosen.classes,
         shown,
-        int(patients.max()) + 1,
+        int(chosen.patients().max()) + 1,
+        int(drawn.max()) + 1,
         tuple(readers),
         majority,
         network,
-        bootstrap(of_readers, patients, resamples, seed),
+        bootstrap(of_readers, drawn, resamples, seed),
         cochran_q(rights) if len(readers) > 1 else None,
-        _against(shown, calls, ratings, network_calls, surest, names, patients, reads.graded),
-        _modes(shown, reads, names, patients) if len(reads.modes) > 1 and len(readers) > 1 else {},
+        _against(shown, calls, ratings, network_calls, surest, names, drawn, reads.graded),
+        _modes(shown, reads, names, drawn) if len(reads.modes) > 1 and len(readers) > 1 else {},
         reads.modes,
-        bootstrap(lambda weights: _fleiss(calls, names, weights), patients, resamples, seed) if len(calls) > 1 else {},
-        tuple(
-            _pair(readers[i], readers[j], (patients, resamples, seed)) for i, j in combinations(range(len(calls)), 2)
-        ),
+        bootstrap(lambda weights: _fleiss(calls, names, weights), drawn, resamples, seed) if len(calls) > 1 else {},
+        tuple(_pair(readers[i], readers[j], (drawn, resamples, seed)) for i, j in combinations(range(len(calls)), 2)),
         {
             kind: roc(shown[:, k], surest[:, k])
             for k, kind in enumerate(chosen.classes)
@@ -263,10 +264,10 @@ def _against(
     network_calls: Flags,
     surest: Floats,
     names: Sequence[str],
-    patients: NDArray[np.intp],
+    drawn: NDArray[np.intp],
     graded: bool,
 ) -> dict[str, Against]:
-    if len(calls) < 2 or int(patients.max()) < 2:
+    if len(calls) < 2 or int(drawn.max()) < 2:
         return {}
     keys = [*_MEANS, *(["auc_mean", *(f"auc_{name}" for name in names)] if graded else [])]
     found = {}
@@ -281,11 +282,11 @@ def _against(
 
         whole = values(None)
         if not np.isnan(whole).any():
-            found[key] = readers_against(whole[:-1], float(whole[-1]), jackknife(values, patients))
+            found[key] = readers_against(whole[:-1], float(whole[-1]), jackknife(values, drawn))
     return found
 
 
-def _modes(shown: Flags, reads: Reads, names: Sequence[str], patients: NDArray[np.intp]) -> dict[str, Treatments]:
+def _modes(shown: Flags, reads: Reads, names: Sequence[str], drawn: NDArray[np.intp]) -> dict[str, Treatments]:
     shape = reads.called.shape[:2]
     pairs = [(reads.called[t, r], reads.ratings[t, r]) for t in range(shape[0]) for r in range(shape[1])]
     found = {}
@@ -296,7 +297,7 @@ def _modes(shown: Flags, reads: Reads, names: Sequence[str], patients: NDArray[n
 
         whole = values(None)
         if not np.isnan(whole).any():
-            found[key] = obuchowski_rockette(whole.reshape(shape), jackknife(values, patients))
+            found[key] = obuchowski_rockette(whole.reshape(shape), jackknife(values, drawn))
     return found
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "SIZE_NAMES",
     "comparison_note",
     "data_sentence",
+    "drawn",
     "headline",
     "inside",
     "method",
@@ -115,8 +116,8 @@ def method(benchmark: Benchmark) -> list[tuple[str, str]]:
         (
             "Intervals",
             (
-                f"95 %, percentiles of {benchmark.resamples:,} draws of patients with all their photos, "
-                f"seed {benchmark.seed}. None is given where a figure is undefined in more than a tenth of the "
+                f"95 %, percentiles of {benchmark.resamples:,} draws of "
+                f"{drawn(benchmark.clusters, benchmark.patients)} with all their photos, seed {benchmark.seed}. None is given where a figure is undefined in more than a tenth of the "
                 f"draws. Where no "
                 "photo errs no draw can: 1.000–1.000 is no certainty; of n such photos, up to about 3 / n may err "
                 "unseen."
@@ -193,6 +194,13 @@ def method(benchmark: Benchmark) -> list[tuple[str, str]]:
             f"{paper().source}, {paper().where}. No comparison: other people, other cameras, other rectangles.",
         ),
     ]
+
+
+def drawn(clusters: int, patients: int) -> str:
+    """What intervals are drawn by: patients, or groups of them."""
+    if clusters == patients:
+        return "patients"
+    return f"the {clusters} groups of patients who are not independent (in a virtual cohort: who share a head)"
 
 
 def inside(kind: Lesion) -> str:

@@ -55,6 +55,8 @@ class Photo:
     device: str = ""
     view: str = ""
     tone_band: str = ""
+    group: str = ""
+    """Of patients who are not independent."""
 
     @property
     def corners(self) -> NDArray[np.float64]:
@@ -77,6 +79,7 @@ class Photo:
             part=self.part,
             width=self.width,
             height=self.height,
+            group=self.group,
             device=self.device,
             view=self.view,
             tone_band=self.tone_band,
@@ -162,7 +165,7 @@ def gather(
         further = _read(folder, truth, scheme, None, view, device, seed)
         there = f"more{place}"
         photos = tuple(
-            replace(photo, name=f"{there}/{photo.name}", patient=f"{there}/{photo.patient}")
+            replace(photo, name=f"{there}/{photo.name}", patient=f"{there}/{photo.patient}", group="")
             for photo in further.photos
             if photo.part == "train"
         )
@@ -218,7 +221,7 @@ def _read(
             Photo(
                 row.file, opened.folder / row.file, row.patient, parts[row.photo_id], width, height,
                 boxes_of(boxes, width, height, truth), row.device, row.view or "",
-                row.tone_band.value if row.tone_band else "",
+                row.tone_band.value if row.tone_band else "", row.group or "",
             )
         )  # fmt: skip
     if not photos:
