@@ -117,7 +117,8 @@ def method(benchmark: Benchmark) -> list[tuple[str, str]]:
             "Intervals",
             (
                 f"95 %, percentiles of {benchmark.resamples:,} draws of "
-                f"{drawn(benchmark.clusters, benchmark.patients)} with all their photos, seed {benchmark.seed}. None is given where a figure is undefined in more than a tenth of the "
+                f"{drawn(benchmark.clusters, benchmark.patients)} with all their photos, seed {benchmark.seed}. "
+                "None is given where a figure is undefined in more than a tenth of the "
                 f"draws. Where no "
                 "photo errs no draw can: 1.000–1.000 is no certainty; of n such photos, up to about 3 / n may err "
                 "unseen."
