@@ -8,21 +8,18 @@ counted on the test part.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.lab.shipping import ShipError, coarse_pictures, halved, read_table, run_onnx, write_network
 from melascope.reading import NETWORK, half_widths
 from melascope.severity.metrics import measure
 from melascope.severity.prediction import CLASSES, Prediction, scored
@@ -37,7 +34,6 @@ __all__ = [
     "implied",
     "interval",
     "make_card",
-    "networks_folder",
     "sharpness",
     "ship",
 ]
@@ -63,10 +59,6 @@ _FIGURES: Final = (
 _GROUPS: Final = ("tone_band", "device", "view")
 
 
-class ShipError(ValueError):
-    """A run that cannot ship; says why, and what to do."""
-
-
 @dataclass(frozen=True)
 class Shipped:
     """What was written."""
@@ -78,11 +70,6 @@ class Shipped:
     """Precision of the weights, in words."""
     test: Mapping[str, Any]
     """Figures of the test part."""
-
-
-def networks_folder() -> Path:
-    """Where the networks of this installation lie."""
-    return Path(str(files("melascope.networks")))
 
 
 def ship(run: Path, to: Path | None = None, *, licence: str = "", limits: Sequence[str] = ()) -> Shipped:
@@ -100,7 +87,7 @@ def ship(run: Path, to: Path | None = None, *, licence: str = "", limits: Sequen
         OSError: The folder cannot be written to.
     """
     run = Path(run)
-    known, config = _read(run, "card.json"), _read(run, "config.json")
+    known, config = (read_table(run, name, "melascope severity train") for name in ("card.json", "config.json"))
     try:
         rows = read_predictions(run / "predictions.csv")
     except PredictionsError as error:
@@ -118,11 +105,7 @@ def ship(run: Path, to: Path | None = None, *, licence: str = "", limits: Sequen
         raise ShipError(f"{run}: config.json or card.json lacks {error}; train the run again") from None
     card |= {"sha256": hashlib.sha256(content).hexdigest(), "megabytes": round(len(content) / 1e6, 3), "weights": how}
     _check(content, card)
-    folder = networks_folder() if to is None else Path(to)
-    folder.mkdir(parents=True, exist_ok=True)
-    model, written = folder / f"{NETWORK}.onnx", folder / f"{NETWORK}.json"
-    _write(model, content)
-    _write(written, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+    model, written = write_network(NETWORK, content, card, to)
     return Shipped(model, written, len(content), how, card["figures"]["test"])
 
 
@@ -360,9 +343,9 @@ def _network(run: Path, known: Mapping[str, Any]) -> tuple[bytes, str]:
         raise ShipError(f"{model}: is not the file of its card; train the run again")
     if len(content) <= MOST_BYTES:
         return content, "float32"
-    halved = _halved(content, int(known["recipe"]["picture"]["side"]))
-    if halved is not None and len(halved) <= MOST_BYTES:
-        return halved, "float16, computed in float32"
+    small_floats = _halved(content, int(known["recipe"]["picture"]["side"]))
+    if small_floats is not None and len(small_floats) <= MOST_BYTES:
+        return small_floats, "float16, computed in float32"
     small = known.get("int8")
     if small and (run / small["file"]).is_file():
         eight = (run / small["file"]).read_bytes()
@@ -376,68 +359,15 @@ def _network(run: Path, known: Mapping[str, Any]) -> tuple[bytes, str]:
 
 
 def _halved(content: bytes, side: int) -> bytes | None:
-    """The same network with its large weights in half precision, turned back when it is loaded; None if it differs."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    model = onnx.load_model_from_string(content)
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < 256 or np.abs(values).max() > 6e4:
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    halved: bytes = model.SerializeToString()
-    rng = np.random.default_rng(5)
-    pictures = rng.uniform(0, 255, (4, 3, 6, 6)).repeat(-(-side // 6), 2).repeat(-(-side // 6), 3)[..., :side, :side]
-    before, after = (_run(data, pictures.astype(np.float32))["probabilities"] for data in (content, halved))
-    return halved if float(np.abs(before - after).max()) <= _MOST_HALVED else None
-
-
-def _run(content: bytes, pictures: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {"pixels": pictures}), strict=True))
+    """The same network with its large weights in half precision; None if its probabilities differ too much."""
+    small, pictures = halved(content), coarse_pictures(side)
+    before, after = (run_onnx(data, pictures)["probabilities"] for data in (content, small))
+    return small if float(np.abs(before - after).max()) <= _MOST_HALVED else None
 
 
 def _check(content: bytes, card: Mapping[str, Any]) -> None:
     """What will be read at run time can be read."""
     side = int(card["frame"]["side"])
-    found = _run(content, np.full((1, 3, side, side), 128, np.float32))
+    found = run_onnx(content, np.full((1, 3, side, side), 128, np.float32))
     if found["probabilities"].shape != (1, len(CLASSES)) or ("masi" in found) != (card["masi_of_classes"] is None):
         raise ShipError(f"the network's outputs are {sorted(found)}, not those of its card; train the run again")
-
-
-def _read(run: Path, name: str) -> dict[str, Any]:
-    path = run / name
-    if not path.is_file():
-        raise ShipError(
-            f"{run}: holds no {name}; name the folder of a finished run that `melascope severity train` wrote"
-        )
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ShipError(f"{path}: is damaged ({error}); train the run again") from None
-    if not isinstance(table, dict):
-        raise ShipError(f"{path}: is damaged (no table); train the run again")
-    return table
-
-
-def _write(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-        part = Path(stream.name)
-    try:
-        part.write_bytes(content)
-        part.chmod(0o644)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
