@@ -56,6 +56,7 @@ def test_of_further_data_sets_the_training_part_is_learnt_from(tmp_path: Path) -
     assert len(added) == len(gather(second, SINGLE).part("train"))
     assert not {p.patient for p in added} & {p.patient for p in alone.photos}
     assert both.identity != alone.identity
+    assert both.more == f"{len(added)} of b"
     assert keep(both, 64, tmp_path / "cache").pixels.shape[0] == len(both.photos)
 
 

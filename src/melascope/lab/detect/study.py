@@ -102,6 +102,8 @@ class Study:
     """Of photos, boxes and parts: two studies of one identity are the same."""
     left_out: str
     """Photos that were not chosen, in words."""
+    more: str = ""
+    """Photos of further data sets that are learnt from, in words."""
 
     def part(self, name: str) -> tuple[int, ...]:
         """Places of the photos of one part."""
@@ -177,6 +179,7 @@ def gather(
             study.virtual and further.virtual,
             _identity(study.photos + photos),
             f"{study.left_out}; {len(photos)} of {folder.name}",
+            f"{study.more}{', ' if study.more else ''}{len(photos)} of {further.about}",
         )
     return study
 

@@ -156,7 +156,7 @@ def _config(study: Study, name: str, recipe: Recipe, seed: int, start: str, dige
             "counts": study.counts(),
             "chosen": study.left_out,
         },
-        weights_note=start,
+        weights_note=f"{start}; learns also from {study.more}" if study.more else start,
         versions={package: _version(package) for package in ("melascope", "torch", "torchvision", "transformers")},
     )
 
