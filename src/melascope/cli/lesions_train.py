@@ -89,7 +89,7 @@ def train_command(
         list[Path] | None,
         typer.Option(
             "--more",
-            help="Another data set: the photos of its training part are learnt from too; may be repeated.",
+            help="Another data set: its photos are learnt from too, but for its test part; may be repeated.",
             show_default=False,
         ),
     ] = None,

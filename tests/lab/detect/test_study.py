@@ -47,13 +47,13 @@ def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[in
     return folder
 
 
-def test_of_further_data_sets_the_training_part_is_learnt_from(tmp_path: Path) -> None:
+def test_of_further_data_sets_all_but_the_test_part_is_learnt_from(tmp_path: Path) -> None:
     first, second = made(tmp_path / "a", 8), made(tmp_path / "b", 12)
     alone, both = gather(first, SINGLE), gather(first, SINGLE, more=[second])
     assert [p for p in both.photos if not p.name.startswith("more1/")] == list(alone.photos)
     added = [p for p in both.photos if p.name.startswith("more1/")]
     assert {p.part for p in added} == {"train"}
-    assert len(added) == len(gather(second, SINGLE).part("train"))
+    assert len(added) == 12 - len(gather(second, SINGLE).part("test"))
     assert not {p.patient for p in added} & {p.patient for p in alone.photos}
     assert both.identity != alone.identity
     assert both.more == f"{len(added)} of b"

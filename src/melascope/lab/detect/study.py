@@ -154,7 +154,7 @@ def gather(
         view: Only photos of this view; all if empty.
         device: Only photos of this device; all if empty.
         seed: Of what is dealt out here.
-        more: Further data sets; the photos of their training parts are learnt from too, the others are left out.
+        more: Further data sets; their photos are learnt from too, but for those of their test parts.
 
     Raises:
         ManifestError: A manifest is wrong.
@@ -167,12 +167,12 @@ def gather(
         further = _read(folder, truth, scheme, None, view, device, seed)
         there = f"more{place}"
         photos = tuple(
-            replace(photo, name=f"{there}/{photo.name}", patient=f"{there}/{photo.patient}", group="")
+            replace(photo, name=f"{there}/{photo.name}", patient=f"{there}/{photo.patient}", part="train", group="")
             for photo in further.photos
-            if photo.part == "train"
+            if photo.part != "test"
         )
         if not photos:
-            raise StudyError(f"{folder}: no photo is in its part train; leave it out, or deal it out again")
+            raise StudyError(f"{folder}: all its photos are test photos; leave it out, or deal it out again")
         study = Study(
             study.photos + photos,
             f"{study.about}; {further.about}",
