@@ -6,13 +6,12 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
-from melascope.cli.outcome import fail, usage
+from melascope.cli.outcome import fail, need_laboratory, usage
 
 if TYPE_CHECKING:
     from melascope.detection.results import RunResult
@@ -122,7 +121,7 @@ def train_command(
     _check(scheme, boxes, precision, accelerator)
     if out.exists() and not out.is_dir():
         usage(f"--out {out}: is a file; name a folder")
-    _need_laboratory()
+    need_laboratory("torch", "torchvision", "safetensors", "onnx")
     with _told():
         from melascope.lab.detect.recipe import read_recipe
         from melascope.lab.detect.registry import check_name
@@ -196,7 +195,7 @@ def benchmark_command(
         usage(f"--weights {weights}: must be none or imagenet")
     if out.exists() and not out.is_dir():
         usage(f"--out {out}: is a file; name a folder")
-    _need_laboratory()
+    need_laboratory("torch", "torchvision", "safetensors", "onnx")
     with _told():
         from melascope.detection.results import read_result
         from melascope.lab.detect.benchmark import OURS, PAPER, plan_of, run_benchmark
@@ -297,9 +296,3 @@ def _bar() -> Iterator[Callable[[str, int, int], None]]:
 
 def _say(line: str) -> None:
     typer.echo(line, err=True)
-
-
-def _need_laboratory() -> None:
-    missing = [name for name in ("torch", "torchvision", "safetensors", "onnx") if find_spec(name) is None]
-    if missing:
-        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")

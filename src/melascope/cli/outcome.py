@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import NoReturn
 
 import typer
 
-__all__ = ["fail", "plain", "plain_line", "usage"]
+__all__ = ["fail", "need_laboratory", "plain", "plain_line", "usage"]
 
 
 def usage(sentence: str) -> NoReturn:
@@ -17,6 +18,13 @@ def usage(sentence: str) -> NoReturn:
 def fail(sentence: str) -> NoReturn:
     """It cannot be done: one sentence on standard error, exit code 1."""
     _end(sentence, 1)
+
+
+def need_laboratory(*packages: str) -> None:
+    """Nothing, where the packages of the laboratory can be found that a command needs; else it fails and says so."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
 
 
 def _end(sentence: str, code: int) -> NoReturn:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from melascope.cli.outcome import fail, plain, usage
+from melascope.cli.outcome import fail, need_laboratory, plain, usage
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -59,9 +58,7 @@ def command(
 
     Exit code: 0 done, 1 it cannot be done, 2 wrong usage, 130 interrupted.
     """
-    missing = [name for name in ("torch", "torchvision", "scipy", "safetensors") if find_spec(name) is None]
-    if missing:
-        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
+    need_laboratory("torch", "torchvision", "scipy", "safetensors")
     from melascope.data import ManifestError
     from melascope.data.pixels import PixelsError
     from melascope.lab.lrp import LrpError

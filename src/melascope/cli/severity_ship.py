@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from melascope.cli.outcome import fail, usage
+from melascope.cli.outcome import fail, need_laboratory, usage
 
 __all__ = ["command"]
 
@@ -45,9 +44,7 @@ def command(
 
     Exit code: 0 done, 1 it cannot be done, 2 wrong usage.
     """
-    missing = [name for name in ("torch", "onnx") if find_spec(name) is None]
-    if missing:
-        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
+    need_laboratory("torch", "onnx")
     if to is not None and to.exists() and not to.is_dir():
         usage(f"--to {to}: is a file; name a folder")
     from melascope.lab.severity.ship import ShipError, ship

@@ -7,13 +7,12 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from melascope.cli.outcome import fail, usage
+from melascope.cli.outcome import fail, need_laboratory, usage
 
 if TYPE_CHECKING:
     from melascope.lab.severity.study import Study
@@ -117,7 +116,7 @@ def train_command(
 
     Exit code: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted.
     """
-    _need_laboratory()
+    need_laboratory("torch", "torchvision", "lightning", "safetensors", "onnx")
     machine = _machine(accelerator, devices, nodes, workers, precision, threads)
     with _told():
         from melascope.lab.severity.recipe import read_recipe
@@ -193,7 +192,7 @@ def benchmark_command(
 
     Exit code: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted.
     """
-    _need_laboratory()
+    need_laboratory("torch", "torchvision", "lightning", "safetensors", "onnx")
     machine = _machine(accelerator, devices, nodes, workers, precision, threads)
     with _told():
         from melascope.lab.severity.benchmark import Starts, entries, known_models, run_benchmark
@@ -327,9 +326,3 @@ def _say(line: str) -> None:
 def _command(arguments: Sequence[str] | None = None) -> str:
     """What was typed, without the folder of the programme."""
     return shlex.join(["melascope", *(sys.argv[1:] if arguments is None else arguments)])
-
-
-def _need_laboratory() -> None:
-    missing = [name for name in ("torch", "torchvision", "lightning", "safetensors", "onnx") if find_spec(name) is None]
-    if missing:
-        fail(f"this needs the laboratory, of which {', '.join(missing)} cannot be found: pip install 'melascope[lab]'")
