@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from melascope.data.rle import Rle, rle_of_mask
 from melascope.vocabulary import Lesion
 
-__all__ = ["KIND_CODES", "Box", "boxes_of_masks"]
+__all__ = ["KIND_CODES", "Box", "boxes_of_masks", "patches_of_mask"]
 
 KIND_CODES: Final = {kind: code for code, kind in enumerate(Lesion, start=1)}
 """Code of each kind in a lesion mask, and in COCO's categories."""
@@ -100,3 +101,23 @@ def boxes_of_masks(
             )
         )
     return boxes
+
+
+def patches_of_mask(lesions: NDArray[np.uint8]) -> list[Box]:
+    """A box around each connected patch of a kind, where single lesions are not told apart.
+
+    Args:
+        lesions: (H, W) kind codes (`KIND_CODES`); pixels that touch at a corner belong together.
+
+    Example:
+        >>> mask = np.zeros((9, 9), np.uint8)
+        >>> mask[1:3, 1:4], mask[5, 5] = KIND_CODES[Lesion.MELASMA], KIND_CODES[Lesion.FRECKLE]
+        >>> [(box.kind.value, box.corners, box.area_px) for box in patches_of_mask(mask)]
+        [('fre', (5, 5, 6, 6), 1.0), ('mel', (1, 1, 4, 3), 6.0)]
+    """
+    found = []
+    for kind, code in KIND_CODES.items():
+        _, _, stats, _ = cv2.connectedComponentsWithStats((lesions == code).astype(np.uint8), connectivity=8)
+        for x, y, width, height, area in stats[1:].tolist():
+            found.append(Box(kind=kind, x0=x, y0=y, x1=x + width, y1=y + height, area_px=float(area)))
+    return found
