@@ -63,8 +63,8 @@ def command(
         fail(f"{error.filename or out}: {error.strerror or error}; free the disk or name another folder")
     if how.patches:
         typer.echo(
-            f"{how.patches} patches of test photos lie on lesions of one known kind: {how.named / how.patches:.3f} are "
-            f"named, {how.right / max(1, how.named):.3f} of these rightly; the true kind is among those that a patch "
-            f"may be in {how.held / how.patches:.3f}, {how.size:.1f} kinds in the mean."
+            f"{how.patches} patches of test photos lie in true rectangles of one kind: {how.named / how.patches:.3f} "
+            f"are named, {how.right / max(1, how.named):.3f} of these rightly; the true kind is among those that a "
+            f"patch may be in {how.held / how.patches:.3f}, {how.size:.1f} kinds in the mean."
         )
     typer.echo(str(out))

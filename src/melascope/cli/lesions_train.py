@@ -21,7 +21,7 @@ __all__ = ["Scheme", "Split", "ViewOption", "benchmark_command", "train_command"
 _INTERRUPTED: Final = 130
 _MODELS: Final = (
     "yolov5n, yolov5s, yolov5m (each also with -focus), yolov4, fasterrcnn_mobilenet, fasterrcnn_resnet50, "
-    "ssd300_vgg16, ssdlite_mobilenet, dfine_n, dfine_s"
+    "ssd300_vgg16, ssdlite_mobilenet, dfine_n, dfine_s, yolo_skin"
 )
 
 
@@ -185,8 +185,8 @@ def benchmark_command(
     """Train several networks on the same split, and write one page of all that can be said of them.
 
     OUT holds runs/ (one folder a network), the page detectors.html with its tables, and the same of the test photos of
-    each device in OUT/DEVICE. Networks that are quick to train come first. A benchmark that was stopped, even by kill
-    -9, goes on when the same command is given again; a network that is added to --networks is trained alone.
+    each device in OUT/device-NAME. Networks that are quick to train come first. A benchmark that was stopped, even by
+    kill -9, goes on when the same command is given again; a network that is added to --networks is trained alone.
 
     Exit code: 0 done, 1 could not be done, 2 wrong usage, 130 interrupted.
     """
@@ -212,10 +212,11 @@ def benchmark_command(
                 machine=Machine(accelerator, workers, precision, threads), tell=_say, advance=advance,
             )  # fmt: skip
         results = [read_result(entry.folder) for entry in plan]
+        page = _page(results, out, {}, resamples, data if study.virtual else None)
         devices = sorted({study.photos[i].device for i in study.part("test")} - {""})
         for device in devices if len(devices) > 1 else ():
-            _page(results, out / device, {"device": device}, resamples, None)
-        page = _page(results, out, {}, resamples, data if study.virtual else None)
+            folder = "".join(sign if sign.isalnum() else "-" for sign in device)
+            _page(results, out / f"device-{folder}", {"device": device}, resamples, None)
     typer.echo(str(page))
 
 

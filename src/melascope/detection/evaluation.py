@@ -227,13 +227,13 @@ def _check(chosen: Sequence[tuple[RunResult, Predictions]]) -> None:
             odd = sorted(photo for photo in known.keys() | here.keys() if known.get(photo) != here.get(photo))
             raise ValueError(
                 f"{name} and {run.name} differ in {len(odd)} photos, such as {odd[0]}: only runs with the same "
-                "photos, patients and truths can be compared; predict the same split, or evaluate them one by one"
+                "photos, patients, groups and truths can be compared; predict the same split, or evaluate each alone"
             )
 
 
 def _truth(one: Photo) -> tuple[object, ...]:
     boxes = sorted(zip(one.truth.kinds.tolist(), one.truth.boxes.round(2).tolist(), strict=True))
-    return one.patient, str(boxes)
+    return one.patient, one.group, str(boxes)
 
 
 def _evaluation(

@@ -82,8 +82,8 @@ def test_one_command_trains_goes_on_and_writes_the_pages(tmp_path: Path) -> None
     assert "random start" in page
     assert "Examples" not in page  # nobody says that these are virtual patients
     assert (out / "costs.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[6] == "64"
-    assert (out / "dslr" / "detectors.html").is_file()
-    assert (out / "phone" / "overview.csv").is_file()
+    assert (out / "device-dslr" / "detectors.html").is_file()
+    assert (out / "device-phone" / "overview.csv").is_file()
     changed = CliRunner().invoke(app, [*words, "yolov5n::64:2"])
     assert changed.exit_code == 1
     assert "stop.epochs: 1 there, 2 now" in " ".join(changed.output.split())

@@ -52,7 +52,13 @@ def boxes() -> Targets:
     return Targets(torch.tensor([0, 0]), torch.tensor([2, 5]), torch.tensor([[10.0, 12, 50, 40], [60.0, 70, 80, 90]]))
 
 
-SMALL = [("yolov5n", 96), ("yolov5n-focus", 96), ("ssdlite_mobilenet", 96), ("fasterrcnn_mobilenet", 96)]
+SMALL = [
+    ("yolov5n", 96),
+    ("yolo_skin", 96),
+    ("yolov5n-focus", 96),
+    ("ssdlite_mobilenet", 96),
+    ("fasterrcnn_mobilenet", 96),
+]
 
 
 @pytest.mark.parametrize(("name", "side"), SMALL)

@@ -113,7 +113,7 @@ def _card(
         DISCLAIMER,
         "It knows six benign kinds and nothing else: what is none of them may be called one of them.",
     ]
-    if study.virtual:
+    if study.virtual and config.start == "random start":
         limits.insert(
             1, "Trained on virtual patients only: no photograph of a person was used to make it or to measure it."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from melascope.vocabulary import Lesion
 __all__ = ["NAME", "Naming", "found_of", "naming", "records_of", "write_run"]
 
 NAME: Final = "melascope analyze"
+_WITHOUT_KINDS: Final = ("1.0", "1.1", "1.2", "1.3")
 
 
 @dataclass(frozen=True)
 class Naming:
-    """What patches were called that lie on lesions of one known kind."""
+    """What patches were called that lie in true rectangles of one kind."""
 
     patches: int
     named: int
@@ -41,25 +43,36 @@ class Naming:
 
 
 def records_of(study: Study, folder: Path) -> list[Analysis]:
-    """The record of each photo of a study, in its order.
+    """The record of each photo of a study, in its order; they belong together by the photo's content.
 
     Args:
         study: Photos.
         folder: Which ``melascope analyze DATA/photos --out FOLDER`` wrote.
 
     Raises:
-        StudyError: Records are missing or damaged; names the first.
+        StudyError: Records are missing, damaged, or of a version that did not tell what a patch may be.
     """
-    found, missing = [], []
-    for photo in study.photos:
-        path = folder / photo.file.stem / "analysis.json"
+    known: dict[str, Analysis] = {}
+    for path in sorted(folder.glob("*/analysis.json")):
         try:
-            found.append(Analysis.model_validate_json(path.read_bytes()))
-        except FileNotFoundError:
-            missing.append(photo.name)
+            record = Analysis.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             said = str(error).splitlines()[0]
             raise StudyError(f"{path}: is no record ({said}); analyse the photo again") from None
+        if record.schema_version in _WITHOUT_KINDS:
+            raise StudyError(
+                f"{path}: is a record of version {record.schema_version}, which does not tell what a patch may be; "
+                "analyse the photo again"
+            )
+        if record.photo.sha256:
+            known[record.photo.sha256] = record
+    found, missing = [], []
+    for photo in study.photos:
+        one = known.get(hashlib.sha256(photo.file.read_bytes()).hexdigest())
+        if one is None:
+            missing.append(photo.name)
+        else:
+            found.append(one)
     if missing:
         raise StudyError(
             f"{folder}: has no record of {len(missing)} of {len(study.photos)} photos, such as {missing[0]}; run "
@@ -106,7 +119,7 @@ def naming(study: Study, records: Sequence[Analysis], part: str) -> Naming:
         for patch in records[i].lesions:
             x, y = (patch.box[0] + patch.box[2]) / 2, (patch.box[1] + patch.box[3]) / 2
             true = {box.kind for box in photo.boxes if box.x0 <= x < box.x1 and box.y0 <= y < box.y1}
-            if len(true) == 1 and patch.kinds:
+            if len(true) == 1:
                 sets.append((true.pop(), patch))
     return Naming(
         len(sets),

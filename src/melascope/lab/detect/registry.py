@@ -29,6 +29,8 @@ class Card:
     paper: str
     least: int = 64
     """Pixels of a side that it needs: with fewer its coarsest maps have no place left."""
+    begins: str = "random start"
+    """With no other weights, in words."""
 
 
 _YOLOV5: Final = "Jocher G. YOLOv5, version 6 (doi:10.5281/zenodo.3908559), 2020; written from its description"
@@ -51,6 +53,10 @@ CARDS: Final = {
     "yolov4": Card(
         "YOLOv4", 64.4, 128.5, 608, "Bochkovskiy A, Wang CY, Liao HYM. YOLOv4: optimal speed and accuracy of object "
         "detection. arXiv:2004.10934, 2020",
+    ),
+    "yolo_skin": Card(
+        "YOLO on the skin network", 2.4, None, 320, "ours: YOLOv5's heads on the skin network that ships",
+        begins="heads random, on the skin network that ships, which stays as it is",
     ),
     "fasterrcnn_mobilenet": Card("Faster R-CNN (MobileNetV3)", 19.4, None, 320, _RCNN),
     "fasterrcnn_resnet50": Card("Faster R-CNN (ResNet-50)", 41.8, None, 800, _RCNN),

@@ -25,7 +25,7 @@ from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.feed import Learnt, Pictures, learnt, loader
 from melascope.lab.detect.predicting import ap50, predictions_of
 from melascope.lab.detect.recipe import Optimiser, Recipe
-from melascope.lab.detect.registry import called, check_side
+from melascope.lab.detect.registry import CARDS, called, check_side
 from melascope.lab.detect.run import (
     Config,
     Run,
@@ -102,7 +102,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
-    start, digest = note(weights)
+    start, digest = note(weights) if weights != "none" else (CARDS[name].begins, "")
     config = _config(study, name, recipe, seed, start, digest)
     if (folder / "config.json").is_file():
         check_same(folder, config)

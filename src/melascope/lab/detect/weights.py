@@ -69,9 +69,7 @@ def load(detector: Detector, weights: str) -> int:
 
 
 def note(weights: str) -> tuple[str, str]:
-    """Where a detector starts, in words, and the SHA-256 of the file, empty where there is none."""
-    if weights == "none":
-        return "random start", ""
+    """Where a detector with other weights starts, in words, and the SHA-256 of the file, empty where there is none."""
     if weights == "imagenet":
         return "backbone: ImageNet (torchvision)", ""
     path = _file(weights)

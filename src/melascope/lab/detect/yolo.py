@@ -1,4 +1,4 @@
-"""YOLOv4 and YOLOv5 as detectors: a network of raw maps, its anchors, its losses, its boxes."""
+"""YOLOs as detectors: a network of raw maps, its anchors, its losses, its boxes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from melascope.lab.detect.decoding import Decoding, whole_map
 from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.losses import yolo_losses
 from melascope.lab.detect.recipe import Loss, read_recipe
+from melascope.lab.detect.skin_yolo import SkinYolo
 from melascope.lab.detect.yolov4 import YoloV4
 from melascope.lab.detect.yolov5 import YoloV5
 
@@ -30,7 +31,7 @@ class Yolo(Detector):
     """A YOLO with nine anchors.
 
     Args:
-        name: yolov5n, yolov5s, yolov5m, each also with ``-focus``, or yolov4.
+        name: yolov5n, yolov5s, yolov5m, each also with ``-focus``, yolov4, or yolo_skin.
         classes: Kinds.
         side: Pixels of a side of its pictures, a multiple of 32.
         loss: Of the recipe; the shipped ``ding2022`` if None.
@@ -44,7 +45,9 @@ class Yolo(Detector):
         outputs = _EACH * (5 + classes)
         self.decoding: Decoding = "v4" if name == "yolov4" else "v5"
         if self.decoding == "v4":
-            self.network: YoloV4 | YoloV5 = YoloV4(outputs, narrow)
+            self.network: YoloV4 | YoloV5 | SkinYolo = YoloV4(outputs, narrow)
+        elif name == "yolo_skin":
+            self.network = SkinYolo(outputs)
         else:
             size, _, stem = name.removeprefix("yolov5").partition("-")
             self.network = YoloV5(size, outputs, focus=stem == "focus")

@@ -101,6 +101,10 @@ class SkinNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits at half the input's resolution."""
+        return self.seen(pixels)[0]
+
+    def seen(self, pixels: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        """Logits at half the input's resolution, and the encoder's maps of strides 8, 16 and 32."""
         stages: list[Tensor] = []
         x = pixels
         colour = _contrasts(pixels)
@@ -124,7 +128,7 @@ class SkinNetwork(nn.Module):
         maps = [_double(self.head(y)), self.pigment(p)]
         # What it is depends on where it lies and what it looks like; run last, so that older files are a beginning.
         k = self.kind_refine(functional.relu6(self.kind_narrow(torch.cat([y, p4], dim=1))))
-        return torch.cat([*maps, _double(self.kind(k))], dim=1)
+        return torch.cat([*maps, _double(self.kind(k))], dim=1), (at8, at16, at32)
 
 
 def _contrasts(pixels: Tensor) -> Tensor:
