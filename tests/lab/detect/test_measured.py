@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from melascope.cli.app import app
 from melascope.detection.results import read_result
 from melascope.lab.detect.measured import found_of, naming, records_of, write_run
 from melascope.lab.detect.recipe import Truth
-from melascope.lab.detect.study import KINDS, StudyError, gather
+from melascope.lab.detect.study import KINDS, Photo, StudyError, gather
 from melascope.record import Analysis, KindChance, LesionRecord
 from melascope.vocabulary import Lesion
 from tests.lab.detect.test_study import made
@@ -37,6 +38,11 @@ def record(*patches: LesionRecord) -> Analysis:
     whole = CASES["complete"]
     photo = whole.photo.model_copy(update={"width": 96, "height": 64})
     return whole.model_copy(update={"photo": photo, "lesions": patches})
+
+
+def of(photo: Photo, whole: Analysis) -> Analysis:
+    digest = hashlib.sha256(photo.file.read_bytes()).hexdigest()
+    return whole.model_copy(update={"photo": whole.photo.model_copy(update={"sha256": digest})})
 
 
 FRECKLES = (
@@ -74,17 +80,21 @@ def test_records_become_a_run_that_can_be_evaluated(tmp_path: Path) -> None:
     assert missing.exit_code == 1
     assert "has no record of 6 of 6 photos, such as photos/p02.png" in " ".join(missing.output.split())
     known = [photo for photo in study.photos if photo.part != "train"]
-    for photo in known:
-        folder = records / photo.file.stem
+    for number, photo in enumerate(known):  # folders may be called as they like: the photo's content tells
+        folder = records / f"{number}"
         folder.mkdir(parents=True)
-        (folder / "analysis.json").write_text(record(CHEEK, *FRECKLES).to_json(), encoding="utf-8")
+        (folder / "analysis.json").write_text(of(photo, record(CHEEK, *FRECKLES)).to_json(), encoding="utf-8")
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     result = read_result(out)
     assert (result.name, result.ours) == ("melascope analyze", True)
     assert [photo.photo for photo in result.predictions.photos] == [photo.name for photo in known]
-    (records / "p03" / "analysis.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(StudyError, match=r"p03/analysis\.json: is no record"):
+    old = of(known[1], record(CHEEK)).model_copy(update={"schema_version": "1.3"})
+    (records / "1" / "analysis.json").write_text(old.to_json(), encoding="utf-8")
+    with pytest.raises(StudyError, match=r"1/analysis\.json: is a record of version 1\.3"):
+        records_of(replace(study, photos=tuple(known)), records)
+    (records / "1" / "analysis.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(StudyError, match=r"1/analysis\.json: is no record"):
         records_of(replace(study, photos=tuple(known)), records)
 
 

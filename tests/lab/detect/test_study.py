@@ -29,6 +29,7 @@ def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[in
         name = f"p{i:02}"
         pixels = np.full((height, width, 3), 150, np.uint8)
         cv2.rectangle(pixels, (10, 10), (20, 18), (40, 60, 90), -1)
+        pixels[-1, -1] = i  # no two photos are alike
         (folder / "photos").mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / "photos" / f"{name}.png"), pixels)
         boxes = [
