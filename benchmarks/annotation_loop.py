@@ -7,8 +7,10 @@ rectangles; `hand` from the true rectangles of a share of the patients (Ding et 
 by hand: 38 %); `loop` from these and, on the other photos, from what a reviewer leaves of the rectangles that `hand`
 proposes there. The reviewer does not exist: one who leaves a rectangle of the right kind that overlaps the true one by
 --leave (intersection over union), corrects it to the true one below that, deletes what lies on nothing, and draws what
-is missing. A person would overlook some and leave some that are worse; both are counted as nothing here. All three are
-tested on the test part, true rectangles. What was stopped goes on.
+is missing. A person would overlook some and leave some that are worse, so that what is lost here is the least that is
+lost. All three are tested on the test part, true rectangles; the validation part, which chooses the epoch, is labelled
+by hand beside the share. Intervals are of other test patients, not of other trainings: there is one of each. What was
+stopped goes on.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from melascope.detection.predictions import Predictions, read
 from melascope.detection.results import RunResult
 from melascope.detection.words import span
 from melascope.lab.detect.recipe import Recipe, read_recipe
-from melascope.lab.detect.study import Photo, Study, gather
+from melascope.lab.detect.study import Photo, Study, gather, identity_of
 from melascope.lab.detect.train import train
 from melascope.lab.machine import Machine
 
@@ -90,7 +92,7 @@ def main() -> None:
     # Photos that wait are predicted as if they were test photos: nothing is learnt from them, nothing chosen on them.
     fewer = tuple(replace(photo, part="test") if photo.name in waiting else photo for photo in study.photos)
     by = recipe.with_(epochs=how.hand_epochs)
-    first = taught("hand", replace(study, photos=fewer, identity=f"{study.identity}, hand {how.share}"), by)
+    first = taught("hand", replace(study, photos=fewer, identity=identity_of(fewer)), by)
 
     loop = started(
         (
@@ -118,7 +120,7 @@ def main() -> None:
     )
     done = {one.photo: tuple(one.boxes) for one in finished(loop)}
     relabelled = tuple(replace(photo, boxes=done.get(photo.name, photo.boxes)) for photo in study.photos)
-    taught("loop", replace(study, photos=relabelled, identity=f"{study.identity}, loop {how.share}"), recipe)
+    taught("loop", replace(study, photos=relabelled, identity=identity_of(relabelled)), recipe)
     taught("full", study, recipe)
 
     tested = {photo.name for photo in study.photos if photo.part != "train"}

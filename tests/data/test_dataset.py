@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,6 @@ from PIL import Image
 
 from melascope.data import DataSet, ManifestError, Row, write_manifest
 from melascope.data.about import About, read_about, write_about
-from melascope.data.box import KIND_CODES
 from melascope.data.layout import ANNOTATIONS, lesion_mask_path, maps_path, record_path, region_mask_path, write_whole
 from melascope.data.pixels import MAP_SCALES, PixelsError, read_mask, read_photo_pixels, write_maps, write_mask
 from melascope.vocabulary import Lesion
@@ -137,25 +135,3 @@ def test_what_a_data_set_says_of_itself(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ValueError, match=sentence):
             read_about(path)
-
-
-def test_where_only_masks_are_known_each_patch_of_a_kind_is_a_lesion(folder: Path, tmp_path: Path) -> None:
-    whole = DataSet.open(folder)
-    folder = Path(shutil.copytree(folder, tmp_path / "masks alone"))
-    (folder / "annotations.coco.json").unlink(missing_ok=True)
-    for xml in (folder / "voc").glob("*.xml"):
-        xml.unlink()
-    for sample, before in zip(DataSet.open(folder), whole, strict=True):
-        mask = before.lesions()
-        found = sample.boxes()
-        if mask is None:
-            assert found is None
-            continue
-        assert found is not None
-        drawn = np.zeros_like(mask)
-        for box in found:
-            x0, y0, x1, y1 = (int(corner) for corner in box.corners)
-            inside = mask[y0:y1, x0:x1] == KIND_CODES[box.kind]
-            assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
-            drawn[y0:y1, x0:x1][inside] = KIND_CODES[box.kind]
-        assert (drawn == mask).all()

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
-from melascope.cli.outcome import fail, need_laboratory, usage
+from melascope.cli.outcome import fail, need_laboratory, plain, usage
 
 if TYPE_CHECKING:
     from melascope.detection.results import RunResult
+    from melascope.lab.detect.study import Study
 
 __all__ = ["Scheme", "Split", "ViewOption", "benchmark_command", "train_command"]
 
@@ -211,21 +212,26 @@ def benchmark_command(
                 seed=seed, budget_s=None if budget is None else 3600 * budget,
                 machine=Machine(accelerator, workers, precision, threads), tell=_say, advance=advance,
             )  # fmt: skip
-        results = [read_result(entry.folder) for entry in plan]
-        page = _page(results, out, {}, resamples, data if study.virtual else None)
-        devices = sorted({study.photos[i].device for i in study.part("test")} - {""})
-        for device in devices if len(devices) > 1 else ():
-            folder = "".join(sign if sign.isalnum() else "-" for sign in device)
-            _page(results, out / f"device-{folder}", {"device": device}, resamples, None)
+        try:
+            page = _pages([read_result(entry.folder) for entry in plan], study, out, resamples, data)
+        except ValueError as error:
+            fail(plain(str(error)))
     typer.echo(str(page))
 
 
-def _page(results: list[RunResult], out: Path, only: dict[str, str], resamples: int, photos: Path | None) -> Path:
+def _pages(results: list[RunResult], study: Study, out: Path, resamples: int, data: Path) -> Path:
+    """The page of all test photos, and one of each device's."""
     from melascope.detection.evaluation import evaluate
     from melascope.detection.page import write_page
 
-    benchmark = evaluate(results, "test", only, None, resamples)
-    return write_page(benchmark, out, shlex.join(["melascope", *sys.argv[1:]]), photos)
+    command = shlex.join(["melascope", *sys.argv[1:]])
+    whole = evaluate(results, "test", {}, None, resamples)
+    page = write_page(whole, out, command, data if study.virtual else None)
+    devices = sorted({study.photos[i].device for i in study.part("test")} - {""})
+    for device in devices if len(devices) > 1 else ():
+        folder = "".join(sign if sign.isalnum() else "-" for sign in device)
+        write_page(evaluate(results, "test", {"device": device}, None, resamples), out / f"device-{folder}", command)
+    return page
 
 
 def _check(scheme: str, boxes: str | None, precision: str, accelerator: str) -> None:

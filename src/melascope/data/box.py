@@ -103,21 +103,24 @@ def boxes_of_masks(
     return boxes
 
 
-def patches_of_mask(lesions: NDArray[np.uint8]) -> list[Box]:
+def patches_of_mask(lesions: NDArray[np.uint8], least: int = 4) -> list[Box]:
     """A box around each connected patch of a kind, where single lesions are not told apart.
 
     Args:
         lesions: (H, W) kind codes (`KIND_CODES`); pixels that touch at a corner belong together.
+        least: Pixels of the smallest patch that counts.
 
     Example:
         >>> mask = np.zeros((9, 9), np.uint8)
-        >>> mask[1:3, 1:4], mask[5, 5] = KIND_CODES[Lesion.MELASMA], KIND_CODES[Lesion.FRECKLE]
+        >>> mask[1:3, 1:4] = mask[6:8, 6:8] = KIND_CODES[Lesion.MELASMA]
+        >>> mask[0, 8] = KIND_CODES[Lesion.FRECKLE]
         >>> [(box.kind.value, box.corners, box.area_px) for box in patches_of_mask(mask)]
-        [('fre', (5, 5, 6, 6), 1.0), ('mel', (1, 1, 4, 3), 6.0)]
+        [('mel', (1, 1, 4, 3), 6.0), ('mel', (6, 6, 8, 8), 4.0)]
     """
     found = []
     for kind, code in KIND_CODES.items():
         _, _, stats, _ = cv2.connectedComponentsWithStats((lesions == code).astype(np.uint8), connectivity=8)
         for x, y, width, height, area in stats[1:].tolist():
-            found.append(Box(kind=kind, x0=x, y0=y, x1=x + width, y1=y + height, area_px=float(area)))
+            if area >= least:
+                found.append(Box(kind=kind, x0=x, y0=y, x1=x + width, y1=y + height, area_px=float(area)))
     return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.data.about import About, read_about
-from melascope.data.box import Box, patches_of_mask
+from melascope.data.box import Box
 from melascope.data.coco import CocoError, CocoFile
 from melascope.data.layout import (
     ABOUT,
@@ -67,14 +67,11 @@ class Sample:
         return read_mask(path).astype(np.uint16) if path.is_file() else None
 
     def boxes(self) -> list[Box] | None:
-        """Lesions from COCO JSON, else from VOC XML, else each connected patch of a kind of the lesion mask.
-
-        None if none of the three knows the photo, [] if it shows none.
+        """Lesions from COCO JSON, else from VOC XML; None if neither knows the photo, [] if it shows none.
 
         Raises:
             CocoError: An annotation cannot be read.
             VocError: The XML cannot be read.
-            PixelsError: The mask cannot be read.
         """
         image = None if self.coco is None else self.coco.find(self.row.photo_id, self.row.file)
         if self.coco is not None and image is not None:
@@ -85,10 +82,7 @@ class Sample:
                 found.append(box)
             return found
         path = voc_path(self.folder, self.row.photo_id)
-        if path.is_file():
-            return list(read_voc(path).boxes)
-        mask = self.lesions()
-        return None if mask is None else patches_of_mask(mask)
+        return list(read_voc(path).boxes) if path.is_file() else None
 
     def maps(self) -> dict[str, NDArray[np.float32]] | None:
         """Maps by name, such as melanin and blood."""

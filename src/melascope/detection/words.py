@@ -99,13 +99,12 @@ def sentences(benchmark: Benchmark) -> list[str]:
 def comparison_note(benchmark: Benchmark) -> str:
     """What the table of comparisons holds."""
     clusters = " McNemar's test takes photos as independent, though patients have several." if (
-        benchmark.photos > benchmark.patients
+        benchmark.photos > benchmark.clusters
     ) else ""  # fmt: skip
     return (
         f"{benchmark.best} against each other network on the same photos. Differences: {benchmark.best} minus the "
-        f"other, "
-        f"patients drawn together. McNemar: photos that only one of the two has wholly right; p adjusted by "
-        f"Holm.{clusters}"
+        f"other, {drawn(benchmark.clusters, benchmark.patients)} drawn together. McNemar: photos that only one of the "
+        f"two has wholly right; p adjusted by Holm.{clusters}"
     )
 
 

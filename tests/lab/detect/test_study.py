@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from melascope.data.box import Box
+from melascope.data.box import KIND_CODES, Box
 from melascope.data.manifest import write_manifest
 from melascope.data.row import Row
 from melascope.data.voc import write_voc
@@ -49,7 +50,7 @@ def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[in
 
 
 def test_of_further_data_sets_all_but_the_test_part_is_learnt_from(tmp_path: Path) -> None:
-    first, second = made(tmp_path / "a", 8), made(tmp_path / "b", 12)
+    first, second = made(tmp_path / "a", 8), made(tmp_path / "b", 12, size=(100, 64))
     alone, both = gather(first, SINGLE), gather(first, SINGLE, more=[second])
     assert [p for p in both.photos if not p.name.startswith("more1/")] == list(alone.photos)
     added = [p for p in both.photos if p.name.startswith("more1/")]
@@ -126,3 +127,40 @@ def test_a_photo_of_another_size_is_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(folder / "photos" / "p01.png"), np.full((90, 70, 3), 99, np.uint8))
     with pytest.raises(StoreError, match=r"p01.png: is of 70 x 90, and the manifest says 96 x 64"):
         keep(gather(folder, SINGLE), 64, tmp_path / "cache")
+
+
+def test_nobody_of_the_test_part_is_learnt_from_by_way_of_another_data_set(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", 8)
+    with pytest.raises(StudyError, match=r"is a validation or test photo of .* too"):
+        gather(folder, SINGLE, more=[Path(shutil.copytree(folder, tmp_path / "b", dirs_exist_ok=True))], scheme="82")
+
+
+def test_where_only_masks_are_known_each_patch_of_a_kind_is_a_box(tmp_path: Path) -> None:
+    folder = made(tmp_path, 8)
+    shutil.rmtree(folder / "voc")
+    (folder / "masks" / "lesions").mkdir(parents=True)
+    for i in range(8):
+        mask = np.zeros((64, 96), np.uint8)
+        mask[10:20, 10:20] = mask[40:50, 30:60] = KIND_CODES[Lesion.HORI_NEVUS]
+        cv2.imwrite(str(folder / "masks" / "lesions" / f"p{i:02}.png"), mask if i else mask * 0)
+    photos = gather(folder, SINGLE).photos
+    assert photos[0].boxes == ()
+    assert [(box.kind, box.corners) for box in photos[1].boxes] == [
+        (Lesion.HORI_NEVUS, (10, 10, 20, 20)),
+        (Lesion.HORI_NEVUS, (30, 40, 60, 50)),
+    ]
+    cv2.imwrite(str(folder / "masks" / "lesions" / "p01.png"), np.zeros((9, 9), np.uint8))
+    with pytest.raises(StudyError, match="its lesion mask of 9 x 9"):
+        gather(folder, SINGLE)
+
+
+def test_a_head_that_is_in_two_parts_is_told(tmp_path: Path) -> None:
+    folder = made(tmp_path, 8)
+    text = (folder / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    column = text[0].split(",").index("group")
+    rows = [line.split(",") for line in text]
+    for row in rows[1:]:
+        row[column] = "head1"
+    (folder / "manifest.csv").write_text("\n".join(",".join(row) for row in rows) + "\n", encoding="utf-8")
+    with pytest.raises(StudyError, match="group 'head1' is in train and in"):
+        gather(folder, SINGLE)

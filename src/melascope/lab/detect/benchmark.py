@@ -10,11 +10,12 @@ from typing import Final, Literal
 from melascope.lab.detect.flops import gflops
 from melascope.lab.detect.recipe import Recipe, RecipeError, read_recipe
 from melascope.lab.detect.registry import build, check_name
-from melascope.lab.detect.run import is_finished
+from melascope.lab.detect.run import RunError, is_finished, read_config
 from melascope.lab.detect.study import Study, StudyError, gather
 from melascope.lab.detect.train import train
 from melascope.lab.machine import Machine
 from melascope.lab.severity.benchmark import allowance, spent_s
+from melascope.lab.strict import differences
 
 __all__ = ["OURS", "PAPER", "Entry", "plan_of", "run_benchmark"]
 
@@ -124,6 +125,14 @@ def run_benchmark(
     study = gather(data, plan[0].recipe.truth, scheme=scheme, split=split, view=view, seed=seed)
     counts = ", ".join(f"{part} {len(study.part(part))}" for part in ("train", "validation", "test"))
     tell(f"{study.left_out}: {counts}")
+    for entry in plan:  # another run in a folder is told before the first network is trained
+        if (entry.folder / "config.json").is_file():
+            there = read_config(entry.folder)
+            if there.data["identity"] != study.identity:
+                raise RunError(f"{entry.folder}: holds a run on other photos, boxes or parts; name another folder")
+            if there.recipe != entry.recipe:
+                unlike = "; ".join(list(differences(entry.recipe, there.recipe))[:3])
+                raise RunError(f"{entry.folder}: holds another run ({unlike}); name another folder, or remove it")
     efforts = {entry.folder: entry.effort for entry in plan} if len(plan) > 1 else {plan[0].folder: 1.0}
     # Finished runs go through training too: a changed recipe in an old folder is told, not shown as if it were new.
     ordered = sorted(plan, key=lambda entry: (not is_finished(entry.folder), efforts[entry.folder]))

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from melascope.data.box import Box
+from melascope.data.box import Box, patches_of_mask
 from melascope.data.dataset import DataSet, Sample
 from melascope.data.groups import grouped
 from melascope.data.manifest import split_of
@@ -24,7 +24,7 @@ from melascope.lab.detect.recipe import Truth as HowRead
 from melascope.severity.sharing import read_split
 from melascope.vocabulary import Lesion
 
-__all__ = ["KINDS", "Photo", "Study", "StudyError", "boxes_of", "gather"]
+__all__ = ["KINDS", "Photo", "Study", "StudyError", "boxes_of", "gather", "identity_of", "parts_of"]
 
 KINDS: Final = tuple(Lesion)
 """What a detector tells apart, in the order of its scores."""
@@ -163,25 +163,42 @@ def gather(
     """
     study = _read(data, truth, scheme, split, view, device, seed)
     _check(study, data)
+    own = {_content(study.photos[i]) for part in ("validation", "test") for i in study.part(part)} if more else set()
     for place, folder in enumerate(more, start=1):
         further = _read(folder, truth, scheme, None, view, device, seed)
-        there = f"more{place}"
-        photos = tuple(
-            replace(photo, name=f"{there}/{photo.name}", patient=f"{there}/{photo.patient}", part="train", group="")
-            for photo in further.photos
-            if photo.part != "test"
-        )
-        if not photos:
+        if further.virtual and further.about == study.about:
+            raise StudyError(
+                f"{folder}: its people are those of {data} (the same seed): their photos may be test photos"
+            )
+        learnt = [photo for photo in further.photos if photo.part != "test"]
+        if not learnt:
             raise StudyError(f"{folder}: all its photos are test photos; leave it out, or deal it out again")
+        again = next((photo for photo in learnt if _content(photo) in own), None)
+        if again is not None:
+            raise StudyError(f"{folder}: {again.name} is a validation or test photo of {data} too; leave it out")
+        added = tuple(
+            replace(
+                photo, name=f"more{place}/{photo.name}", patient=f"more{place}/{photo.patient}", part="train",
+                group=f"more{place}/{photo.group}" if photo.group else "",
+            )
+            for photo in learnt
+        )  # fmt: skip
         study = Study(
-            study.photos + photos,
+            study.photos + added,
             f"{study.about}; {further.about}",
             study.virtual and further.virtual,
-            _identity(study.photos + photos),
-            f"{study.left_out}; {len(photos)} of {folder.name}",
-            f"{study.more}{', ' if study.more else ''}{len(photos)} of {further.about}",
+            identity_of(study.photos + added),
+            f"{study.left_out}; {len(added)} of {folder.name}",
+            f"{study.more}{', ' if study.more else ''}{len(added)} of {further.about}",
         )
     return study
+
+
+def _content(photo: Photo) -> str:
+    try:
+        return hashlib.sha256(photo.file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StudyError(f"{photo.name}: cannot be read ({error.strerror}); see where it lies") from None
 
 
 def _read(
@@ -207,19 +224,19 @@ def _read(
     ]
     if not samples:
         raise StudyError(f"{data}: no photo is of view {view!r} and device {device!r}; leave --view or --device out")
-    parts = _parts(samples, scheme, split, seed)
+    parts = parts_of(samples, scheme, split, seed)
     photos, unknown = [], 0
     for sample in sorted(samples, key=lambda one: one.row.file):
         row = sample.row
         if row.photo_id not in parts:
             continue
+        width, height = _size(sample)
         boxes = sample.boxes()
-        if boxes is None and row.kinds == ():
-            boxes = []
+        if boxes is None:
+            boxes = _of_mask(sample, (height, width))
         if boxes is None:
             unknown += 1
             continue
-        width, height = _size(sample)
         photos.append(
             Photo(
                 row.file, opened.folder / row.file, row.patient, parts[row.photo_id], width, height,
@@ -229,7 +246,8 @@ def _read(
         )  # fmt: skip
     if not photos:
         raise StudyError(
-            f"{data}: nothing is known of the boxes of any photo; put annotations.coco.json or voc/ID.xml there"
+            f"{data}: nothing is known of the boxes of any photo; put annotations.coco.json, voc/ID.xml or lesion "
+            "masks there"
         )
     about = opened.about
     made = (about.generator if about else None) or {}
@@ -240,7 +258,7 @@ def _read(
         tuple(photos),
         (about.name if about else "") or data.resolve().name,
         "seed" in made and "patients" in made,
-        _identity(photos),
+        identity_of(photos),
         f"{len(photos)} of {len(opened)} photos{f' ({chr(44).join(words)})' if words else ''}",
     )
 
@@ -253,14 +271,17 @@ def _check(study: Study, data: Path) -> None:
         raise StudyError(f"{data}: no training photo has a box; annotate some, or give another split (--split FILE)")
     whose: dict[str, str] = {}
     for photo in study.photos:
-        if whose.setdefault(photo.patient, photo.part) != photo.part:
-            raise StudyError(
-                f"{data}: patient {photo.patient!r} is in {whose[photo.patient]} and in {photo.part}; nobody may be in "
-                "two parts: run `melascope dataset check`, or give a split (--split FILE)"
-            )
+        for who in {f"patient {photo.patient!r}", *([f"group {photo.group!r}"] if photo.group else [])}:
+            if whose.setdefault(who, photo.part) != photo.part:
+                raise StudyError(
+                    f"{data}: {who} is in {whose[who]} and in {photo.part}; nobody may be in two parts: run `melascope "
+                    "dataset check`, or give a split (--split FILE)"
+                )
 
 
-def _parts(samples: Sequence[Sample], scheme: Literal["631", "82"], split: Path | None, seed: int) -> Mapping[str, str]:
+def parts_of(
+    samples: Sequence[Sample], scheme: Literal["631", "82"], split: Path | None, seed: int
+) -> Mapping[str, str]:
     """Part by photo id."""
     rows = [sample.row for sample in samples]
     if split is not None:
@@ -293,6 +314,19 @@ def _drawn(row: Row, seed: int) -> bool:
     return int.from_bytes(digest[:8]) % _VALIDATION == 0
 
 
+def _of_mask(sample: Sample, shape: tuple[int, int]) -> list[Box] | None:
+    """Where nobody drew boxes: the connected patches of the lesion mask, if there is one; none of none of the six."""
+    mask = sample.lesions()
+    if mask is None:
+        return [] if sample.row.kinds == () else None
+    if mask.shape != shape:
+        raise StudyError(
+            f"{sample.row.file}: is of {shape[1]} x {shape[0]}, and its lesion mask of {mask.shape[1]} x "
+            f"{mask.shape[0]}: run `melascope dataset check`"
+        )
+    return patches_of_mask(mask)
+
+
 def _size(sample: Sample) -> tuple[int, int]:
     if sample.row.width and sample.row.height:
         return sample.row.width, sample.row.height
@@ -300,7 +334,8 @@ def _size(sample: Sample) -> tuple[int, int]:
     return width, height
 
 
-def _identity(photos: Sequence[Photo]) -> str:
+def identity_of(photos: Sequence[Photo]) -> str:
+    """Of photos, people, boxes and parts, in 16 signs."""
     digest = hashlib.sha256()
     for photo in photos:
         digest.update(f"{photo.name}|{photo.patient}|{photo.part}|{photo.width}x{photo.height}".encode())
