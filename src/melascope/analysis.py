@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from melascope import masi as index
 from melascope import networks
+from melascope.lesions.naming import NETWORK as NAMING
+from melascope.lesions.naming import Naming, name
 from melascope.lesions.outline import Outline, outline_lesions
 from melascope.lesions.pigment import LITTLE_NORMAL, PigmentMap, map_pigment
 from melascope.photo import Finding, Photo, PhotoRefused, read_photo
@@ -135,7 +137,10 @@ def _assemble(
         masi=totals,
         skin_in_view=None if face else _all_skin(pigment, regions, factor),
         severity_reading=read,
-        lesions=tuple(_lesion(outline, regions) for outline in lesions),
+        lesions=tuple(
+            _lesion(outline, naming, regions)
+            for outline, naming in zip(lesions, name(lesions, regions, pigment), strict=True)
+        ),
         versions=versions(),
         disclaimer=DISCLAIMER,
     )
@@ -282,14 +287,15 @@ def _readings_disagree(read: SeverityRecord, totals: Masi) -> Finding:
     )
 
 
-def _lesion(outline: Outline, regions: RegionMap) -> LesionRecord:
+def _lesion(outline: Outline, naming: Naming, regions: RegionMap) -> LesionRecord:
     across, down = regions.scales
     x0, y0, x1, y1 = (value / scale for value, scale in zip(outline.box, (across, down) * 2, strict=True))
     left, top, right, bottom = regions.frame
     return LesionRecord(
-        kind=outline.kind,
-        kind_probability=min(1.0, outline.kinds[0][1]),
-        kinds=tuple(KindChance(kind=kind, probability=min(1.0, chance)) for kind, chance in outline.kinds),
+        kind=naming.kind,
+        kind_probability=max(naming.chances),
+        kinds=tuple(KindChance(kind=kind, probability=chance) for kind, chance in naming.kinds),
+        other_probability=naming.other,
         box=(
             left + int(x0),
             top + int(y0),
@@ -354,8 +360,8 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:  # run from a source tree
             found[package] = "unknown"
-    for name in ("skin", REGIONAL):
-        found[f"{name} network"] = networks.load(name).sha256[:16]
+    for network in ("skin", REGIONAL, NAMING):
+        found[f"{network} network"] = networks.load(network).sha256[:16]
     if networks.ships(NETWORK):
         found["severity network"] = networks.load(NETWORK).sha256[:16]
     return found

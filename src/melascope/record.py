@@ -17,6 +17,7 @@ from melascope.photo.finding import Finding
 from melascope.vocabulary import Lesion, Severity, ToneBand, Verdict, View
 
 __all__ = [
+    "NONE_OF_THE_SIX",
     "SCHEMA_VERSION",
     "Analysis",
     "Arrays",
@@ -34,9 +35,14 @@ __all__ = [
     "SkinTone",
 ]
 
+NONE_OF_THE_SIX: Final = 0.5
+"""Probability from which a patch is told to be none of the six kinds."""
+EITHER: Final = 0.6
+"""Probability of two kinds together from which a patch is told to be one or the other."""
 SCHEMA_VERSION: Final = "1.4"
 """1.1 added `severity_reading` and `files.relevance`, 1.2 `files.fhir` and `files.dicom`, 1.3
-`severity_reading.labels`, 1.4 `lesions.kinds`; what is valid in an earlier version is valid in a later one."""
+`severity_reading.labels`, 1.4 `lesions.kinds` and
+`lesions.other_probability`; what is valid in an earlier version is valid in a later one."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Pixels = Annotated[int, Field(ge=0)]
@@ -222,7 +228,7 @@ class KindChance(_Record):
 
     kind: Lesion
     probability: Share
-    """Among the six, as the network sees it; not a diagnosis."""
+    """As the network sees it, among the six and none of them; not a diagnosis."""
 
 
 class LesionRecord(_Record):
@@ -231,9 +237,12 @@ class LesionRecord(_Record):
     kind: Lesion | None
     """Which of the six lesions it looks like most; null where no kind is probable enough."""
     kind_probability: Share | None = None
-    """Probability of the most probable kind among the six, as the network sees it; not a diagnosis."""
+    """Probability of the most probable kind, as the network sees it; not a diagnosis. Before 1.4: among the six."""
     kinds: tuple[KindChance, ...] = ()
-    """What it may be: the fewest kinds, the most probable first, that have a probability of 0.9 together."""
+    """What it may be: the fewest of the six, the most probable first, that have a probability of 0.9, together with
+    that of none of them."""
+    other_probability: Share | None = None
+    """Probability that it is none of the six; null before 1.4."""
     box: tuple[int, int, int, int]
     """x0, y0, x1, y1 in pixels of the upright photograph; x1 and y1 are exclusive."""
     score: Share
@@ -248,6 +257,16 @@ class LesionRecord(_Record):
     """Sign of depth: mean bluish shift of the excess absorption; < 0 brown (epidermal), > 0 blue-grey (dermal)."""
     region: str
     """Region that holds most of it."""
+
+    @property
+    def said(self) -> tuple[Lesion, ...] | None:
+        """What people are told that it is: one kind, or two that look alike; () none of the six; None: nothing sure."""
+        if self.kind is not None:
+            return (self.kind,)
+        if self.other_probability is not None and self.other_probability >= NONE_OF_THE_SIX:
+            return ()
+        two = len(self.kinds) == 2 and sum(each.probability for each in self.kinds) >= EITHER
+        return tuple(each.kind for each in self.kinds) if two else None
 
 
 class Files(_Record):

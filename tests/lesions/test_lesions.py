@@ -17,7 +17,7 @@ from melascope.photo.light import to_linear, to_srgb
 from melascope.scoring import Calibration, measure_region
 from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap
-from melascope.vocabulary import Lesion, Region, View
+from melascope.vocabulary import Region, View
 
 SIDE = 480
 DERMAL = (1.0, 1.2, 1.45)
@@ -116,35 +116,6 @@ def test_share_is_counted_in_pixels_of_the_region() -> None:
 def test_redness_is_not_melanin() -> None:
     regions = drawn(disc(140, 300, 40), 0.15, absorption=(0.12, 1.0, 0.75))
     assert outline_lesions(regions, map_pigment(regions))[0].contrast < 0.01
-
-
-def test_a_patch_bears_the_name_that_is_probable_enough() -> None:
-    regions = drawn(np.maximum(disc(120, 280, 30), disc(340, 120, 15)), 0.12)
-    chances = regions.kinds.copy()
-    chances[:, : SIDE // 8] = 0.05
-    chances[5, : SIDE // 8] = 0.7  # Hori's nevus in the upper half
-    patches = outline_lesions(replace(regions, kinds=chances), map_pigment(regions))
-    assert [(p.region, p.kind) for p in patches] == [(Region.RIGHT_MALAR, None), (Region.FOREHEAD, Lesion.HORI_NEVUS)]
-    assert patches[0].chances == pytest.approx([1 / 6] * 6, rel=0.01)
-    assert patches[1].chances[5] == pytest.approx(0.7 / 0.95, rel=0.01)  # among the six, look-alikes left out
-
-
-@pytest.mark.parametrize(
-    ("chances", "kind", "kinds"),
-    [
-        ((0.02, 0.01, 0.95, 0.01, 0.0, 0.01), Lesion.MELASMA, "mel"),
-        ((0.0, 0.0, 0.62, 0.0, 0.0, 0.38), Lesion.MELASMA, "mel hori"),
-        ((0.02, 0.02, 0.40, 0.02, 0.0, 0.54), None, "hori mel"),
-        ((0.2, 0.2, 0.2, 0.2, 0.1, 0.1), None, "sl fre mel caf ota"),
-    ],
-)
-def test_what_looks_alike_is_told_as_a_set_of_kinds(chances: tuple[float, ...], kind: object, kinds: str) -> None:
-    regions = drawn(disc(120, 280, 30), 0.12)
-    shares = np.concatenate([np.array(chances) * 0.9, [0.1]])
-    told = regions.kinds * 0 + shares[:, None, None].astype(np.float32)
-    (patch,) = outline_lesions(replace(regions, kinds=told), map_pigment(regions))
-    assert patch.kind == kind
-    assert " ".join(name.value for name, _ in patch.kinds) == kinds
 
 
 def test_the_interval_of_a_share_is_what_the_probabilities_leave_open() -> None:

@@ -52,5 +52,8 @@ def test_a_record_of_the_first_layout_is_still_read() -> None:
     assert record["schema_version"] == "1.4"
     record["schema_version"] = "1.0"
     del record["severity_reading"], record["files"]["relevance"]
+    for lesion in record["lesions"]:
+        del lesion["kinds"], lesion["other_probability"]
     found = Analysis.model_validate_json(json.dumps(record))
+    assert all(lesion.kinds == () and lesion.other_probability is None for lesion in found.lesions)
     assert found.severity_reading is None and found.masi == CASES["complete"].masi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from melascope.record import KindChance
 from melascope.report import words
 from melascope.report.page import page
 from melascope.vocabulary import Lesion
@@ -82,6 +83,27 @@ def test_a_reading_that_learnt_a_stated_masi_names_no_raters() -> None:
     read = read_as(13.0, disagrees=False, virtual_only=False).model_copy(update={"labels": "truth"})
     text = words.reading_caution(read)
     assert text == "It learnt a MASI stated with each picture, and does not know what melasma is."
+
+
+@pytest.mark.parametrize(
+    ("kind", "kinds", "other", "text"),
+    [
+        (Lesion.MELASMA, {"mel": 0.7, "hori": 0.25}, 0.05, "melasma"),
+        (None, {"hori": 0.5, "mel": 0.45}, 0.05, "Hori's nevus or melasma"),
+        (None, {"mel": 0.35, "hori": 0.2}, 0.45, ""),  # it may as well be neither
+        (None, {"mel": 0.4, "hori": 0.3, "sl": 0.25}, 0.05, ""),
+        (None, {"mel": 0.3}, 0.6, "none of the six"),
+        (None, {}, 1.0, "none of the six"),
+        (None, {}, None, ""),  # a record of an earlier version
+    ],
+)
+def test_what_people_are_told_that_a_patch_is(
+    kind: Lesion | None, kinds: dict[str, float], other: float | None, text: str
+) -> None:
+    chances = tuple(KindChance(kind=Lesion(name), probability=chance) for name, chance in kinds.items())
+    patch = CASES["complete"].lesions[0]
+    patch = patch.model_copy(update={"kind": kind, "kinds": chances, "other_probability": other})
+    assert words.kind_words(patch) == text
 
 
 def test_names() -> None:

@@ -263,8 +263,8 @@ def _need_network(analyse: Analyse | None) -> None:
     from melascope import networks
 
     try:
-        networks.load("skin")
-        networks.load("regional")
+        for name in ("skin", "regional", "naming"):
+            networks.load(name)
         if networks.ships("severity"):
             networks.load("severity")
     except networks.NetworkError as error:

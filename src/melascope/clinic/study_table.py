@@ -96,6 +96,7 @@ PHOTOS: Final[Mapping[str, str]] = {
     "melascope": "Version of Melascope that measured it.",
     "skin_network": "Version of the network that found regions and pigment.",
     "regional_network": "Version of the network that corrected what was measured region by region.",
+    "naming_network": "Version of the network that named the kinds of patches.",
     "severity_network": "Version of the severity network, where one ships.",
 }
 """Columns of ``photos.csv`` and what they mean."""
@@ -235,6 +236,7 @@ def _reading(reading: Reading) -> Cells:
         "melascope": record.versions.get("melascope"),
         "skin_network": record.versions.get("skin network"),
         "regional_network": record.versions.get("regional network"),
+        "naming_network": record.versions.get("naming network"),
         "severity_network": record.versions.get("severity network"),
     }
     if record.masi is not None:

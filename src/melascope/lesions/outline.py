@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,19 +13,15 @@ from numpy.typing import NDArray
 from melascope.lesions.pigment import PigmentMap
 from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap
-from melascope.vocabulary import SKIN, Lesion, Region
+from melascope.vocabulary import SKIN, Region
 
-__all__ = ["Outline", "outline_lesions"]
+__all__ = ["FACE_MM", "Outline", "Patch", "outline_lesions", "patches_of"]
 
 LEAST_MM: Final = 1.0
 """Diameter of the smallest lesion that is listed; the face's width stands for 140 mm."""
 FACE_MM: Final = 140.0
 MOST: Final = 200
 """Lesions listed at most, the largest first."""
-NAMED: Final = 0.6
-"""Probability from which a patch bears the name of a kind."""
-DOUBTED: Final = 0.9
-"""Probability that the kinds which a patch may be have together."""
 _DERMAL: Final = (1.0, 1.2, 1.45)
 """Absorption of the same melanin seen through the dermis, which scatters blue light back before it gets there."""
 
@@ -48,55 +44,77 @@ class Outline:
     """-1 brown as epidermal melanin, +1 grey-blue as dermal melanin."""
     region: Region
     """Region that holds most of it."""
-    chances: tuple[float, ...]
-    """Of each of the six kinds, in the order of `Lesion`: mean probability over its pixels, given that it is one."""
-
-    @property
-    def kinds(self) -> tuple[tuple[Lesion, float], ...]:
-        """What it may be: the fewest kinds, the most probable first, that are `DOUBTED` probable together."""
-        found: list[tuple[Lesion, float]] = []
-        for place in sorted(range(len(Lesion)), key=lambda i: -self.chances[i]):
-            found.append((tuple(Lesion)[place], self.chances[place]))
-            if math.fsum(chance for _, chance in found) >= DOUBTED - 1e-9:
-                break
-        return tuple(found)
-
-    @property
-    def kind(self) -> Lesion | None:
-        """Which of the six lesions it is, where the network is sure enough."""
-        kind, certainty = self.kinds[0]
-        return kind if certainty >= NAMED else None
+    seen: tuple[float, ...]
+    """(7) mean over its pixels of what the network sees: the six kinds in the order of `Lesion`, then a look-alike."""
+    depth: float
+    """Mean share of its pigment in the dermis, as the network sees it."""
+    absorption: tuple[float, float, float]
+    """Mean optical density above the unaffected skin around, in R, G, B."""
+    redness: float
+    """Mean haemoglobin density above that of the unaffected skin."""
+    unevenness: float
+    """Standard deviation of the contrast over its pixels."""
 
 
-def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
-    """Lists the lesions, the largest first."""
+@dataclass(frozen=True)
+class Patch:
+    """The pixels of one connected patch."""
+
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1 in the working frame; x1 and y1 exclusive."""
+    area: int
+    window: tuple[slice, slice]
+    """The box with a margin."""
+    inside: NDArray[np.bool_]
+    """Of the window, which pixels."""
+
+
+def patches_of(pigment: PigmentMap) -> Iterator[Patch]:
+    """Connected patches of excess pigment, the largest first, without specks; `MOST` at most."""
     mask = pigment.involved.astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     least = max(4.0, np.pi / 4 * (LEAST_MM / FACE_MM * pigment.face_px) ** 2)
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST] + 1
-    millimetre = max(1, round(pigment.face_px / FACE_MM))
-    found = []
+    millimetre = _millimetre(pigment)
     for index in order:
         x, y, w, h, area = (int(v) for v in stats[index])
         if area < least:
             break
         window = _window(x, y, w, h, 2 * millimetre, mask.shape)
-        inside = labels[window] == index
-        excess = pigment.contrast[window]
-        contrast = float(np.nanmean(excess[inside]))
-        found.append(
-            Outline(
-                box=(x, y, x + w, y + h),
-                area=area,
-                probability=float(pigment.probability[window][inside].mean()),
-                contrast=contrast,
-                edge_sharpness=_sharpness(inside, excess, contrast, millimetre),
-                blueness=_blueness(pigment.absorption[window][inside].mean(axis=0)),
-                region=_place(regions.codes[window][inside]),
-                chances=_chances(regions, window, inside),
-            )
-        )
-    return found
+        yield Patch((x, y, x + w, y + h), area, window, labels[window] == index)
+
+
+def outline_lesions(regions: RegionMap, pigment: PigmentMap) -> list[Outline]:
+    """Lists the lesions, the largest first."""
+    return [_outline(patch, regions, pigment) for patch in patches_of(pigment)]
+
+
+def _outline(patch: Patch, regions: RegionMap, pigment: PigmentMap) -> Outline:
+    window, inside = patch.window, patch.inside
+    excess = pigment.contrast[window]
+    contrast = float(np.nanmean(excess[inside]))
+    absorption = pigment.absorption[window][inside].mean(axis=0)
+    red, green, blue = (float(value) for value in absorption)
+    *seen, depth = _seen(regions, window, inside)
+    return Outline(
+        box=patch.box,
+        area=patch.area,
+        probability=float(pigment.probability[window][inside].mean()),
+        contrast=contrast,
+        edge_sharpness=_sharpness(inside, excess, contrast, _millimetre(pigment)),
+        blueness=_blueness(absorption),
+        region=_place(regions.codes[window][inside]),
+        seen=tuple(seen),
+        depth=depth,
+        absorption=(red, green, blue),
+        redness=float(np.nanmean(pigment.haemoglobin[window][inside])),
+        unevenness=float(np.nanstd(excess[inside])),
+    )
+
+
+def _millimetre(pigment: PigmentMap) -> int:
+    """Working pixels."""
+    return max(1, round(pigment.face_px / FACE_MM))
 
 
 def _window(x: int, y: int, w: int, h: int, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -127,14 +145,15 @@ def _blueness(absorption: NDArray[np.float32]) -> float:
     return float(np.clip(1 - 2 * (here - blue) / (brown - blue), -1.0, 1.0))
 
 
-def _chances(regions: RegionMap, window: tuple[slice, slice], inside: NDArray[np.bool_]) -> tuple[float, ...]:
-    """Probability of each kind among the six, over the pixels of a patch."""
+def _seen(regions: RegionMap, window: tuple[slice, slice], inside: NDArray[np.bool_]) -> list[float]:
+    """Mean over the pixels of a patch of the network's seven kinds, and of the depth."""
     ys, xs = np.nonzero(inside)
     height, width = regions.codes.shape
     rows = (ys + window[0].start) * regions.kinds.shape[1] // height
     columns = (xs + window[1].start) * regions.kinds.shape[2] // width
-    chances = regions.kinds[: len(Lesion), rows, columns].mean(axis=1)
-    return tuple((chances / max(float(chances.sum()), 1e-6)).astype(float).tolist())
+    maps = np.concatenate([regions.kinds, regions.depth[None]])
+    found: list[float] = maps[:, rows, columns].mean(axis=1).astype(float).tolist()
+    return found
 
 
 def _place(codes: NDArray[np.uint8]) -> Region:

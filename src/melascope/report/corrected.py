@@ -158,7 +158,7 @@ def _changes(photo: PhotoStatement) -> list[str]:
             where = f"{x1 - x0} × {y1 - y0} pixels from ({x0}, {y0})"
             said.append(f"Patch {drawn}: drawn by {_by(patch.by.name, patch.at)}, {kind}, {where}.")
         else:
-            was = words.kind_name(patch.measured.kind) if patch.measured.kind else "not named"
+            was = words.kind_words(patch.measured) or "not named"
             who = _by(patch.by.name, patch.at)
             said.append(f"Patch {_number(photo, patch.measured)}: {kind} by {who}; as measured: {was}.")
     for patch in photo.removed:

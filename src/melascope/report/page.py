@@ -165,7 +165,7 @@ def page(analysis: Analysis) -> Page:
     has_total = totals is not None and totals.masi is not None
     refused = analysis.quality.verdict is Verdict.REFUSED
     photo = analysis.photo
-    named = any(lesion.kind is not None for lesion in analysis.lesions)
+    named = any(words.kind_words(lesion) for lesion in analysis.lesions)
     more = len(analysis.lesions) - LISTED_LESIONS
     read = analysis.severity_reading
     return Page(
@@ -365,7 +365,7 @@ def _patch(number: int, lesion: LesionRecord, analysis: Analysis) -> Patch:
     share = words.percent(min(1.0, lesion.area_px / score.skin_px)) if score is not None and score.skin_px else ""
     return Patch(
         number=number,
-        kind=words.kind_words(lesion.kind, [each.kind for each in lesion.kinds]),
+        kind=words.kind_words(lesion),
         region=words.region_name(lesion.region),
         size=f"{x1 - x0} × {y1 - y0}",
         share=share,

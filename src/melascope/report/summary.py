@@ -50,6 +50,7 @@ COLUMNS: Final = (
     "melascope",
     "skin_network",
     "regional_network",
+    "naming_network",
     "severity_network",
 )
 """Columns of ``summary.csv``; an empty cell means: not given. ``read_...``: by the severity network. The last five: the
@@ -70,6 +71,7 @@ def row(analysis: Analysis, folder: str) -> dict[str, str]:
         "melascope": analysis.versions.get("melascope"),
         "skin_network": analysis.versions.get("skin network"),
         "regional_network": analysis.versions.get("regional network"),
+        "naming_network": analysis.versions.get("naming network"),
         "severity_network": analysis.versions.get("severity network"),
     }
     if tone is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from melascope.masi import severity
-from melascope.record import Masi, SeverityRecord, SkinTone
+from melascope.record import LesionRecord, Masi, SeverityRecord, SkinTone
 from melascope.vocabulary import Lesion, Region
 
 __all__ = [
@@ -256,16 +256,10 @@ def kind_name(kind: Lesion) -> str:
     return _KINDS[kind]
 
 
-def kind_words(kind: Lesion | None, possible: Sequence[Lesion]) -> str:
-    """The kind of a patch for people, or the two that it may be; empty where more than two are possible.
-
-    Example:
-        >>> kind_words(None, (Lesion.MELASMA, Lesion.HORI_NEVUS))
-        'melasma or Hori’s nevus'
-    """
-    if kind is not None:
-        return kind_name(kind)
-    return " or ".join(map(kind_name, possible)) if len(possible) == 2 else ""
+def kind_words(lesion: LesionRecord) -> str:
+    """The kind of a patch for people, or the two that it may be, or that it is none of the six; empty if unsure."""
+    said = lesion.said
+    return "" if said is None else " or ".join(map(kind_name, said)) or "none of the six"
 
 
 def edge(sharpness: float) -> str:

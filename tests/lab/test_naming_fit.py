@@ -1,0 +1,116 @@
+"""The network that names patches: labels from masks, weights, a fit on people it can tell apart, and its file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
+pytestmark = pytest.mark.torch
+
+from melascope import cli  # noqa: E402
+from melascope.data.box import KIND_CODES  # noqa: E402
+from melascope.data.manifest import write_manifest  # noqa: E402
+from melascope.data.row import Row  # noqa: E402
+from melascope.lab.naming.facts import OTHER, Facts, draw_facts, label_of, read_facts  # noqa: E402
+from melascope.lab.naming.fit import Recipe, chances_of, fit, measured, ship, weights_of  # noqa: E402
+from melascope.lesions.naming import FACTS  # noqa: E402
+from melascope.vocabulary import Lesion  # noqa: E402
+
+SMALL = Recipe(hidden=16, members=2, epochs=200, batch=256)
+
+
+def made_up(count: int = 1400, source: str = "cohort", seed: int = 1) -> Facts:
+    """Patches whose facts tell the kind but for noise: seven kinds in turn, ten patches a photo."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) // 10 % 7
+    facts = rng.normal(0, 1, (count, len(FACTS))).astype(np.float32)
+    facts[np.arange(count), labels] += 4
+    photos = np.arange(count) // 10
+    return Facts(
+        facts, labels.astype(np.int64), rng.uniform(0.001, 0.1, count).astype(np.float32),
+        np.array([f"{source}{photo}.jpg" for photo in photos]), np.array([f"g{photo}" for photo in photos]),
+        np.array(["train", "train", "validation", "test"])[photos // 7 % 4], np.full(count, source),
+        np.full(count, "frontal"), np.full(count, "tan"),
+    )  # fmt: skip
+
+
+def test_a_patch_is_what_most_of_its_pixels_on_lesions_are() -> None:
+    codes = np.array([[0, 0, 0, 3], [6, 6, 0, 0]], np.uint8)
+    everything = np.ones((2, 4), bool)
+    assert label_of(codes, everything) == list(Lesion).index(Lesion.HORI_NEVUS)
+    assert label_of(codes, np.array([[1, 1, 1, 1], [0, 0, 0, 0]], bool)) == list(Lesion).index(Lesion.MELASMA)
+    assert label_of(codes, np.array([[1, 1, 1, 1], [0, 0, 1, 0]], bool)) == OTHER  # a fifth lies on a lesion
+
+
+def test_each_photo_counts_alike_and_photos_of_nothing_more() -> None:
+    facts = made_up(70)
+    nothing = replace(made_up(20, "pad", 2), labels=np.full(20, OTHER, np.int64))
+    both = Facts(*(np.concatenate(pair) for pair in zip(vars(facts).values(), vars(nothing).values(), strict=True)))
+    weights = weights_of(both, none_weight=3.0)
+    sums = [weights[both.photos == photo].sum() for photo in np.unique(both.photos)]
+    assert sums == pytest.approx([1.0] * 7 + [3.0] * 2)
+
+
+def test_what_can_be_told_apart_is_named_and_the_file_says_what_torch_says(tmp_path: Path) -> None:
+    import onnxruntime
+
+    facts = made_up()
+    told: list[str] = []
+    namer = fit(facts, SMALL, told.append)
+    tested = facts.where(facts.parts == "test")
+    figures = measured(tested, chances_of(namer, tested))
+    assert figures["photos"] == 35
+    assert figures["lesions_named"] > 0.9
+    assert figures["lesions_named_rightly"] > 0.97
+    assert figures["others_named"] < 0.1
+    model, card = ship(namer, facts, SMALL, {"licence": "none"}, tmp_path, ["Of tests alone."])
+    session = onnxruntime.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
+    (said,) = session.run(None, {"facts": tested.facts})
+    np.testing.assert_allclose(said[:, :OTHER], chances_of(namer, tested), atol=1e-5)
+    known = json.loads(card.read_text(encoding="utf-8"))
+    assert known["figures"]["cohort"]["all"] == figures
+    assert "Of tests alone." in known["limits"]
+    again = fit(facts, SMALL)
+    assert all(torch.equal(a, b) for a, b in zip(namer.parameters(), again.parameters(), strict=True))
+
+
+def test_what_cannot_be_fitted_is_told() -> None:
+    facts = made_up()
+    with pytest.raises(ValueError, match="no patch of the training part is of the kind hori"):
+        fit(facts.where(facts.labels != 5), SMALL)
+    with pytest.raises(ValueError, match="no patches of the training part"):
+        fit(facts.where(facts.parts == "test"), SMALL)
+
+
+def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None:
+    rows = []
+    (tmp_path / "masks" / "lesions").mkdir(parents=True)
+    (tmp_path / "photos").mkdir()
+    sample = min((Path(cli.__file__).parent / "samples").glob("*.jpg"))
+    height, width = cv2.imread(str(sample)).shape[:2]
+    for i, kinds in enumerate(((Lesion.MELASMA,), (), None)):
+        shutil.copy(sample, tmp_path / "photos" / f"{i}.jpg")
+        if kinds:  # all that can be outlined lies on it
+            mask = np.full((height, width), KIND_CODES[Lesion.MELASMA], np.uint8)
+            cv2.imwrite(str(tmp_path / "masks" / "lesions" / f"{i}.png"), mask)
+        rows.append(Row(photo_id=f"{i}", patient=f"p{i}", file=f"photos/{i}.jpg", kinds=kinds, view="frontal"))
+    write_manifest(rows, tmp_path / "manifest.csv")
+    out = tmp_path / "facts.npz"
+    count = draw_facts(tmp_path, out, jobs=1)
+    facts = read_facts([out])
+    assert len(facts.labels) == count > 0
+    assert set(facts.photos.tolist()) == {"photos/0.jpg", "photos/1.jpg"}  # of the third nothing is known
+    first = facts.photos == "photos/0.jpg"
+    assert (facts.labels[first] == list(Lesion).index(Lesion.MELASMA)).all()
+    assert (facts.labels[~first] == OTHER).all()
+    stored = dict(np.load(out))
+    np.savez(out, **(stored | {"skin": np.array("of another")}))
+    with pytest.raises(ValueError, match="another version or another skin network"):
+        read_facts([out])
