@@ -45,7 +45,7 @@ METHOD: Final = (
     (
         "The same network outlined excess pigment; it learnt from virtual patients and from pigment painted on "
         "generated portraits, and has not seen a patient with melasma. How dark a patch is was measured against the "
-        "unaffected skin around it."
+        "unaffected skin around it; a small network named it by what was measured, or as none of the six."
     ),
     (
         "In each region the area step A follows from the involved share, darkness D from the density of melanin in "
@@ -142,7 +142,10 @@ _READING_TERMS: Final = (
         "How much each place of the photograph adds to the score of the class that the network reads, or takes off it.",
     ),
 )
-_KIND_TERM: Final = ("Kind", "Which of six benign pigmented lesions the patch resembles most; not a diagnosis.")
+_KIND_TERM: Final = (
+    "Kind",
+    "Which of six benign pigmented lesions the patch resembles, or none; no diagnosis, and it rules no skin cancer out.",
+)
 
 
 def glossary(*, totals: bool, tone: bool, kinds: bool, reading: bool = False) -> tuple[tuple[str, str], ...]:
