@@ -44,8 +44,8 @@ METHOD: Final = (
     ),
     (
         "The same network outlined excess pigment; it learnt from virtual patients and from pigment painted on "
-        "generated portraits, and has not seen a patient with melasma. How dark a patch is was measured against the "
-        "unaffected skin around it; a small network named it by what was measured, or as none of the six."
+        "generated portraits, and has not seen a patient with melasma. How dark a patch is was measured against "
+        "the unaffected skin around it; a small network named it by what was measured, or as none of the six."
     ),
     (
         "In each region the area step A follows from the involved share, darkness D from the density of melanin in "
@@ -144,7 +144,7 @@ _READING_TERMS: Final = (
 )
 _KIND_TERM: Final = (
     "Kind",
-    "Which of six benign pigmented lesions the patch resembles, or none; no diagnosis, and it rules no skin cancer out.",
+    "Which of six benign pigmented lesions the patch resembles, or none; no diagnosis: it rules no skin cancer out.",
 )
 
 
