@@ -132,7 +132,7 @@ def draw_facts(
         labels=np.concatenate([labels for _, labels, _, _ in rows]),
         areas=np.concatenate([areas for _, _, areas, _ in rows]),
         **dict(zip(("photos", "groups", "parts", "views", "bands"), words.T, strict=True)),
-        sources=np.full(len(words), data.resolve().name),
+        sources=np.full(len(words), (opened.about.name if opened.about else "") or data.resolve().name),
         names=np.array(FACTS),
         skin=networks.load("skin").sha256,
     )
