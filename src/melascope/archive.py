@@ -211,7 +211,7 @@ def _made_by(analyse: Analyse | None) -> dict[str, str | None]:
     from melascope.analysis import versions
 
     found = versions()
-    names = ("schema", "melascope", "skin network", "regional network", "severity network")
+    names = ("schema", "melascope", "skin network", "regional network", "naming network", "severity network")
     return {name: found.get(name) for name in names}
 
 

@@ -35,7 +35,7 @@ __all__ = [
     "SkinTone",
 ]
 
-NONE_OF_THE_SIX: Final = 0.5
+NONE_OF_THE_SIX: Final = 0.7
 """Probability from which a patch is told to be none of the six kinds."""
 EITHER: Final = 0.6
 """Probability of two kinds together from which a patch is told to be one or the other."""

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 pytestmark = pytest.mark.torch
 
-from melascope import cli  # noqa: E402
+from melascope import analyze, cli  # noqa: E402
 from melascope.data.box import KIND_CODES  # noqa: E402
 from melascope.data.manifest import write_manifest  # noqa: E402
 from melascope.data.row import Row  # noqa: E402
@@ -70,6 +70,7 @@ def test_what_can_be_told_apart_is_named_and_the_file_says_what_torch_says(tmp_p
     assert figures["lesions_named"] > 0.9
     assert figures["lesions_named_rightly"] > 0.97
     assert figures["others_named"] < 0.1
+    assert figures["lesions_told_none"] < 0.1 < 0.5 < figures["others_told_none"]
     model, card = ship(namer, facts, SMALL, {"licence": "none"}, tmp_path, ["Of tests alone."])
     session = onnxruntime.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
     (said,) = session.run(None, {"facts": tested.facts})
@@ -97,8 +98,9 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     height, width = cv2.imread(str(sample)).shape[:2]
     for i, kinds in enumerate(((Lesion.MELASMA,), (), None)):
         shutil.copy(sample, tmp_path / "photos" / f"{i}.jpg")
-        if kinds:  # all that can be outlined lies on it
+        if kinds:  # melasma in the left half, Hori's nevus in the right one
             mask = np.full((height, width), KIND_CODES[Lesion.MELASMA], np.uint8)
+            mask[:, width // 2 :] = KIND_CODES[Lesion.HORI_NEVUS]
             cv2.imwrite(str(tmp_path / "masks" / "lesions" / f"{i}.png"), mask)
         rows.append(Row(photo_id=f"{i}", patient=f"p{i}", file=f"photos/{i}.jpg", kinds=kinds, view="frontal"))
     write_manifest(rows, tmp_path / "manifest.csv")
@@ -108,8 +110,18 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     assert len(facts.labels) == count > 0
     assert set(facts.photos.tolist()) == {"photos/0.jpg", "photos/1.jpg"}  # of the third nothing is known
     first = facts.photos == "photos/0.jpg"
-    assert (facts.labels[first] == list(Lesion).index(Lesion.MELASMA)).all()
+    patches = analyze(sample).lesions
+    halves = [list(Lesion).index(Lesion.MELASMA if (p.box[0] + p.box[2]) / 2 < width / 2 else Lesion.HORI_NEVUS)
+              for p in patches]  # fmt: skip
+    aside = [abs((p.box[0] + p.box[2]) / 2 - width / 2) > (p.box[2] - p.box[0]) / 2 for p in patches]
+    assert 2 in halves and 5 in halves
+    assert facts.labels[first][aside].tolist() == np.array(halves)[aside].tolist()
     assert (facts.labels[~first] == OTHER).all()
+    torn = dict(np.load(out))
+    torn["parts"] = np.where(np.arange(count) % 2, "test", "train")
+    np.savez(tmp_path / "torn.npz", **torn)
+    with pytest.raises(ValueError, match="is in the parts test, train"):
+        read_facts([tmp_path / "torn.npz"])
     stored = dict(np.load(out))
     np.savez(out, **(stored | {"skin": np.array("of another")}))
     with pytest.raises(ValueError, match="another version or another skin network"):

@@ -78,7 +78,7 @@ class Said:
 
 
 def test_a_photo_is_named_patch_by_patch(monkeypatch: pytest.MonkeyPatch) -> None:
-    naming._check_pair.cache_clear()
+    naming.check_pair.cache_clear()
     monkeypatch.setattr(networks, "load", lambda _: Said("of the skin network"))
     regions = drawn(disc(120, 280, 30), 0.12)
     pigment = map_pigment(regions)
@@ -86,17 +86,17 @@ def test_a_photo_is_named_patch_by_patch(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found.kind is HORI
     assert found.other == pytest.approx(0.1, abs=1e-6)
     assert name([], regions, pigment) == []
-    naming._check_pair.cache_clear()
+    naming.check_pair.cache_clear()
 
 
 def test_a_network_that_learnt_from_another_skin_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    naming._check_pair.cache_clear()
+    naming.check_pair.cache_clear()
     monkeypatch.setattr(networks, "load", lambda _: Said("of another"))
     regions = drawn(disc(120, 280, 30), 0.12)
     pigment = map_pigment(regions)
     with pytest.raises(NetworkError, match="it learnt from the skin network"):
         name(outline_lesions(regions, pigment), regions, pigment)
-    naming._check_pair.cache_clear()
+    naming.check_pair.cache_clear()
 
 
 def test_the_network_that_ships_is_the_one_of_its_card() -> None:

@@ -92,8 +92,9 @@ def test_a_reading_that_learnt_a_stated_masi_names_no_raters() -> None:
         (None, {"hori": 0.5, "mel": 0.45}, 0.05, "Hori's nevus or melasma"),
         (None, {"mel": 0.35, "hori": 0.2}, 0.45, ""),  # it may as well be neither
         (None, {"mel": 0.4, "hori": 0.3, "sl": 0.25}, 0.05, ""),
-        (None, {"mel": 0.3}, 0.6, "none of the six"),
-        (None, {}, 1.0, "none of the six"),
+        (None, {"mel": 0.25}, 0.75, "like none of the six"),
+        (None, {"mel": 0.35}, 0.65, ""),
+        (None, {}, 1.0, "like none of the six"),
         (None, {}, None, ""),  # a record of an earlier version
     ],
 )

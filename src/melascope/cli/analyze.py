@@ -261,10 +261,11 @@ def _need_network(analyse: Analyse | None) -> None:
     if analyse is not None:
         return
     from melascope import networks
+    from melascope.lesions.naming import check_pair
 
     try:
-        for name in ("skin", "regional", "naming"):
-            networks.load(name)
+        networks.load("regional")
+        check_pair()
         if networks.ships("severity"):
             networks.load("severity")
     except networks.NetworkError as error:

@@ -23,7 +23,7 @@ from melascope.lesions.pigment import PigmentMap
 from melascope.skin.regions import RegionMap
 from melascope.vocabulary import Lesion, Region, View
 
-__all__ = ["FACTS", "NETWORK", "Naming", "describe", "name"]
+__all__ = ["FACTS", "NETWORK", "Naming", "check_pair", "describe", "name"]
 
 NETWORK: Final = "naming"
 """Name of the network in `melascope.networks`."""
@@ -94,13 +94,18 @@ def name(outlines: Sequence[Outline], regions: RegionMap, pigment: PigmentMap) -
     """
     if not outlines:
         return []
-    _check_pair()
+    check_pair()
     said = networks.load(NETWORK)(describe(outlines, regions, pigment))
     return [Naming(tuple(row)) for row in said[:, : len(_KINDS)].astype(float).tolist()]
 
 
 @cache
-def _check_pair() -> None:
+def check_pair() -> None:
+    """The network must have learnt from what this skin network sees.
+
+    Raises:
+        NetworkError: It learnt from another, or one of the two is missing or damaged.
+    """
     skin, wanted = networks.load("skin").sha256, networks.load(NETWORK).card.get("skin_network")
     if wanted != skin:
         raise networks.NetworkError(

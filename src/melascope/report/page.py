@@ -192,7 +192,7 @@ def page(analysis: Analysis) -> Page:
         kinds_named=named,
         remarks=tuple(_remark(f) for f in analysis.quality.findings if f.code != APART),
         measured=not refused,
-        method=() if refused else (*words.METHOD, *((words.READING_METHOD,) if read else ())),
+        method=() if refused else _method(analysis),
         glossary=()
         if refused
         else words.glossary(
@@ -357,6 +357,15 @@ def _tone(analysis: Analysis) -> Tone | None:
         monk_to=max(tone.monk_range),
         fitzpatrick=words.whole_span(*tone.fitzpatrick_range, roman=True),
     )
+
+
+def _method(analysis: Analysis) -> tuple[str, ...]:
+    """How this record was made: records of an earlier version had fewer networks."""
+    further = (
+        (words.NAMING_METHOD, "naming network" in analysis.versions),
+        (words.READING_METHOD, analysis.severity_reading is not None),
+    )
+    return (*words.METHOD, *(sentence for sentence, holds in further if holds))
 
 
 def _patch(number: int, lesion: LesionRecord, analysis: Analysis) -> Patch:

@@ -65,7 +65,7 @@ def lesion_values(lesion: Named) -> Values:
     if measured is None:
         return []
     return [
-        ("kind-probability", measured.kind_probability if lesion.by is None else None),
+        ("kind-probability", measured.kind_probability if lesion.by is None and measured.kind else None),
         ("score", measured.score),
         ("patch-area", measured.area_px),
         ("contrast", measured.contrast),

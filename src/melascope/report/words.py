@@ -11,6 +11,7 @@ from melascope.vocabulary import Lesion, Region
 
 __all__ = [
     "METHOD",
+    "NAMING_METHOD",
     "READING_METHOD",
     "READING_WHAT",
     "agreement_sentence",
@@ -44,8 +45,8 @@ METHOD: Final = (
     ),
     (
         "The same network outlined excess pigment; it learnt from virtual patients and from pigment painted on "
-        "generated portraits, and has not seen a patient with melasma. How dark a patch is was measured against "
-        "the unaffected skin around it; a small network named it by what was measured, or as none of the six."
+        "generated portraits, and has not seen a patient with melasma. How dark a patch is was measured against the "
+        "unaffected skin around it."
     ),
     (
         "In each region the area step A follows from the involved share, darkness D from the density of melanin in "
@@ -59,6 +60,8 @@ METHOD: Final = (
         "pigment is melasma."
     ),
 )
+NAMING_METHOD: Final = "A small network named the patches by what was measured of them and of those around them."
+"""Where one did."""
 
 READING_METHOD: Final = (
     "Apart from all this, the severity network read class and MASI off the whole face at once, as it learnt from "
@@ -262,7 +265,7 @@ def kind_name(kind: Lesion) -> str:
 def kind_words(lesion: LesionRecord) -> str:
     """The kind of a patch for people, or the two that it may be, or that it is none of the six; empty if unsure."""
     said = lesion.said
-    return "" if said is None else " or ".join(map(kind_name, said)) or "none of the six"
+    return "" if said is None else " or ".join(map(kind_name, said)) or "like none of the six"
 
 
 def edge(sharpness: float) -> str:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from melascope.data.about import About, write_about
 from melascope.data.box import KIND_CODES, Box
 from melascope.data.manifest import write_manifest
 from melascope.data.row import Row
@@ -133,6 +134,16 @@ def test_nobody_of_the_test_part_is_learnt_from_by_way_of_another_data_set(tmp_p
     folder = made(tmp_path / "a", 8)
     with pytest.raises(StudyError, match=r"is a validation or test photo of .* too"):
         gather(folder, SINGLE, more=[Path(shutil.copytree(folder, tmp_path / "b", dirs_exist_ok=True))], scheme="82")
+
+
+def test_the_people_of_one_seed_are_learnt_from_once(tmp_path: Path) -> None:
+    first, second, third = (made(tmp_path / name, 8, size=(96 + k, 64)) for k, name in enumerate("abc"))
+    for folder, seed, patients in ((second, 5, 100), (third, 5, 300)):
+        about = About(name=f"cohort of {patients}", made_by="melascope", generator={"seed": seed, "patients": patients})
+        write_about(about, folder / "dataset.json")
+    assert gather(first, SINGLE, more=[second])
+    with pytest.raises(StudyError, match=r"its people are those of another of these data sets \(seed 5\)"):
+        gather(first, SINGLE, more=[second, third])
 
 
 def test_where_only_masks_are_known_each_patch_of_a_kind_is_a_box(tmp_path: Path) -> None:

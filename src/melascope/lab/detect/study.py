@@ -164,12 +164,15 @@ def gather(
     study = _read(data, truth, scheme, split, view, device, seed)
     _check(study, data)
     own = {_content(study.photos[i]) for part in ("validation", "test") for i in study.part(part)} if more else set()
+    seeds = {_seed_of(data)}
     for place, folder in enumerate(more, start=1):
         further = _read(folder, truth, scheme, None, view, device, seed)
-        if further.virtual and further.about == study.about:
+        people = _seed_of(folder)
+        if people is not None and people in seeds:
             raise StudyError(
-                f"{folder}: its people are those of {data} (the same seed): their photos may be test photos"
+                f"{folder}: its people are those of another of these data sets (seed {people})"
             )
+        seeds.add(people)
         learnt = [photo for photo in further.photos if photo.part != "test"]
         if not learnt:
             raise StudyError(f"{folder}: all its photos are test photos; leave it out, or deal it out again")
@@ -192,6 +195,13 @@ def gather(
             f"{study.more}{', ' if study.more else ''}{len(added)} of {further.about}",
         )
     return study
+
+
+def _seed_of(folder: Path) -> object:
+    """The seed of a virtual cohort, whose people follow from it; None of other data sets."""
+    about = DataSet.open(folder).about
+    made = (about.generator if about else None) or {}
+    return made.get("seed") if "patients" in made else None
 
 
 def _content(photo: Photo) -> str:

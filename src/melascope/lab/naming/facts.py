@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -112,13 +113,13 @@ def draw_facts(
             continue
         mask = lesion_mask_path(opened.folder, row.photo_id)
         if mask.is_file() or row.kinds == ():
-            told = (row.kept_together, parts.get(row.photo_id, "train"), row.view or "")
+            told = (row.kept_together, parts[row.photo_id], row.view or "")
             band = row.tone_band.value if row.tone_band else ""
             work.append((opened.folder / row.file, mask if mask.is_file() else None, (row.file, *told, band)))
     if not work:
         raise ValueError(f"{data}: no photo has a lesion mask, or `none` in the column kinds; leave the data set out")
     rows = []
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
         for done, found in enumerate(pool.map(_photo, work, chunksize=8), start=1):
             rows.append(found)
             if done % 200 == 0:
@@ -144,32 +145,49 @@ def read_facts(files: Sequence[Path]) -> Facts:
     """What `draw_facts` wrote, together.
 
     Raises:
-        ValueError: The files tell other facts than this version knows, or were drawn with several skin networks.
+        ValueError: The files tell other facts than this version knows, were drawn with several skin networks, or have
+            someone in two parts.
     """
     loaded = [dict(np.load(path)) for path in files]
     for path, one in zip(files, loaded, strict=True):
         if one["names"].tolist() != list(FACTS) or str(one["skin"]) != networks.load("skin").sha256:
             raise ValueError(f"{path}: was drawn by another version or another skin network; draw it again")
-    return Facts(*(np.concatenate([one[name.name] for one in loaded]) for name in fields(Facts)))
+    facts = Facts(*(np.concatenate([one[name.name] for one in loaded]) for name in fields(Facts)))
+    # Heads are called alike in every cohort; canvases and patients are the same wherever they are called so.
+    own = np.char.startswith(facts.groups, "head")
+    people = np.where(own, np.char.add(np.char.add(facts.sources, "/"), facts.groups), facts.groups)
+    for who in np.unique(people):
+        parts = set(facts.parts[people == who].tolist())
+        if "test" in parts and len(parts) > 1:
+            raise ValueError(f"{who} is in the parts {', '.join(sorted(parts))}: nobody may be in two; split anew")
+    return facts
 
 
 _Work = tuple[Path, Path | None, tuple[str, ...]]
 _Row = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], tuple[str, ...]]
 
 
-def _photo(work: _Work) -> _Row:
+def _begin() -> None:
+    os.environ[networks.THREADS_VARIABLE] = "1"
     cv2.setNumThreads(1)
+
+
+def _photo(work: _Work) -> _Row:
     path, mask, words = work
     try:
-        regions = find_regions(read_photo(path).pixels)
+        pixels = read_photo(path).pixels
     except PhotoRefused:
         return np.zeros((0, len(FACTS)), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32), words
+    regions = find_regions(pixels)
     pigment = map_pigment(regions)
     outlines = outline_lesions(regions, pigment)
     codes = np.zeros(regions.codes.shape, np.uint8)
     if mask is not None:
         x0, y0, x1, y1 = regions.frame
-        true = read_mask(mask)[y0:y1, x0:x1].astype(np.uint8)
+        whole = read_mask(mask)
+        if whole.shape != pixels.shape[:2]:
+            raise ValueError(f"{mask}: is of another size than {path.name}: run `melascope dataset check`")
+        true = whole[y0:y1, x0:x1].astype(np.uint8)
         codes = np.asarray(cv2.resize(true, codes.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     labels = [label_of(codes[patch.window], patch.inside) for patch in patches_of(pigment)]
     areas = [one.area / codes.size for one in outlines]

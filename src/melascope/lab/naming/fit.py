@@ -22,6 +22,7 @@ from melascope import networks
 from melascope.lab.naming.facts import OTHER, Facts, rows_of
 from melascope.lab.shipping import write_network
 from melascope.lesions.naming import DOUBTED, FACTS, NAMED, NETWORK, Naming
+from melascope.record import NONE_OF_THE_SIX
 from melascope.vocabulary import DISCLAIMER, Lesion
 
 __all__ = ["Namer", "Recipe", "chances_of", "exported", "fit", "measured", "ship", "weights_of"]
@@ -196,6 +197,10 @@ def measured(facts: Facts, chances: NDArray[np.float64]) -> dict[str, float | No
         total = float(weights[among].sum())
         return round(float(weights[which & among].sum()) / total, 4) if total else None
 
+    def mean(values: NDArray[np.int64], among: NDArray[np.bool_]) -> float | None:
+        return round(float(np.average(values[among], weights=weights[among])), 2) if among.any() else None
+
+    told_none = ~named & (np.array([one.other for one in namings]) >= NONE_OF_THE_SIX)
     photos = [rows for _, rows in rows_of(facts)]
     wrongly = [bool((named & ~right)[rows].any()) for rows in photos]
     return {
@@ -204,8 +209,11 @@ def measured(facts: Facts, chances: NDArray[np.float64]) -> dict[str, float | No
         "lesions_named": share(named, of_six),
         "lesions_named_rightly": share(right, of_six & named),
         "lesions_whose_kinds_hold_the_true_one": share(held, of_six),
-        "kinds_in_the_mean": round(float(np.average([len(one.kinds) for one in namings], weights=weights)), 2),
+        "kinds_of_a_lesion": mean(np.array([len(one.kinds) for one in namings]), of_six),
+        "lesions_told_none": share(told_none, of_six),
         "others_named": share(named, ~of_six),
+        "others_told_none": share(told_none, ~of_six),
+        "names_right": share(right, named),
         "photos_with_a_wrong_name": round(sum(wrongly) / max(1, len(photos)), 4),
     }
 
@@ -240,6 +248,10 @@ def ship(
     for source in sorted(set(tested.sources.tolist())):
         own = tested.where(tested.sources == source)
         figures[source] = {"all": measured(own, chances_of(namer, own))}
+        for place, kind in enumerate(_KINDS):
+            if (own.labels == place).any():
+                some = own.where(own.labels == place)
+                figures[source][kind.value] = measured(some, chances_of(namer, some))
         for column in ("views", "bands"):
             values = sorted(set(getattr(own, column).tolist()) - {""})
             for value in values if len(values) > 1 else ():
