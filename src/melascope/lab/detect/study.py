@@ -169,9 +169,7 @@ def gather(
         further = _read(folder, truth, scheme, None, view, device, seed)
         people = _seed_of(folder)
         if people is not None and people in seeds:
-            raise StudyError(
-                f"{folder}: its people are those of another of these data sets (seed {people})"
-            )
+            raise StudyError(f"{folder}: its people are those of another of these data sets (seed {people})")
         seeds.add(people)
         learnt = [photo for photo in further.photos if photo.part != "test"]
         if not learnt:
