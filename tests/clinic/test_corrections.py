@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import threading
 
@@ -85,6 +87,34 @@ def test_lesions_are_renamed_deleted_restored_and_drawn(house: House) -> None:
         reading = read(photo_of(db, house.actor(CLINICIAN), house.photo, Right.VIEW))
         assert reading is not None
         assert [row.deleted for row in reading.lesions] == [False] * 3
+
+
+def kinds_shown(house: House) -> list[str]:
+    page = house.person(CLINICIAN).get(f"/photos/{house.photo}").text
+    return [
+        html.unescape(re.sub(r"<[^>]+>", "", cell)).strip()
+        for cell in re.findall(r'<td data-label="Kind">(.*?)</td>', page)
+    ]
+
+
+def test_what_a_patch_may_be_is_shown_until_a_person_names_it_and_again_when_that_is_taken_back(house: House) -> None:
+    two = [{"kind": "mel", "probability": 0.5}, {"kind": "hori", "probability": 0.45}]
+    told: list[dict[str, object]] = [{"other_probability": 0.9}, {"kinds": two}, {}]
+    with house.clinic.database.writing() as db:
+        photo = photo_of(db, house.actor(CLINICIAN), house.photo, Right.VIEW)
+        assert photo.analysed is not None
+        record = json.loads(photo.analysed.record)
+        for lesion, more in zip(record["lesions"], told, strict=True):
+            lesion |= more
+        photo.analysed.record = json.dumps(record)
+    measured = ["like none of the six", "melasma or Hori's nevus", "not named"]
+    assert kinds_shown(house)[:3] == measured
+    given(house, ("lesion/0", {"kind": "ota"}), ("lesion/1", {"kind": ""}), ("lesion/2", {"deleted": True}))
+    named = kinds_shown(house)
+    assert named[0].startswith("nevus of Ota") and named[1].startswith("not named")
+    given(house, ("lesion/0", {}), ("lesion/1", {"deleted": True}), ("lesion/2", {}))
+    again = kinds_shown(house)
+    assert [cell.removesuffix(f" {CLINICIAN}") for cell in again[:3]] == measured
 
 
 IMPOSSIBLE = (
