@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from melascope import archive
 from melascope.archive import done_before, give_folders
 from melascope.cli.app import app
 from melascope.record import Analysis
@@ -76,6 +77,12 @@ def test_what_failed_or_has_another_version_or_lacks_its_pdf_is_not_done(tmp_pat
     assert done_before(good, out / "a", analyse=analyse_drawn) is None
     (out / "a" / "analysis.json").write_text("{", encoding="utf-8")
     assert done_before(good, out / "a", analyse=analyse_drawn) is None
+
+
+def test_a_record_by_another_network_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {"schema": "1.4", "melascope": "9", "skin network": "s", "regional network": "r", "naming network": "n"}
+    monkeypatch.setattr("melascope.analysis.versions", lambda: made | {"numpy": "1"})
+    assert archive._made_by(None) == made | {"severity network": None}
 
 
 def test_only_to_resume_an_unfinished_folder_is_free_and_never_one_with_something_else(tmp_path: Path) -> None:

@@ -225,6 +225,31 @@ def test_what_a_person_says_of_lesions_counts(house: House) -> None:
     assert drawn.kind is Lesion.MELASMA
 
 
+def test_a_name_by_another_network_is_no_change_of_the_lesion(house: House) -> None:
+    _, later = second_visit(house, 60)
+    actor = house.actor("annotator of practice")
+    for photo, network, kind in ((house.photo, "a", "mel"), (later, "b", "caf")):
+        with house.clinic.database.writing() as db:
+            analysed = photo_of(db, actor, photo, Right.VIEW).analysed
+            assert analysed is not None
+            record = json.loads(analysed.record)
+            record["versions"]["naming network"] = network
+            for lesion in record["lesions"]:
+                lesion["kind"] = kind
+            analysed.record = json.dumps(record)
+
+    def kinds() -> set[tuple[Lesion, ...]]:
+        with house.clinic.database.reading() as db:
+            found = between(*(photo_of(db, actor, one, Right.VIEW) for one in (house.photo, later)))
+        assert found is not None
+        return {pair.kinds for pair in found.pairs}
+
+    assert kinds() == {(Lesion.CAFE_AU_LAIT,)}
+    with house.clinic.database.writing() as db:
+        correct(db, actor, house.photo, 1, [("lesion/0", {"kind": "ota"})])  # a person's name stays
+    assert (Lesion.NEVUS_OF_OTA, Lesion.CAFE_AU_LAIT) in kinds()
+
+
 def test_the_change_stands_on_the_pages_in_the_api_and_in_the_export(house: House) -> None:
     visit, _ = second_visit(house, 200)
     person = house.member()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
@@ -172,6 +172,9 @@ def between(before: Photo, after: Photo) -> Between | None:
     faces = [face_of(photo, reading) for photo, reading in zip((before, after), readings, strict=True)]
     if faces[0] is None or faces[1] is None:
         return None
+    if len({reading.record.versions.get("naming network") for reading in readings if reading is not None}) > 1:
+        # Another network named the earlier one: its names are no change of the lesion.
+        faces[0] = replace(faces[0], spots=tuple(s if s.confirmed else replace(s, kind=None) for s in faces[0].spots))
     networks = {reading.record.versions.get("skin network", "") for reading in readings if reading is not None}
     return compared(faces[0], faces[1], comparable=networks == {steadiness()["network"]})
 

@@ -99,6 +99,7 @@ CONCEPTS: Final = _codes(
     ("lesion", "Pigmented patch", "", "One outlined patch of excess pigment; its kind is no diagnosis."),
     ("kind", "Kind of patch", "", "Which of six benign pigmented lesions the patch resembles most."),
     ("kind-probability", "Probability of the kind", "%", "As the network sees it."),
+    ("none-probability", "Probability of no kind", "%", "Of none of the six kinds, as the network sees it."),
     ("kind-measured", "Kind, as measured", "", "What the network named where a person named another kind."),
     ("score", "Probability of excess pigment", "%", "Mean probability over the pixels of the patch."),
     ("contrast", "Contrast", "{od}", "Mean melanin density above the patient's own skin, optical density units."),

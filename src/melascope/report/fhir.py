@@ -38,7 +38,7 @@ from melascope.report.codes import (
 )
 from melascope.report.statement import Named, Person, PhotoStatement, Statement
 from melascope.report.values import lesion_values, rated_values, reading_values, region_values, tone_values
-from melascope.report.words import listed, one_decimal, region_name, span
+from melascope.report.words import kind_words, listed, one_decimal, region_name, span
 from melascope.vocabulary import MASI_REGIONS, Lesion, Region, Severity, View
 
 __all__ = ["RELEASES", "Release", "bundle", "conclusion", "release_of"]
@@ -396,7 +396,7 @@ class _Builder:
         rows += [("box-left", x0), ("box-top", y0), ("box-right", x1), ("box-bottom", y1)]
         said: Resource = {"valueCodeableConcept": _kind(lesion.kind)} if lesion.kind is not None else {}
         if not said:
-            said["dataAbsentReason"] = _absent("unknown", "Unknown", "No kind was named.")
+            said["dataAbsentReason"] = _absent("unknown", "Unknown", _unnamed(lesion))
         return self._observe(
             photo,
             lesion.key,
@@ -445,6 +445,12 @@ def _ours(code: Code) -> Resource:
 def _severity(band: Severity) -> Resource:
     own = SEVERITIES[band]
     return {"coding": [_coding(OURS, own), _coding(SNOMED, SNOMED_SEVERITIES[band])], "text": own.display}
+
+
+def _unnamed(lesion: Named) -> str:
+    """Why a patch has no kind."""
+    measured = kind_words(lesion.measured) if lesion.measured is not None and lesion.by is None else ""
+    return f"No kind was named: {measured}." if measured else "No kind was named."
 
 
 def _kind(kind: Lesion) -> Resource:

@@ -66,6 +66,7 @@ def lesion_values(lesion: Named) -> Values:
         return []
     return [
         ("kind-probability", measured.kind_probability if lesion.by is None and measured.kind else None),
+        ("none-probability", measured.other_probability if lesion.by is None else None),
         ("score", measured.score),
         ("patch-area", measured.area_px),
         ("contrast", measured.contrast),
