@@ -101,7 +101,7 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     shipped = Path(str(files("melascope.networks")))
     folder = tmp_path / "networks"
     folder.mkdir()
-    for name in ("skin.onnx", "skin.json", "regional.onnx", "regional.json"):
+    for name in (f"{network}.{end}" for network in ("skin", "regional", "naming") for end in ("onnx", "json")):
         (folder / name).write_bytes((shipped / name).read_bytes())
     monkeypatch.setattr(networks, "files", lambda _package: folder)
     networks.load.cache_clear()

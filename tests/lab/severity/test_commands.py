@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from melascope.cli import severity_train
+from melascope.cli import outcome, severity_train
 from melascope.cli.app import app
 from melascope.severity.sharing import MAJORITY
 from tests.lab.severity.test_study import cohort
@@ -25,7 +25,7 @@ def said(*words: str) -> tuple[int, str]:
 def test_without_the_laboratory_it_says_what_to_install(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(severity_train, "find_spec", lambda name: None if name == "lightning" else object())
+    monkeypatch.setattr(outcome, "find_spec", lambda name: None if name == "lightning" else object())
     code, line = said(command, str(tmp_path), "--out", str(tmp_path / "out"))
     assert code == 1 and line.startswith("Error: ") and "pip install 'melascope[lab]'" in line and "lightning" in line
 

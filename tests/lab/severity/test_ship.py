@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from melascope import networks
-from melascope.cli import severity_ship
+from melascope.cli import outcome
 from melascope.cli.app import app
 from melascope.lab.severity import ship as shipping
 from melascope.lab.severity.augment import Variation, vary
@@ -282,7 +282,7 @@ def test_the_command_says_what_it_did_and_what_it_cannot(
         result = CliRunner().invoke(app, ["severity", "ship", *map(str, words)])
         return result.exit_code, result.output
 
-    monkeypatch.setattr(severity_ship, "find_spec", lambda _name: object())
+    monkeypatch.setattr(outcome, "find_spec", lambda _name: object())
     run = run_folder(tmp_path / "run")
     code, text = said(run, "--to", tmp_path / "to", "--limit", "Of one clinic.", "--limit", "Of one camera.")
     written = json.loads((tmp_path / "to" / "severity.json").read_text(encoding="utf-8"))
@@ -293,7 +293,7 @@ def test_the_command_says_what_it_did_and_what_it_cannot(
     assert code == 1 and text.startswith("Error: ") and "holds no card.json" in text and "Traceback" not in text
     code, text = said(run, "--to", run / "card.json")
     assert code == 2 and "is a file; name a folder" in text
-    monkeypatch.setattr(severity_ship, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(outcome, "find_spec", lambda name: None if name == "torch" else object())
     code, text = said(run)
     assert code == 1 and "pip install 'melascope[lab]'" in text
 
