@@ -1,0 +1,57 @@
+"""Names of patches, by the network that ships and by what the skin network alone would say: docs/measurement.md, 4.
+
+    python -m benchmarks.naming runs/naming/*.npz [--records FOLDER]
+
+Of each file that `python -m melascope.lab.naming facts` wrote, the test part. The skin network alone names a patch by
+its mean probabilities among the six kinds; it knows no "none of the six". --records counts the photographs of a folder
+that `melascope analyze` wrote by what their patches are called: of photographs that show none of the six, each name is
+wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from melascope import networks
+from melascope.lab.naming.facts import OTHER, read_facts
+from melascope.lab.naming.fit import measured
+from melascope.lesions.naming import NETWORK
+from melascope.record import Analysis
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("files", type=Path, nargs="+")
+    asked.add_argument("--records", type=Path)
+    how = asked.parse_args()
+    facts = read_facts(how.files)
+    facts = facts.where(facts.parts == "test")
+    shares = 1 / (1 + np.exp(-facts.facts[:, :OTHER].astype(np.float64)))
+    named = {
+        "network": networks.load(NETWORK)(facts.facts)[:, :OTHER].astype(np.float64),
+        "skin network alone": shares / shares.sum(axis=1, keepdims=True),
+    }
+    for source in sorted(set(facts.sources.tolist())):
+        own = facts.sources == source
+        print(f"\n{source}, test part")
+        for name, chances in named.items():
+            print(f"  {name}: {measured(facts.where(own), chances[own])}")
+    if how.records is None:
+        return
+    records = [Analysis.model_validate_json(path.read_bytes()) for path in how.records.glob("*/analysis.json")]
+    told: Counter[str] = Counter()
+    for record in records:
+        kinds = sorted({patch.kind.value for patch in record.lesions if patch.kind is not None})
+        alike = bool(record.lesions) and all(patch.said == () for patch in record.lesions)
+        told[" ".join(kinds) or ("like none of the six" if alike else "unsure" if record.lesions else "nothing")] += 1
+        if kinds:
+            print(f"{record.photo.file}: {' '.join(kinds)}")
+    print(f"{len(records)} photographs: {dict(told)}")
+
+
+if __name__ == "__main__":
+    main()
