@@ -15,7 +15,8 @@ pytestmark = pytest.mark.torch
 from melascope.detection.predictions import read  # noqa: E402
 from melascope.lab.detect import train as training  # noqa: E402
 from melascope.lab.detect.recipe import Recipe, read_recipe  # noqa: E402
-from melascope.lab.detect.run import RunError, detect, load_run  # noqa: E402
+from melascope.lab.detect.registry import CARDS  # noqa: E402
+from melascope.lab.detect.run import Run, RunError, detect, load_run  # noqa: E402
 from melascope.lab.detect.study import Study, gather  # noqa: E402
 from melascope.lab.detect.train import train  # noqa: E402
 from melascope.lab.machine import Machine  # noqa: E402
@@ -26,11 +27,22 @@ FILES = {
     "split.csv", "weights.safetensors",
 }  # fmt: skip
 MACHINE = Machine("cpu", 0, "32", 1)
+EACH = (
+    "yolov5n", "yolov4", "yolo_skin", "ssdlite_mobilenet", "ssd300_vgg16", "fasterrcnn_mobilenet",
+    "fasterrcnn_resnet50", "dfine_n",
+)  # fmt: skip
+"""One of each kind of network."""
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return gather(made(tmp_path_factory.mktemp("data"), 8), recipe().truth)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """For networks that take seconds a photo."""
+    return gather(made(tmp_path_factory.mktemp("few"), 4), recipe().truth)
 
 
 def recipe(epochs: int = 2) -> Recipe:
@@ -42,10 +54,15 @@ def go(study: Study, folder: Path, **how: object) -> object:
     return train(study, "yolov5n", how.pop("recipe", recipe()), folder, machine=MACHINE, **how)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", EACH)
 def test_a_killed_training_gives_the_weights_of_one_that_was_not(
-    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, few: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = go(study, tmp_path / "whole")
+    def go(folder: Path, **how: object) -> Run:
+        side = max(64, CARDS[name].least)
+        return train(few, name, recipe().with_(side=side), folder, machine=MACHINE, **how)  # type: ignore[arg-type]
+
+    whole = go(tmp_path / "whole")
     assert {p.name for p in (tmp_path / "whole").iterdir() if p.is_file()} == FILES
 
     class Killed(BaseException):
@@ -60,16 +77,16 @@ def test_a_killed_training_gives_the_weights_of_one_that_was_not(
 
     monkeypatch.setattr(training._Lesson, "epoch", stops)
     with pytest.raises(Killed):
-        go(study, tmp_path / "killed")
+        go(tmp_path / "killed")
     monkeypatch.undo()
     (tmp_path / "killed" / ".last.ckpt.part").write_bytes(b"half")
     told: list[str] = []
-    again = go(study, tmp_path / "killed", tell=told.append)
+    again = go(tmp_path / "killed", tell=told.append)
     assert any("goes on after epoch 1" in line for line in told)
-    for (name, one), (_, two) in zip(
+    for (part, one), (_, two) in zip(
         whole.detector.state_dict().items(), again.detector.state_dict().items(), strict=True
     ):
-        assert torch.equal(one, two), name
+        assert torch.equal(one, two), part
 
 
 def test_a_run_holds_what_was_found_and_what_it_cost(study: Study, tmp_path: Path) -> None:
