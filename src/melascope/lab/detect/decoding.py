@@ -9,7 +9,7 @@ from torch import Tensor
 
 from melascope.lab.detect.boxes import corners_of
 
-__all__ = ["SPREAD", "Decoding", "at_places", "spread_out", "whole_map"]
+__all__ = ["SPREAD", "Decoding", "at_places", "places", "spread_out", "whole_map"]
 
 Decoding = Literal["v5", "v4"]
 SPREAD: Final = {8: 1.2, 16: 1.1, 32: 1.05}
@@ -18,7 +18,7 @@ _MOST: Final = 10.0
 """Of YOLOv4's exponents."""
 
 
-def spread_out(raw: Tensor, cells: Tensor, anchors: Tensor, stride: int, decoding: Decoding) -> Tensor:
+def spread_out(raw: Tensor, cells: Tensor, anchors: Tensor, stride: int, decoding: Decoding, dim: int = -1) -> Tensor:
     """(..., 4) boxes x0, y0, x1, y1 in pixels of raw (..., 4) numbers.
 
     v5: centre = 2σ(t) − 0.5 + cell, size = (2σ(t))² · anchor (Jocher 2020).
@@ -30,16 +30,18 @@ def spread_out(raw: Tensor, cells: Tensor, anchors: Tensor, stride: int, decodin
         anchors: (..., 2) width and height in pixels.
         stride: Pixels of a cell.
         decoding: Which of the two.
+        dim: The axis of the four numbers, and of the two of cells and anchors, where it is not the last one.
     """
-    centre = raw[..., :2].sigmoid()
+    centre, extent = raw.split(2, dim=dim)
+    centre = centre.sigmoid()
     if decoding == "v5":
         middle = (2 * centre - 0.5 + cells) * stride
-        size = (2 * raw[..., 2:].sigmoid()).square() * anchors
+        half = (2 * extent.sigmoid()).square() * (anchors / 2)
     else:
         k = SPREAD[stride]
         middle = (k * centre - (k - 1) / 2 + cells) * stride
-        size = raw[..., 2:].clamp(max=_MOST).exp() * anchors
-    return corners_of(torch.cat((middle, size), dim=-1))
+        half = extent.clamp(max=_MOST).exp() * (anchors / 2)
+    return torch.cat((middle - half, middle + half), dim=dim)
 
 
 def whole_map(raw: Tensor, anchors: Tensor, stride: int, decoding: Decoding) -> Tensor:

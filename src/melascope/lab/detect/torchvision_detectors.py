@@ -20,8 +20,8 @@ FASTER_RCNN: Final = {
     "fasterrcnn_resnet50": "fasterrcnn_resnet50_fpn",
 }
 _SAMPLES: Final = {"fasterrcnn_mobilenet": 128}
-"""Proposals of a photo that the head learns from, where fewer than torchvision's 512 do: as in Ren et al.'s code. Photos
-hold a few boxes, and these samples are three quarters of what a step costs."""
+"""Proposals of a photo that the head learns from, where fewer than torchvision's 512 do: photos hold a few
+boxes, and those samples are three quarters of what a step costs."""
 _MOST_GROWTH: Final = math.log(1000 / 16)
 """torchvision's bound of the exponents of width and height."""
 SSD: Final = {"ssd300_vgg16": "ssd300_vgg16", "ssdlite_mobilenet": "ssdlite320_mobilenet_v3_large"}

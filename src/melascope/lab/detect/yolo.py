@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from melascope.lab.detect.anchors import published
 from melascope.lab.detect.assignment import Targets
-from melascope.lab.detect.decoding import Decoding, whole_map
+from melascope.lab.detect.decoding import Decoding, places, spread_out
 from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.losses import yolo_losses
 from melascope.lab.detect.recipe import Loss, read_recipe
@@ -75,7 +75,7 @@ class Yolo(Detector):
     def maps(self, pixels: Tensor) -> list[Tensor]:
         """(N, 3, S / s, S / s, 5 + C) raw numbers by stride."""
         found = []
-        for raw in self.network(pixels / 255):
+        for raw in self.network(pixels * (1 / 255)):
             photos, _, rows, columns = raw.shape
             found.append(raw.view(photos, _EACH, 5 + self.classes, rows, columns).permute(0, 1, 3, 4, 2))
         return found
@@ -92,9 +92,13 @@ class Yolo(Detector):
     def candidates(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Every anchor at every place; scores are objectness times kind."""
         boxes, scores = [], []
-        for level, raw in enumerate(self.maps(pixels)):
-            found = whole_map(raw, self.anchors[level], self.strides[level], self.decoding)
-            sure = raw[..., 4:].sigmoid()
-            boxes.append(found.flatten(1, 3))
-            scores.append((sure[..., :1] * sure[..., 1:]).flatten(1, 3))
-        return torch.cat(boxes, dim=1), torch.cat(scores, dim=1)
+        for level, raw in enumerate(self.network(pixels * (1 / 255))):
+            photos, _, rows, columns = raw.shape
+            # Numbers before places, as the network gives them: places lie side by side in memory, and are many.
+            each = raw.view(photos, _EACH, 5 + self.classes, rows * columns)
+            cells, anchors = places(rows, columns, raw.device).reshape(-1, 2).T, self.anchors[level][..., None]
+            found = spread_out(each[:, :, :4], cells, anchors, self.strides[level], self.decoding, dim=2)
+            sure = each[:, :, 4:].sigmoid()
+            boxes.append(found.transpose(1, 2).flatten(2))
+            scores.append((sure[:, :, :1] * sure[:, :, 1:]).transpose(1, 2).flatten(2))
+        return torch.cat(boxes, dim=2).transpose(1, 2), torch.cat(scores, dim=2).transpose(1, 2)
