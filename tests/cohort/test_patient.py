@@ -100,6 +100,15 @@ def test_tones_that_are_asked_for_occur_alone_and_with_fitting_ancestry() -> Non
     assert shares[:, 2].mean() < 0.15
 
 
+def test_views_that_are_asked_for_occur_alone_and_alike() -> None:
+    cohort = Cohort(120, 5, photos=2, per_head=1, views=("close-up", "left45"))
+    shots = [plan.shot for number in range(120) for plan in photo_plans(cohort, sample_patient(cohort, number), 1)]
+    counts = Counter(shot.view for shot in shots)
+    assert set(counts) == {"close-up", "left45"}
+    assert abs(counts["close-up"] - 120) <= 30
+    assert {shot.device for shot in shots} == {"dslr", "phone"}
+
+
 def test_kinds_come_in_turn() -> None:
     cohort = Cohort(12, kinds=("ota", "fre"))
     kinds = [sample_patient(cohort, number).lesions[0].kind for number in range(12)]
@@ -116,6 +125,7 @@ def test_kinds_come_in_turn() -> None:
         ({"patients": 5, "visits": 0}, "visits = 0"),
         ({"patients": 5, "kinds": ("wart",)}, "'wart' is unknown"),
         ({"patients": 5, "tones": ("green",)}, "'green' is unknown"),
+        ({"patients": 5, "views": ("closeup",)}, "'closeup' is unknown: choose from frontal"),
     ],
 )
 def test_nonsense_is_refused(values: dict[str, int], told: str) -> None:

@@ -41,6 +41,9 @@ def render(
         int, typer.Option(help="Patients that share a head (never two splits). 0: by the cohort's size, 1 to 10.")
     ] = 0,
     tones: Annotated[str, typer.Option(help="Tone bands alone, as brown,dark. Default: all six alike.")] = "",
+    views: Annotated[
+        str, typer.Option(help="Views alone, as close-up or right45,left45. Default: from the front, then any.")
+    ] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Melanin, blood, density, reflectance.")] = True,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
 ) -> None:
@@ -58,7 +61,7 @@ def render(
     from melascope.cohort.render import CohortError, render_cohort
 
     try:
-        cohort = Cohort(patients, seed, visits, photos, size, _listed(kinds), per_head, _listed(tones))
+        cohort = Cohort(patients, seed, visits, photos, size, _listed(kinds), per_head, _listed(tones), _listed(views))
     except ValueError as error:
         usage(str(error))
     if out.exists() and not out.is_dir():

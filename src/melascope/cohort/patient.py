@@ -73,6 +73,8 @@ class Cohort:
     """Patients that share a head; 0: a twelfth of the patients, 1 to 10."""
     tones: tuple[str, ...] = ()
     """Tone bands that occur, heads of fitting ancestry with them. Empty: all six, each alike."""
+    views: tuple[str, ...] = ()
+    """Views that occur. Empty: as patients are photographed, from the front first."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -94,6 +96,9 @@ class Cohort:
         for tone in self.tones:
             if tone not in tuple(ToneBand):
                 raise ValueError(f"tone {tone!r} is unknown: choose from {', '.join(ToneBand)}")
+        for view in self.views:
+            if view not in VIEWS:
+                raise ValueError(f"view {view!r} is unknown: choose from {', '.join(VIEWS)}")
 
     @property
     def cast_size(self) -> int:
@@ -235,12 +240,18 @@ def visits_of(cohort: Cohort, patient: Patient) -> Iterator[Visit]:
 def photo_plans(cohort: Cohort, patient: Patient, visit: int) -> Iterator[PhotoPlan]:
     """The photographs of a visit: a frontal DSLR picture, then a phone's, then both in turn in any view.
 
+    Where views are asked for, they occur alike from the first photograph on.
+
     Shots depend on cast, visit and slot only, so that a cast's scenes serve all its patients.
     """
     for slot in range(cohort.photos):
         rng = np.random.default_rng((cohort.seed, 3, patient.cast, visit, slot))
         device: Device = "dslr" if slot % 2 == 0 else "phone"
-        shares = {0: (1.0, 0.0, 0.0, 0.0), 1: (0.45, 0.175, 0.175, 0.2)}.get(slot, (0.1, 0.3, 0.3, 0.3))
+        shares: tuple[float, ...] = {0: (1.0, 0.0, 0.0, 0.0), 1: (0.45, 0.175, 0.175, 0.2)}.get(
+            slot, (0.1, 0.3, 0.3, 0.3)
+        )
+        if cohort.views:
+            shares = tuple((view in cohort.views) / len(set(cohort.views)) for view in VIEWS)
         view = VIEWS[int(rng.choice(len(VIEWS), p=shares))]
         target = MASI_REGIONS[int(rng.integers(4))].key if view == "close-up" else None
         shot = sample_shot(rng, device=device, view=view, target=target, size_px=cohort.size_px)

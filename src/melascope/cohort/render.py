@@ -133,6 +133,7 @@ def _about(cohort: Cohort, maps: bool) -> About:
             **asdict(cohort),
             "kinds": list(cohort.kinds),
             "tones": list(cohort.tones),
+            "views": list(cohort.views),
             "maps": maps,
             "made_with": _tools(),
         },
