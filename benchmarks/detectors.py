@@ -72,7 +72,7 @@ class Peer(nn.Module):
         super().__init__()
         self.network = YoloV5(size, 3 * (5 + 6))
         if later:
-            widths = [head.in_channels for head in self.network.heads]  # type: ignore[union-attr]
+            widths = [head.in_channels for head in self.network.heads]
             self.network.heads = nn.ModuleList(_Heads(c, widths[0]) for c in widths)
 
     def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
