@@ -10,13 +10,16 @@ from torch.nn import functional
 
 from melascope.lab.detect.blocks import C3, Conv, Sppf
 from melascope.lab.shipping import networks_folder
-from melascope.lab.skin.network import MAPS, SkinNetwork, load_shipped
+from melascope.lab.skin.network import MAPS, SkinNetwork, folded, load_shipped
 
 __all__ = ["SkinYolo"]
 
 _PLACES: Final = (32, 96, 160)
 """Channels of the encoder's maps of strides 8, 16 and 32."""
 _WIDTHS: Final = (64, 96, 128)
+
+_FEW: Final = 4
+"""Pictures whose maps stay in a processor's cache."""
 
 
 class SkinYolo(nn.Module):
@@ -36,6 +39,7 @@ class SkinYolo(nn.Module):
         self.skin = SkinNetwork()
         load_shipped(self.skin, networks_folder() / "skin.onnx")
         self.skin.requires_grad_(False)
+        self._folded: list[SkinNetwork] = []
         a, b, c = _WIDTHS
         self.maps = nn.Sequential(Conv(MAPS, 32, 3, 2), Conv(32, a, 3, 2))
         self.in3, self.in4, self.in5 = Conv(a + _PLACES[0], a), Conv(_PLACES[1], b), Conv(_PLACES[2], c)
@@ -51,12 +55,24 @@ class SkinYolo(nn.Module):
         """Training mode for all but the skin network."""
         super().train(mode)
         self.skin.eval()
+        self._folded.clear()  # other weights may have been loaded since
         return self
+
+    def _seen(self, pixels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What the skin network sees, its norms folded (a copy, no part of the weights), a few pictures at a time."""
+        if torch.jit.is_tracing():
+            return self.skin.seen(pixels)
+        if not self._folded:
+            self._folded.append(folded(self.skin).to(pixels.device, memory_format=torch.channels_last))
+        network = self._folded[0]
+        some = [network.seen(few) for few in pixels.split(len(pixels) if pixels.is_cuda else _FEW)]
+        places = tuple(torch.cat(level) for level in zip(*(places for _, places in some), strict=True))
+        return torch.cat([seen for seen, _ in some]), places
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps of the strides 8, 16, 32."""
         with torch.no_grad():
-            seen, places = self.skin.seen(x * 2 - 1)
+            seen, places = self._seen(x * 2 - 1)
             maps = torch.cat([part.softmax(1) if soft else part for part, soft in _parts(seen)], dim=1)
         p3 = self.in3(torch.cat((self.maps(maps), places[0]), dim=1))
         p4 = self.mix4(torch.cat((self.down4(p3), self.in4(places[1])), dim=1))
