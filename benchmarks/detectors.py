@@ -8,8 +8,7 @@ pair of multiplication and addition, of convolutions and linear layers.
 Beside YOLOv5n and s run two peers, bare, without scaling and decoding: `same layers`, which tells what our file adds,
 and `later heads`, the separate heads that the published network was given afterwards (7.7 and 24.0 GFLOP at 640 pixels
 and 80 kinds). They run by turns, so that a machine's speed and load touch all alike; what counts is the ratio, our
-milliseconds a GFLOP to the peer's. The graphs with later heads took 35 and 21 ms, and 98 and 58 ms, with 1 and 2
-threads on another, faster processor.
+milliseconds a GFLOP to the peer's.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class _Heads(nn.Module):
 
 
 class Peer(nn.Module):
-    """The published graph: pictures (N, 3, S, S) of 0 to 1 to three raw maps."""
+    """The published graph: pictures (N, 3, S, S) to three raw maps."""
 
     def __init__(self, size: str, later: bool) -> None:
         super().__init__()
@@ -84,7 +83,8 @@ def write_peer(peer: Peer, side: int, path: Path) -> None:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             peer.eval(), (torch.rand(1, 3, side, side),), str(path), input_names=["pixels"], opset_version=17,
-            dynamo=False,
+            output_names=["p3", "p4", "p5"], dynamo=False,
+            dynamic_axes={name: {0: "photos"} for name in ("pixels", "p3", "p4", "p5")},
         )  # fmt: skip
 
 

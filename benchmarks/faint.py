@@ -1,12 +1,11 @@
-"""Why kinds are missed: sensitivity by how dark and how large the lesions are, of runs on a virtual cohort.
+"""Why kinds are missed: sensitivity by how dark the lesions are, of runs on a virtual cohort.
 
     python -m benchmarks.faint DATA RUN...
 
 DATA is a folder that `melascope cohort render` wrote, RUN a folder of `melascope lesions train` or `measure` on it. The
 records tell the optical density in red that the darkest of a patient's lesions of a kind is made with, and the pixels
-of the largest one that the photograph shows. Densities are told by the steps of darkness of the MASI
-(`melascope.masi.DARKNESS`): what adds less than 0.08 is slight. A kind is called as in the paper's tables, by the
-thresholds of the validation photographs. Intervals draw groups of patients.
+of the largest one that the photograph shows. A kind is called as in the paper's tables, by the thresholds of the
+validation photographs. Intervals draw groups of patients.
 """
 
 from __future__ import annotations
@@ -19,17 +18,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from benchmarks.instrument import DENSITIES
 from numpy.typing import NDArray
 
 from melascope.detection.evaluation import levels_of
 from melascope.detection.predictions import Predictions
 from melascope.detection.results import RunResult, read_results
 from melascope.detection.words import span
-from melascope.masi import DARKNESS
 from melascope.severity.intervals import Floats, Interval, bootstrap
 
-STEPS = (0.0, *(density for density, step in DARKNESS if step >= 2), np.inf)
-WORDS = ("slight", "mild", "marked", "severe")
 PLAIN = (0.14, 25)
 """Density and pixels of the largest lesion from which a kind is plain to see."""
 
@@ -50,12 +47,14 @@ def shown(data: Path, photos: Predictions) -> Shown:
     density, pixels = np.zeros((2, len(photos.photos), len(kinds)))
     for row, photo in enumerate(photos.photos):
         record = json.loads((data / "records" / f"{Path(photo.photo).stem}.json").read_text(encoding="utf-8"))
-        for one in record["visit"]["lesions"]:
-            place = kinds.index(one["kind"])
-            density[row, place] = max(density[row, place], one["density"])
-        for one in record["truth"]["lesions"]:
-            place = kinds.index(one["kind"])
-            pixels[row, place] = max(pixels[row, place], one["area_px"])
+        for table, key, lesions in (
+            (density, "density", record["visit"]["lesions"]),
+            (pixels, "area_px", record["truth"]["lesions"]),
+        ):
+            for one in lesions:
+                if one["kind"] in kinds:
+                    place = kinds.index(one["kind"])
+                    table[row, place] = max(table[row, place], one[key])
     return Shown(density, pixels)
 
 
@@ -71,25 +70,25 @@ def share(of: NDArray[np.bool_], among: NDArray[np.bool_], clusters: NDArray[np.
     return bootstrap(measure, clusters)["share"]
 
 
-def table(run: RunResult, data: Path) -> list[str]:
+def lines_of(run: RunResult, data: Path) -> list[str]:
     """Lines of one run."""
     test = run.predictions.part("test")
     true, there = test.shown(), shown(data, test)
     called = test.surest() >= levels_of(run.predictions).photos
     clusters = test.clusters()
     lines = [f"\n{run.name}: {len(test.photos)} test photographs, {clusters.max() + 1} groups\n"]
-    lines.append(
-        "| kind | " + " | ".join(f"{word} (from {low:g})" for word, low in zip(WORDS, STEPS, strict=False)) + " |"
-    )
-    lines.append("|---|" + "---|" * len(WORDS))
+    limits = pairwise((0.0, *(limit for limit, _ in DENSITIES)))
+    parts = [true & (there.density >= low) & (there.density < high) for low, high in limits]
+    named = [(name, among) for (_, name), among in zip(DENSITIES, parts, strict=True) if among.any()]
+    lines.append("| kind | " + " | ".join(name for name, _ in named) + " |")
+    lines.append("|---|" + "---|" * len(named))
     columns: Sequence[tuple[str, slice]] = [
         *((kind.value, slice(k, k + 1)) for k, kind in enumerate(test.classes)),
         ("all", slice(None)),
     ]
     for name, place in columns:
         cells = []
-        for low, high in pairwise(STEPS):
-            among = true & (there.density >= low) & (there.density < high)
+        for _, among in named:
             count = int(among[:, place].sum())
             if not count:
                 cells.append("–")
@@ -120,7 +119,7 @@ def main() -> None:
     how = asked.parse_args()
     for path in how.runs:
         for run in read_results(path):
-            print("\n".join(table(run, how.data)))
+            print("\n".join(lines_of(run, how.data)))
 
 
 if __name__ == "__main__":

@@ -194,6 +194,9 @@ def test_a_foreign_record_or_folder_is_refused(folder: Path, tmp_path: Path) -> 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     about = json.loads((copy / "dataset.json").read_text())
+    assert about["generator"].pop("views") == []  # as it was begun before views could be asked for
+    (copy / "dataset.json").write_text(json.dumps(about))
+    render_cohort(COHORT, copy, jobs=1)
     (copy / "dataset.json").write_text(json.dumps({**about, "made_by": "melascope 0.0"}))
     with pytest.raises(CohortError, match=r"was made by melascope 0\.0"):
         render_cohort(COHORT, copy, jobs=1)

@@ -59,7 +59,7 @@ class Cohort:
     """What is asked for: with the version of the program, all that a cohort depends on.
 
     Raises:
-        ValueError: A number is out of its range, or a kind is unknown.
+        ValueError: A number is out of its range, or a kind, tone or view is unknown.
     """
 
     patients: int

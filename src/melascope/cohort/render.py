@@ -159,7 +159,8 @@ def _claim(out: Path, about: About) -> None:
             raise CohortError(
                 f"{out} was made by {there.made_by or 'others'}, not {about.made_by}: name another folder"
             )
-        differing = [key for key in about.generator if there.generator.get(key) != about.generator[key]]
+        was = {"views": [], **there.generator}  # cohorts that were begun before views could be asked for
+        differing = [key for key in about.generator if was.get(key) != about.generator[key]]
         if differing:
             told = ", ".join(f"{key} {there.generator.get(key)!r}" for key in differing)
             raise CohortError(f"{out} holds another cohort ({told}): ask for the same, or name another folder")

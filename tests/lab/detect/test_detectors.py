@@ -14,6 +14,7 @@ from melascope.lab.detect.assignment import Targets, by_ratio  # noqa: E402
 from melascope.lab.detect.export import MOST_GAP, export  # noqa: E402
 from melascope.lab.detect.flops import gflops, parameters  # noqa: E402
 from melascope.lab.detect.registry import NoSuchDetector, build, check_name  # noqa: E402
+from melascope.lab.detect.skin_yolo import SkinYolo  # noqa: E402
 from melascope.lab.detect.weights import WeightsError, load  # noqa: E402
 from melascope.lab.detect.yolo import Yolo  # noqa: E402
 from melascope.lab.detect.yolov4 import YoloV4  # noqa: E402
@@ -30,6 +31,26 @@ def test_yolov5_is_as_large_as_published(size: str, count: int, published: float
     assert parameters(network) == count
     # Operations grow with the area: 64 pixels instead of 640.
     assert 100 * gflops(network, 64) == pytest.approx(published, rel=0.01)
+
+
+def test_yolo_skin_sees_in_training_what_its_skin_network_sees() -> None:
+    """Norms folded, a few pictures at a time; and what it sees now, not what it saw with other weights."""
+    network = SkinYolo(3 * (5 + 6)).train()
+    pictures = torch.rand(5, 3, 64, 64) * 2 - 1
+
+    def agree() -> None:
+        with torch.no_grad():
+            seen, places = network._seen(pictures)
+            wanted, levels = network.skin.seen(pictures)
+        for one, other in zip((seen, *places), (wanted, *levels), strict=True):
+            assert one.shape == other.shape
+            assert torch.allclose(one, other, atol=1e-4 * float(other.abs().max()))
+
+    agree()
+    with torch.no_grad():
+        network.skin.pigment.weight.mul_(-2)
+    network.train()
+    agree()
 
 
 def test_yolov4_is_as_large_as_published() -> None:

@@ -55,12 +55,12 @@ class SkinYolo(nn.Module):
         """Training mode for all but the skin network."""
         super().train(mode)
         self.skin.eval()
-        self._folded.clear()  # other weights may have been loaded since
+        self._folded.clear()  # other weights may have been loaded since, or the network moved
         return self
 
     def _seen(self, pixels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """What the skin network sees, its norms folded (a copy, no part of the weights), a few pictures at a time."""
-        if torch.jit.is_tracing():
+        """What the skin network sees; in training a copy of it, norms folded, and a few pictures at a time."""
+        if not self.training:
             return self.skin.seen(pixels)
         if not self._folded:
             self._folded.append(folded(self.skin).to(pixels.device, memory_format=torch.channels_last))
