@@ -35,7 +35,7 @@ class Style:
 def style(number: int, ours: bool = False) -> Style:
     """Look of the network with this number; a network of ours is drawn heavier, in the house's ink."""
     if ours:
-        return Style(INK, ("", *_DASHES[1:])[number % len(_DASHES)] if number >= len(_DASHES) else "", 2.4)
+        return Style(INK, _DASHES[number % len(_DASHES)], 2.4)
     return Style(_COLOURS[number % len(_COLOURS)], _DASHES[(number + number // len(_COLOURS)) % len(_DASHES)], 1.5)
 
 

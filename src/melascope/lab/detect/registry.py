@@ -55,7 +55,7 @@ CARDS: Final = {
         "detection. arXiv:2004.10934, 2020",
     ),
     "yolo_skin": Card(
-        "YOLO on the skin network", 2.4, None, 320, "ours: YOLOv5's heads on the skin network that ships",
+        "YOLO-skin", 2.4, None, 320, "ours: YOLOv5's heads on the skin network that ships",
         begins="heads random, on the skin network that ships, which stays as it is",
     ),
     "fasterrcnn_mobilenet": Card("Faster R-CNN (MobileNetV3)", 19.4, None, 320, _RCNN),
