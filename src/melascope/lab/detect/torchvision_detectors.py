@@ -21,7 +21,7 @@ FASTER_RCNN: Final = {
 }
 _SAMPLES: Final = {"fasterrcnn_mobilenet": 128}
 """Proposals of a photo that the head learns from, where fewer than torchvision's 512 do: photos hold a few
-boxes, and those samples are three quarters of what a step costs."""
+boxes, and those samples are two thirds of what a step costs on a CPU."""
 _MOST_GROWTH: Final = math.log(1000 / 16)
 """torchvision's bound of the exponents of width and height."""
 SSD: Final = {"ssd300_vgg16": "ssd300_vgg16", "ssdlite_mobilenet": "ssdlite320_mobilenet_v3_large"}
