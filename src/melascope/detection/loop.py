@@ -20,7 +20,6 @@ from melascope.boxes import overlap
 from melascope.data.annotated import Annotated
 from melascope.data.box import Box
 from melascope.data.layout import write_whole
-from melascope.detection.counts import box_thresholds
 from melascope.detection.isotonic import Isotonic, isotonic
 from melascope.detection.matching import match
 from melascope.detection.predictions import Photo, Predictions
@@ -53,6 +52,8 @@ _SAME: Final = 0.98
 """Overlap from which a reviewed box is the machine's own: a person left it as it was."""
 _MOVED: Final = 0.5
 """Overlap from which it is the machine's box, corrected."""
+PROPOSED: Final = 0.5
+"""Chance of being right from which a network's box is proposed."""
 _VERSION: Final = "1.0"
 
 
@@ -190,10 +191,9 @@ def _within(entry: Entry) -> list[tuple[Box, float | None]]:
 def proposed(loop: Loop, predictions: Predictions, model: str) -> Loop:
     """The loop with a network's boxes on the photos that nobody has looked at.
 
-    Boxes at or above the network's thresholds are proposed (highest F1 of boxes on its validation photos), with the
-    share of such boxes that was right there.
+    Boxes are proposed that are more probably right than not, with the share of such boxes that was right on the
+    network's validation photos: to delete a box is as much work as to draw one.
     """
-    levels = box_thresholds(predictions.part("validation").photos, len(predictions.classes))
     fits = _calibration(predictions)
     known = {photo.photo: photo for photo in predictions.photos}
     entries = []
@@ -203,7 +203,7 @@ def proposed(loop: Loop, predictions: Predictions, model: str) -> Loop:
             entries.append(entry)
             continue
         chances = _chances(photo, fits)
-        sure = photo.found.scores >= levels[photo.found.kinds]
+        sure = chances >= PROPOSED
         boxes = tuple(
             Made(
                 kind=predictions.classes[photo.found.kinds[k]],
@@ -223,7 +223,6 @@ def queue(loop: Loop, predictions: Predictions) -> list[Queued]:
     The expected gain of a photo is the number of its boxes that are expected to be wrong: of those proposed, the chance
     that each is false, and of the others the chance that each is a lesion; each weighed by how rare its kind is so far.
     """
-    levels = box_thresholds(predictions.part("validation").photos, len(predictions.classes))
     fits = _calibration(predictions)
     known = {photo.photo: photo for photo in predictions.photos}
     rarity = _rarity(loop, predictions.classes)
@@ -233,7 +232,7 @@ def queue(loop: Loop, predictions: Predictions) -> list[Queued]:
         if entry.state != "open" or photo is None:
             continue
         chances = _chances(photo, fits)
-        sure = photo.found.scores >= levels[photo.found.kinds]
+        sure = chances >= PROPOSED
         wrong = np.where(sure, 1 - chances, chances) * rarity[photo.found.kinds]
         found.append(Queued(entry, float(_entropy(chances).sum()), float(wrong.sum())))
     found.sort(key=lambda one: (-one.gain, -one.uncertainty, one.entry.photo))
