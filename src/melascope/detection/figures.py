@@ -50,7 +50,7 @@ def summary(benchmark: Benchmark) -> str:
     """Photos wholly right and mAP@50 of every network with intervals, and what the paper printed."""
     looks, rows = _styles(benchmark), len(benchmark.evaluations)
     longest = max(len(one.run.name) for one in benchmark.evaluations)
-    left, height, top = max(190.0, 7.5 * longest), 30.0 * rows, 34.0
+    left, height, top = max(190.0, 8.2 * longest), 30.0 * rows, 34.0
     width = (_WIDTH - left - 60) / 2
     parts: list[str] = []
     for k, (key, label) in enumerate((("exact", "Photos wholly right, share"), ("ap50", "mAP@50"))):
