@@ -29,7 +29,7 @@ from melascope.detection.loop import (
     status,
     write_loop,
 )
-from melascope.detection.predictions import Found, Predictions, Truth, write
+from melascope.detection.predictions import Found, Photo, Predictions, Truth, write
 from melascope.vocabulary import Lesion
 from tests.detection.simulated import CLASSES, predictions
 
@@ -99,6 +99,24 @@ def opened(made: Predictions) -> Loop:
             for one in made.photos
         )
     )
+
+
+@pytest.mark.parametrize(("right", "told"), [(4, 0), (8, 1)])
+def test_a_box_is_proposed_if_it_is_more_probably_right_than_not(right: int, told: int) -> None:
+    """Of ten such boxes on validation photos four, or eight, were right; by highest F1 both would be proposed."""
+    truth = Truth(np.array([2]), np.array([[10.0, 10, 50, 50]]), np.zeros(1, dtype=bool))
+    hit, off = np.array([[10.0, 10, 50, 50]]), np.array([[60.0, 60, 90, 90]])
+    photos = [
+        Photo(
+            photo=f"{k}.jpg", patient=f"p{k}", part="validation" if k < 10 else "test", width=100, height=100,
+            truth=truth, found=Found(np.array([2]), hit if k < right else off, np.array([0.4])),
+        )
+        for k in range(11)
+    ]  # fmt: skip
+    whole = Predictions(CLASSES, tuple(photos))
+    waiting = [entry for entry in proposed(opened(whole), whole, "net").photos if entry.state == "open"]
+    assert [len(entry.boxes) for entry in waiting] == [told]
+    assert [one.chance for entry in waiting for one in entry.boxes] == [0.75] * told  # (8 + 1) / (10 + 2)
 
 
 def test_the_queue_asks_first_where_most_is_expected_and_patients_take_turns() -> None:

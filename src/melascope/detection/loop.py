@@ -117,7 +117,7 @@ class Queued:
 
     entry: Entry
     uncertainty: float
-    """Bits: entropy of the network's boxes, those below its threshold included."""
+    """Bits: entropy of the network's boxes, those not proposed included."""
     gain: float
     """Boxes that a review is expected to put right, those of rarer kinds counted more."""
 
