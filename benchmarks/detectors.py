@@ -9,6 +9,9 @@ Beside YOLOv5n and s run two peers, bare, without scaling and decoding: `same la
 and `later heads`, the separate heads that the published network was given afterwards (7.7 and 24.0 GFLOP at 640 pixels
 and 80 kinds). They run by turns, so that a machine's speed and load touch all alike; what counts is the ratio, our
 milliseconds a GFLOP to the peer's.
+
+With --learn only the time of learning from a photograph is printed: forward, losses and backward of batches of four on
+one thread, in seconds of the processor, which other work on the machine lengthens less than those of a clock.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from melascope.lab.detect.assignment import Targets
 from melascope.lab.detect.blocks import Conv
 from melascope.lab.detect.export import session, write_onnx
 from melascope.lab.detect.flops import gflops, parameters
@@ -37,6 +41,7 @@ from melascope.lab.detect.yolov5 import YoloV5
 PEERS = {"yolov5n": "n", "yolov5s": "s"}
 ROUNDS = 5
 _KINDS, _BINS = 80, 16
+_PHOTOS = 4
 COLUMNS = (
     "detector",
     "side",
@@ -103,6 +108,21 @@ def measured(paths: Sequence[Path], side: int, threads: int, times: int) -> list
     return [(statistics.median(each), min(each)) for each in taken]
 
 
+def learning(name: str, side: int) -> float:
+    """Seconds of the processor in which a detector learns from a photo."""
+    torch.set_num_threads(1)
+    detector = build(name, 6, side=side).train().to(memory_format=torch.channels_last)
+    pixels = (torch.rand(_PHOTOS, 3, side, side) * 255).to(memory_format=torch.channels_last)
+    boxes = torch.tensor([[50.0, 50.0, 150.0, 150.0]]).repeat(_PHOTOS, 1)
+    targets = Targets(torch.arange(_PHOTOS), torch.zeros(_PHOTOS, dtype=torch.long), boxes)
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        detector.losses(pixels, targets)["loss"].backward()
+        taken.append((time.process_time() - began) / _PHOTOS)
+    return min(taken[1:])
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--names", default="yolov5n,yolov5s,yolov5m,ssdlite_mobilenet,fasterrcnn_mobilenet,dfine_n")
@@ -110,11 +130,17 @@ def main() -> None:
     asked.add_argument("--threads", default="1,2")
     asked.add_argument("--times", type=int, default=20)
     asked.add_argument("--csv", type=Path)
+    asked.add_argument("--learn", action="store_true", help="seconds of learning from a photo instead")
     how = asked.parse_args()
     names = how.names.split(",")
     for name in names:
         if name not in CARDS:
             sys.exit(f"{name!r} is no detector; choose from {', '.join(CARDS)}")
+    if how.learn:
+        for name in names:
+            for side in map(int, how.sides.split(",")):
+                print(f"{name:24}{side:>5}{learning(name, side):>9.2f} s a photo", flush=True)
+        return
     cores, load = os.cpu_count(), os.getloadavg()[0]
     print(f"{cores} cores, load {load:.1f} before{' (the machine was busy)' if load > 0.5 else ''}; batch 1\n")
     print(
@@ -137,9 +163,9 @@ def main() -> None:
                     files.append((label, beside, gflops(peer, side), parameters(peer)))
                 for threads in map(int, how.threads.split(",")):
                     times = measured([path for _, path, _, _ in files], side, threads, how.times)
-                    own = [ms / work for (ms, _), (_, _, work, _) in zip(times, files, strict=True)]
+                    own = times[0][0] / files[0][2]
                     for (label, path, work, held), (ms, fastest) in zip(files, times, strict=True):
-                        ratio = "" if label == name else f"{own[0] * work / ms:.2f}"
+                        ratio = "" if label == name else f"{own * work / ms:.2f}"
                         rows.append(
                             (label, side, round(held / 1e6, 2), round(work, 2), round(path.stat().st_size / 1e6, 1),
                              threads, round(ms, 1), round(fastest, 1), round(1000 * work / ms, 1), ratio)
