@@ -181,6 +181,31 @@ def pigment_table(photos: Photos) -> str:
     return table(PIGMENT_HEAD, rows)
 
 
+def even_table(photos: Photos) -> str:
+    """Dice by tone band and density: what is left of the bands' gap where lesions are equally dark.
+
+    The last column is the mean of a band's own, weighted by how many photographs of all bands have each density.
+    """
+    lesioned = [p for p in photos if p.seen and p.seen.pigment.true and p.density is not None]
+    dense = [(name, [p for p in lesioned if density_name(p.density or 0.0) == name]) for _, name in DENSITIES]
+    dense = [(name, some) for name, some in dense if some]
+    if not dense:
+        return "No lesion in the four regions."
+    rows, evened = [], []
+    for band in (None, *ToneBand):
+        each = [[p for p in some if band in (None, p.band)] for _, some in dense]
+        if not any(each):
+            continue
+        values = [tallies.dice(one) if one else tallies.NAN for one in each]
+        mixed = float(np.average(values, weights=[len(some) for _, some in dense]))
+        evened += [mixed] if band else []
+        cells = [f"{number(v, 2)} ({len(one)})" if one else "" for v, one in zip(values, each, strict=True)]
+        rows.append([band.value if band else "all", *cells, number(mixed)])
+    between = float(np.nanmax(evened) - np.nanmin(evened)) if evened else tallies.NAN
+    rows.append(["best band less worst", *[""] * len(dense), number(between)])
+    return table(("", *(name for name, _ in dense), "at equal densities"), rows)
+
+
 def reliability_table(photos: Photos) -> str:
     """Probability against how often it is right: were it calibrated, the last two columns would agree."""
     rows = [
@@ -377,6 +402,13 @@ photograph add, by involved area.
 
 {pigment_table(photos)}
 
+### Pigment by skin tone, at equal density
+
+Dice, pooled, with the number of photographs. Bands hold lesions of unlike darkness, by chance; the last column gives each
+band the mixture of densities that all have together.
+
+{even_table(photos)}
+
 ### What a probability is worth
 
 {reliability_table(photos)}
@@ -424,6 +456,10 @@ As they are, unpainted, {percent(bare.mean)} of the skin of {bare.photos} held-o
 ### Pigment
 
 {pigment_table(painted)}
+
+### Pigment by skin tone, at equal density
+
+{even_table(painted)}
 
 ### What a probability is worth
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import tallies
-from benchmarks.instrument import aims, cohort_part, density_name, gap, groups, held_out, kind_table
+from benchmarks.instrument import aims, cohort_part, density_name, even_table, gap, groups, held_out, kind_table
 from benchmarks.photo_figures import (
     BINS,
     MISSED,
@@ -272,3 +272,31 @@ def test_canvases_of_the_training_are_left_out(tmp_path: Path) -> None:
     chosen = held_out(folder)
     assert [p for p in sorted(folder.glob("*.jpg")) if is_held_out(f"canvases-{p.stem}")] == chosen
     assert 0 < len(chosen) < 30
+
+
+def test_tone_bands_are_compared_at_equal_densities() -> None:
+    """Light skin has a faint lesion beside a dark one, tan skin two faint ones and a dark one; each Dice is known."""
+    dice = {("light", 0.05): 0.4, ("light", 0.15): 0.9, ("tan", 0.05): 0.5, ("tan", 0.15): 0.8}
+    photos = []
+    for (band, density), value in dice.items():
+        for n in range(2 if (band, density) == ("tan", 0.05) else 1):
+            both = round(100 * value)
+            photos.append(with_called(f"{band}{n}", 100, true=100, both=both, band=band, density=density))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in even_table(photos).splitlines()]
+    assert rows[0] == ["", "slight, 0.03 to 0.08", "marked, 0.14 to 0.22", "at equal densities"]
+    told = {row[0]: row[1:] for row in rows[2:]}
+    assert told["light"] == ["0.40 (1)", "0.90 (1)", f"{(3 * 0.4 + 2 * 0.9) / 5:.3f}"]
+    assert told["tan"] == ["0.50 (2)", "0.80 (1)", f"{(3 * 0.5 + 2 * 0.8) / 5:.3f}"]
+    assert told["best band less worst"][-1] == f"{abs((3 * 0.4 + 2 * 0.9) - (3 * 0.5 + 2 * 0.8)) / 5:.3f}"
+
+
+def test_a_band_that_lacks_a_density_is_not_compared() -> None:
+    photos = [
+        with_called("a", 100, true=100, both=90, band="light", density=0.15),
+        with_called("b", 100, true=100, both=40, band="tan", density=0.05),
+        with_called("c", 100, true=100, both=80, band="tan", density=0.15),
+    ]
+    lines = even_table(photos).splitlines()
+    light = next(line for line in lines if line.startswith("| light"))
+    assert light.endswith("|  |") and lines[-1].endswith("| 0.000 |")
+    assert even_table([]) == "No lesion in the four regions."

@@ -191,8 +191,8 @@ class Recipe:
     """Faces are drawn by bands of the true MASI, each as often as its number to the power of one less this."""
     smooth: float = 1.0
     """Error up to which it counts squared, beyond it simply: the smaller, the nearer to a median."""
-    photographed: float = 2.0
-    """How much more often a photograph is drawn than a rendered face."""
+    photographed: float = 1.0
+    """How much more often a photograph is drawn than a rendered face; it is there in several copies already."""
     clear: float = 6.0
     """How much more often a face free of pigment is drawn."""
     total: float = 0.1

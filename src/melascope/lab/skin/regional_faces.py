@@ -21,6 +21,7 @@ from melascope.lab.skin.evaluate import each
 from melascope.lab.skin.faces import is_held_out
 from melascope.lesions.pigment import map_pigment
 from melascope.lesions.regional import face_maps
+from melascope.photo.light import to_linear, to_srgb
 from melascope.photo.reading import read_photo
 from melascope.scoring import MEASURED, UNCALIBRATED, counted, measure_region
 from melascope.skin.regions import find_regions
@@ -32,6 +33,9 @@ PARTS: Final = 20
 """People are dealt to so many parts by the hash of their head's name: of the first three the figures are made, of the
 next three the intervals' factors; the others are learnt from."""
 FIGURES, FACTORS = range(3), range(3, 6)
+COPIES, COPIES_CLEAR = 2, 4
+"""How often a photograph that is no render is seen once more, in other light, smaller, compressed; one free of pigment.
+There are few of them, and their people are those that the skin network learnt from."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class _Job:
     band: str
     kinds: str
     again: int | None
-    """Seed of the smaller, compressed copy that is looked at instead."""
+    """Seed of the copy, in other light, smaller or compressed, that is looked at instead."""
 
 
 def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
@@ -55,7 +59,8 @@ def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
             "FOLDER=NAME", whose faces were once labelled in a folder NAME, the third is left out that the figures of
             the skin network are made of.
         out: Where to.
-        again: Share of the photographs that are seen a second time, smaller and compressed.
+        again: Share of the renders that are seen a second time, in other light, smaller or compressed; photographs are
+            seen `COPIES` times more, those free of pigment `COPIES_CLEAR` times.
 
     Returns:
         The number of faces.
@@ -99,8 +104,10 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
         group = f"{folder.name}, {row.group}" if row.group else str(told.get("canvas", row.patient))
         band, kinds = row.tone_band or "", " ".join(row.kinds or ())
         seed = zlib.crc32(row.photo_id.encode())
-        for second in (None, seed)[: 1 + (seed % 1000 < 1000 * again)]:
-            yield _Job(folder / row.file, record if told else None, group, band, kinds, second)
+        photograph = COPIES_CLEAR if row.masi == 0 and kinds in ("", "none") else COPIES
+        copies = int(seed % 1000 < 1000 * again) if row.group else photograph
+        for copy in (None, *range(seed, seed + copies)):
+            yield _Job(folder / row.file, record if told else None, group, band, kinds, copy)
 
 
 def _face(number: int, job: _Job) -> tuple[Any, ...] | None:  # noqa: ARG001
@@ -132,8 +139,11 @@ def _true(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _poorer(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The photograph smaller, down to 0.45 of its size, or compressed, or both."""
+    """The photograph in light of another strength and colour, smaller, down to 0.45 of its size, or compressed."""
     height, width = pixels.shape[:2]
+    colour = rng.normal(0, 0.07)
+    gains = np.exp(rng.normal(0, 0.12) + np.array([colour, 0, -colour]) + rng.normal(0, 0.02, 3))
+    pixels = to_srgb(np.minimum(to_linear(pixels) * gains.astype(np.float32), np.float32(1)))
     scale = 1.0 if rng.random() < 0.3 else float(rng.uniform(0.45, 1))
     small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.7:
