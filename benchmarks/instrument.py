@@ -404,8 +404,8 @@ photograph add, by involved area.
 
 ### Pigment by skin tone, at equal density
 
-Dice, pooled, with the number of photographs. Bands hold lesions of unlike darkness, by chance; the last column gives each
-band the mixture of densities that all have together.
+Dice, pooled, with the number of photographs. Bands hold lesions of unlike darkness, by chance; the last column gives
+each band the mixture of densities that all have together.
 
 {even_table(photos)}
 

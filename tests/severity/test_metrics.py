@@ -42,7 +42,7 @@ def table(seed: int, n: int = 60) -> tuple[list[int], list[int], np.ndarray]:
 def as_scored(truth: list[int], probabilities: np.ndarray) -> Scored:
     n = len(truth)
     names = tuple(str(k) for k in range(n))
-    return Scored(names, np.arange(n), np.array(truth), probabilities, np.zeros(n), None)
+    return Scored(names, np.arange(n), np.arange(n), np.array(truth), probabilities, np.zeros(n), None)
 
 
 def slow_labels(truth: list[int], predicted: list[int]) -> dict[str, float]:

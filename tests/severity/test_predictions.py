@@ -19,7 +19,7 @@ from melascope.severity.predictions import (
 from tests.severity.simulated import rows
 
 HEADER = ",".join(COLUMNS)
-GOOD = "a,p1,test,0,10.0,0.7,0.2,0.1,,,,,,"
+GOOD = "a,p1,test,0,10.0,0.7,0.2,0.1,,,,,,,"
 
 
 def problems(tmp_path: Path, text: str | bytes) -> tuple[str, ...]:
@@ -46,17 +46,20 @@ def test_a_name_that_looks_like_a_formula_is_harmless_and_comes_back(tmp_path: P
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("a,p1,test,3,40.0,0.7,0.2,0.1,,,,,,", ("line 2, column truth", "'3'", "0 (mild), 1 (moderate) or 2 (severe)")),
-        ("a,p1,test,1,10.0,0.7,0.2,0.1,,,,,,", ("column truth", "band of rated_masi 10", "which is 0")),
-        ("a,p1,test,0,49.0,0.7,0.2,0.1,,,,,,", ("column rated_masi", "'49.0'", "0 to 48")),
-        ("a,p1,test,0,10.0,2.7,0.2,0.1,,,,,,", ("column p_mild", "'2.7'", "from 0 to 1")),
-        ("a,p1,test,0,10.0,0.7,0.2,0.3,,,,,,", ("add up to 1.2", "logits")),
-        ("a,p1,test,0,10.0,nan,0.2,0.3,,,,,,", ("column p_mild", "'nan'")),
-        ("a,,test,0,10.0,0.7,0.2,0.1,,,,,,", ("column patient", "is empty")),
-        ("a,p1,test,0,ten,0.7,0.2,0.1,,,,,,", ("column rated_masi", "'ten'")),
-        ("a,p1,test,0,10.0,0.7,0.2,0.1,,,,,,r1=x", ("column raters", "NAME=MASI")),
+        (
+            "a,p1,test,3,40.0,0.7,0.2,0.1,,,,,,,",
+            ("line 2, column truth", "'3'", "0 (mild), 1 (moderate) or 2 (severe)"),
+        ),
+        ("a,p1,test,1,10.0,0.7,0.2,0.1,,,,,,,", ("column truth", "band of rated_masi 10", "which is 0")),
+        ("a,p1,test,0,49.0,0.7,0.2,0.1,,,,,,,", ("column rated_masi", "'49.0'", "0 to 48")),
+        ("a,p1,test,0,10.0,2.7,0.2,0.1,,,,,,,", ("column p_mild", "'2.7'", "from 0 to 1")),
+        ("a,p1,test,0,10.0,0.7,0.2,0.3,,,,,,,", ("add up to 1.2", "logits")),
+        ("a,p1,test,0,10.0,nan,0.2,0.3,,,,,,,", ("column p_mild", "'nan'")),
+        ("a,,test,0,10.0,0.7,0.2,0.1,,,,,,,", ("column patient", "is empty")),
+        ("a,p1,test,0,ten,0.7,0.2,0.1,,,,,,,", ("column rated_masi", "'ten'")),
+        ("a,p1,test,0,10.0,0.7,0.2,0.1,,,,,,,r1=x", ("column raters", "NAME=MASI")),
         (f"{GOOD}\n{GOOD}", ("line 3, column photo", "is in line 2 already")),
-        (f"{GOOD}\nb,p1,train,0,10.0,0.7,0.2,0.1,,,,,,", ("column patient", "train here and in test in line 2")),
+        (f"{GOOD}\nb,p1,train,0,10.0,0.7,0.2,0.1,,,,,,,", ("column patient", "train here and in test in line 2")),
         ("a,p1,test", ("line 2", "has 3 cells")),
         ("", ("no row below its header",)),
     ],
@@ -69,7 +72,7 @@ def test_a_fault_names_line_value_rule_and_way_out(tmp_path: Path, row: str, wor
 
 
 def test_every_fault_is_told_not_the_first_alone(tmp_path: Path) -> None:
-    bad = "\n".join(f"a{k},p{k},test,0,99,0.7,0.2,0.1,,,,,," for k in range(30))
+    bad = "\n".join(f"a{k},p{k},test,0,99,0.7,0.2,0.1,,,,,,," for k in range(30))
     found = problems(tmp_path, f"{HEADER}\n{bad}\n")
     assert len(found) == 30
     path = tmp_path / "predictions.csv"
@@ -88,7 +91,7 @@ def test_a_mean_that_floats_bring_just_below_16_is_moderate(tmp_path: Path) -> N
     mean = (15.9 + 16.0 + 16.1) / 3 - 1e-12
     assert band(mean) == 1
     path = tmp_path / "predictions.csv"
-    path.write_text(f"{HEADER}\na,p1,test,1,{mean!r},0.1,0.8,0.1,,,,,,\n")
+    path.write_text(f"{HEADER}\na,p1,test,1,{mean!r},0.1,0.8,0.1,,,,,,,\n")
     assert read_predictions(path)[0].truth == 1
 
 

@@ -13,7 +13,8 @@ from melascope.data.layout import write_whole
 from melascope.detection.page import template
 from melascope.detection.paper import TABLES, paper
 from melascope.detection.reader_study import Reader, Study
-from melascope.detection.words import KINDS, drawn, inside, span
+from melascope.detection.words import KINDS, inside, span
+from melascope.severity.intervals import drawn_by
 from melascope.severity.sheets import Cell, Column, Row, Sheet, csv_text, laid_out
 from melascope.severity.svg import ACCENT, SOFT, Panel, svg, text
 from melascope.vocabulary import DISCLAIMER
@@ -306,7 +307,7 @@ def _method(found: Study) -> list[tuple[str, str]]:
         (
             "Intervals",
             (
-                f"95 %: {found.resamples:,} draws of {drawn(found.clusters, found.patients)}, these readers given; "
+                f"95 %: {found.resamples:,} draws of {drawn_by(found.clusters, found.patients)}, these readers given; "
                 "those of Table 3 also allow for other readers."
             ),
         ),

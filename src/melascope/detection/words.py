@@ -8,7 +8,7 @@ from typing import Final
 
 from melascope.detection.evaluation import Benchmark
 from melascope.detection.paper import paper
-from melascope.severity.intervals import Interval
+from melascope.severity.intervals import Interval, drawn_by
 from melascope.vocabulary import Lesion
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "SIZE_NAMES",
     "comparison_note",
     "data_sentence",
-    "drawn",
     "headline",
     "inside",
     "method",
@@ -103,8 +102,8 @@ def comparison_note(benchmark: Benchmark) -> str:
     ) else ""  # fmt: skip
     return (
         f"{benchmark.best} against each other network on the same photos. Differences: {benchmark.best} minus the "
-        f"other, {drawn(benchmark.clusters, benchmark.patients)} drawn together. McNemar: photos that only one of the "
-        f"two has wholly right; p adjusted by Holm.{clusters}"
+        f"other, {drawn_by(benchmark.clusters, benchmark.patients)} drawn together. McNemar: photos that only one of "
+        f"the two has wholly right; p adjusted by Holm.{clusters}"
     )
 
 
@@ -116,7 +115,7 @@ def method(benchmark: Benchmark) -> list[tuple[str, str]]:
             "Intervals",
             (
                 f"95 %, percentiles of {benchmark.resamples:,} draws of "
-                f"{drawn(benchmark.clusters, benchmark.patients)} with all their photos, seed {benchmark.seed}. "
+                f"{drawn_by(benchmark.clusters, benchmark.patients)} with all their photos, seed {benchmark.seed}. "
                 "None is given where a figure is undefined in more than a tenth of the "
                 f"draws. Where no "
                 "photo errs no draw can: 1.000–1.000 is no certainty; of n such photos, up to about 3 / n may err "
@@ -194,13 +193,6 @@ def method(benchmark: Benchmark) -> list[tuple[str, str]]:
             f"{paper().source}, {paper().where}. No comparison: other people, other cameras, other rectangles.",
         ),
     ]
-
-
-def drawn(clusters: int, patients: int) -> str:
-    """What intervals are drawn by: patients, or groups of them."""
-    if clusters == patients:
-        return "patients"
-    return f"the {clusters} groups of patients who are not independent (in a virtual cohort: who share a head)"
 
 
 def inside(kind: Lesion) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from melascope.masi import Agreement, icc
 from melascope.severity.intervals import RESAMPLES, SEED, Interval, bootstrap
 from melascope.severity.metrics import confusion, measure_labels, measure_ranks
-from melascope.severity.prediction import Prediction, band, scored
+from melascope.severity.prediction import Prediction, Scored, band, scored
 from melascope.severity.ratings import TRUTH
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def ceiling(rows: Sequence[Prediction], resamples: int = RESAMPLES, seed: int = 
     if None not in truths and not all(set(row.raters) == {TRUTH} for row in rows):
         masi = np.array(truths, dtype=np.float64)
         label = "mean of the raters"
-        knowing = _knowing(masi, table.truth, table.patients)
+        knowing = _knowing(masi, table.truth, table.clusters)
         for name, classes in (("perfect reader of the truth", _bands(masi)), ("the same, limits fitted", knowing)):
-            figures = _figures(table.truth, classes, masi, table.patients, resamples, seed)
+            figures = _figures(table.truth, classes, masi, table.clusters, resamples, seed)
             readers.append(Reader(name, label, figures))
-    raters, agreement = _raters(rows, table.patients, resamples, seed)
+    raters, agreement = _raters(rows, table, resamples, seed)
     return Ceiling(tuple(readers), raters, agreement)
 
 
@@ -87,7 +87,7 @@ def masi_scores(masi: Floats) -> Floats:
 
 
 def _raters(
-    rows: Sequence[Prediction], patients: Classes, resamples: int, seed: int
+    rows: Sequence[Prediction], table: Scored, resamples: int, seed: int
 ) -> tuple[tuple[Reader, ...], Agreement | None]:
     names = tuple(rows[0].raters)
     if len(names) < 2 or any(set(row.raters) != set(names) for row in rows):
@@ -99,18 +99,19 @@ def _raters(
         labels.append(_bands(others))
         own.append(scores[:, k])
         against = "mean of the others" if len(names) > 2 else "the other"
-        found.append(Reader(name, against, _figures(labels[-1], _bands(own[-1]), own[-1], patients, resamples, seed)))
+        one = _figures(labels[-1], _bands(own[-1]), own[-1], table.clusters, resamples, seed)
+        found.append(Reader(name, against, one))
     figures = _figures(
         np.concatenate(labels),
         np.concatenate([_bands(one) for one in own]),
         np.concatenate(own),
-        np.tile(patients, len(names)),
+        np.tile(table.clusters, len(names)),
         resamples,
         seed,
     )
     found.append(Reader("one rater", "mean of the others" if len(names) > 2 else "the other", figures))
     # Photos of one visit may share a reading, which counts once.
-    readings = np.unique(np.column_stack([patients, scores]), axis=0)[:, 1:]
+    readings = np.unique(np.column_stack([table.patients, scores]), axis=0)[:, 1:]
     try:
         return tuple(found), icc(readings)
     except ValueError:
@@ -118,23 +119,23 @@ def _raters(
 
 
 def _figures(
-    label: Classes, classes: Classes, masi: Floats, patients: Classes, resamples: int, seed: int
+    label: Classes, classes: Classes, masi: Floats, clusters: Classes, resamples: int, seed: int
 ) -> dict[str, Interval]:
     scores = masi_scores(masi)
 
     def measure(weights: Floats | None) -> dict[str, Floats]:
         return measure_labels(confusion(label, classes, weights)) | measure_ranks(label, scores, weights)
 
-    return bootstrap(measure, patients, resamples, seed)
+    return bootstrap(measure, clusters, resamples, seed)
 
 
 def _bands(masi: Floats) -> Classes:
     return np.array([band(float(value)) for value in masi], dtype=np.intp)
 
 
-def _knowing(masi: Floats, label: Classes, patients: Classes) -> Classes:
-    """Classes by limits that agree with the labels best, those of each half of the patients found on the other."""
-    half = patients % 2 == 0
+def _knowing(masi: Floats, label: Classes, clusters: Classes) -> Classes:
+    """Classes by limits that agree with the labels best, those of each half of the clusters found on the other."""
+    half = clusters % 2 == 0
     classes = _bands(masi)
     for here in (half, ~half):
         if here.any() and not here.all():

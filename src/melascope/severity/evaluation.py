@@ -49,7 +49,7 @@ class Comparison:
     p_adjusted: float
     """McNemar's p, adjusted for the number of runs (Holm)."""
     accuracy: Interval
-    """Best minus this one, patients drawn together."""
+    """Best minus this one, the same patients drawn for both."""
     areas: Mapping[str, DeLong]
     """Best minus this one, by class."""
     areas_adjusted: Mapping[str, float]
@@ -81,6 +81,8 @@ class Benchmark:
     groups: tuple[Group, ...]
     photos: int
     patients: int
+    clusters: int
+    """Groups of patients, or patients: what is drawn for intervals."""
     counts: Mapping[str, int]
     """Photos by class."""
     resamples: int
@@ -88,8 +90,8 @@ class Benchmark:
 
     @property
     def several_photos(self) -> bool:
-        """Whether a patient has more than one photo."""
-        return self.photos > self.patients
+        """Whether what is drawn has more than one photo."""
+        return self.photos > self.clusters
 
 
 def chosen(runs: Iterable[RunResult], part: str = "test", only: Mapping[str, str] | None = None) -> list[RunResult]:
@@ -123,7 +125,7 @@ def evaluate(runs: Sequence[RunResult], resamples: int = RESAMPLES, seed: int = 
     """Every figure of some runs on the same photos.
 
     Raises:
-        ValueError: There is no run, two have one name, or they differ in photos, patients or labels.
+        ValueError: There is no run, two have one name, or they differ in photos, patients, groups or labels.
     """
     _check(runs)
     evaluations = tuple(_evaluation(run, resamples, seed) for run in runs)
@@ -143,6 +145,7 @@ def evaluate(runs: Sequence[RunResult], resamples: int = RESAMPLES, seed: int = 
         tuple(_groups(rows, evaluations, resamples, seed)),
         len(rows),
         int(table.patients.max()) + 1,
+        int(table.clusters.max()) + 1,
         {band.value: int((table.truth == k).sum()) for k, band in enumerate(CLASSES)},
         resamples,
         seed,
@@ -156,14 +159,14 @@ def _check(runs: Sequence[RunResult]) -> None:
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise ValueError(f"two runs are named {twice[0]}: give each a name of its own")
-    first = {row.photo: (row.patient, row.truth) for row in runs[0].predictions}
+    first = {row.photo: (row.patient, row.group, row.truth) for row in runs[0].predictions}
     for run in runs[1:]:
-        here = {row.photo: (row.patient, row.truth) for row in run.predictions}
+        here = {row.photo: (row.patient, row.group, row.truth) for row in run.predictions}
         if here != first:
             odd = sorted(photo for photo in first.keys() | here.keys() if first.get(photo) != here.get(photo))
             raise ValueError(
                 f"{runs[0].name} and {run.name} differ in {len(odd)} photos, such as {odd[0]}: only runs with the same "
-                "photos, patients and labels can be compared; predict the same split, or evaluate them one by one"
+                "photos, patients, groups and labels can be compared; predict the same split, or evaluate each alone"
             )
 
 
@@ -173,7 +176,7 @@ def _evaluation(run: RunResult, resamples: int, seed: int) -> Evaluation:
     def figures(weights: NDArray[np.float64] | None) -> dict[str, NDArray[np.float64]]:
         return measure(table, weights)
 
-    values, drawn = figures(None), draws(figures, table.patients, resamples, seed)
+    values, drawn = figures(None), draws(figures, table.clusters, resamples, seed)
     curves = {
         band.value: roc(table.truth == k, table.probabilities[:, k])
         for k, band in enumerate(CLASSES)
@@ -191,12 +194,12 @@ def _evaluation(run: RunResult, resamples: int, seed: int) -> Evaluation:
 
 
 def _comparisons(best: Evaluation, others: Sequence[Evaluation]) -> tuple[Comparison, ...]:
-    truth, patients = best.table.truth, best.table.patients
+    truth, clusters = best.table.truth, best.table.clusters
     right = best.table.predicted == truth
     tests = [mcnemar(right, other.table.predicted == truth) for other in others]
     areas = [
         {
-            band.value: delong(truth == k, best.table.probabilities[:, k], other.table.probabilities[:, k], patients)
+            band.value: delong(truth == k, best.table.probabilities[:, k], other.table.probabilities[:, k], clusters)
             for k, band in enumerate(CLASSES)
         }
         for other in others
@@ -229,15 +232,18 @@ def _groups(
             continue
         for value in values:
             inside = cells == value
-            people = np.unique(evaluations[0].table.patients[inside], return_inverse=True)[1]
+            table = evaluations[0].table
+            patients, clusters = (
+                np.unique(of[inside], return_inverse=True)[1] for of in (table.patients, table.clusters)
+            )
             accuracies = {}
             for one in evaluations:
                 truth, predicted = one.table.truth[inside], one.table.predicted[inside]
                 found = bootstrap(
                     lambda weights, t=truth, p=predicted: measure_labels(confusion(t, p, weights)),  # type: ignore[misc]
-                    people,
+                    clusters,
                     resamples,
                     seed,
                 )
                 accuracies[one.run.name] = found["accuracy"]
-            yield Group(column, label, str(value), int(inside.sum()), int(people.max()) + 1, accuracies)
+            yield Group(column, label, str(value), int(inside.sum()), int(patients.max()) + 1, accuracies)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from melascope.severity.evaluation import Benchmark
-from melascope.severity.intervals import Interval
+from melascope.severity.intervals import Interval, drawn_by
 from melascope.severity.paper import paper
 
 __all__ = [
@@ -140,24 +140,26 @@ def printed_note(benchmark: Benchmark) -> str:
 def comparison_note(benchmark: Benchmark) -> str:
     """How the differences were tested."""
     clusters = (
-        "DeLong's test sums by patient (Obuchowski 1997), since patients have several photos; McNemar's takes photos "
+        "DeLong's test sums by what is drawn (Obuchowski 1997), which has several photos; McNemar's takes photos "
         "as independent and is too sure of itself here. "
         if benchmark.several_photos
         else ""
     )
     return (
-        f"Differences are {benchmark.best} minus the other; intervals of the accuracy by drawing patients, of areas by "
-        f"DeLong (1988). {clusters}p (Holm) is adjusted for the number of networks. The best was chosen on these very "
-        "photos, so that its lead is a little flattered."
+        f"Differences are {benchmark.best} minus the other; intervals of the accuracy by drawing "
+        f"{drawn_by(benchmark.clusters, benchmark.patients)}, of areas by DeLong (1988). {clusters}p (Holm) is "
+        "adjusted for the number of networks. The best was chosen on these very photos, so that its lead is a little "
+        "flattered."
     )
 
 
 def method(benchmark: Benchmark) -> Iterable[tuple[str, str]]:
     """(term, gloss) of every figure of the page."""
     draws = (
-        f"In brackets or below a figure: 95 %, percentiles of {benchmark.resamples:,} draws of patients with all their "
-        f"photos (seed {benchmark.seed}). A draw without a class leaves out the figures of that class; where more than "
-        "a tenth of the draws do, no interval is given. The calibration error of a draw is biased upward."
+        f"In brackets or below a figure: 95 %, percentiles of {benchmark.resamples:,} draws of "
+        f"{drawn_by(benchmark.clusters, benchmark.patients)} with all their photos (seed {benchmark.seed}). A draw "
+        "without a class leaves out the figures of that class; where more than a tenth of the draws do, no interval is "
+        "given. The calibration error of a draw is biased upward."
     )
     printed = (
         f"On {paper().where}: other patients, other raters, another camera. Its columns say what was reached there and "

@@ -1,7 +1,8 @@
 """Intervals by drawing patients anew: the bootstrap of Efron 1979 over persons, percentiles.
 
-Photos of one patient resemble each other, so that patients are drawn, with all their photos. A draw is a row of
-weights: how often each photo counts. The same seed and patients give the same draws, which pairs two networks.
+Photos of one patient resemble each other, so that patients are drawn, with all their photos; where patients are not
+independent (virtual ones that share a head), groups of them stand wherever patients are spoken of here. A draw is a
+row of weights: how often each photo counts. The same seed and patients give the same draws, which pairs two networks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CONFIDENCE", "RESAMPLES", "SEED", "Draws", "Interval", "bootstrap", "draws", "interval", "resamples"]
+__all__ = [
+    "CONFIDENCE",
+    "RESAMPLES",
+    "SEED",
+    "Draws",
+    "Interval",
+    "bootstrap",
+    "drawn_by",
+    "draws",
+    "interval",
+    "resamples",
+]
 
 Floats = NDArray[np.float64]
 CONFIDENCE: Final = 0.95
@@ -63,6 +75,18 @@ def draws(measure: Measure, patients: NDArray[np.intp], count: int = RESAMPLES, 
     """Figures of every draw."""
     chunks = [measure(weights) for weights in resamples(patients, count, seed)]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def drawn_by(clusters: int, patients: int) -> str:
+    """In words, what intervals are drawn by: patients, or groups of them.
+
+    Example:
+        >>> drawn_by(40, 40)
+        'patients'
+    """
+    if clusters == patients:
+        return "patients"
+    return f"the {clusters} groups of patients who are not independent (in a virtual cohort: who share a head)"
 
 
 def interval(value: float, drawn: Floats, confidence: float = CONFIDENCE) -> Interval:

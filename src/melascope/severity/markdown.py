@@ -10,7 +10,7 @@ from pathlib import Path
 from melascope.data.layout import write_whole
 from melascope.severity import benchmark_sheets, findings
 from melascope.severity.evaluation import Benchmark, evaluate
-from melascope.severity.intervals import RESAMPLES, SEED
+from melascope.severity.intervals import RESAMPLES, SEED, drawn_by
 from melascope.severity.page import draw
 from melascope.severity.results import RunResult
 from melascope.severity.sheets import Sheet, markdown
@@ -83,8 +83,8 @@ def markdown_text(
         _table(
             benchmark_sheets.table_1(benchmark),
             "Precision, recall and F1 are weighted by the classes' photos, as the paper's; in brackets 95 % intervals "
-            "by drawing patients; bold: the best. The last four columns are printed figures of other patients: no "
-            "comparison; blank where the paper's text states none.",
+            f"by drawing {drawn_by(benchmark.clusters, benchmark.patients)}; bold: the best. The last four columns are "
+            "printed figures of other patients: no comparison; blank where the paper's text states none.",
         ),
         _table(benchmark_sheets.balance(benchmark), "Lower is better for errors, Brier score and log loss."),
         drawn.get("roc_by_class", ""),

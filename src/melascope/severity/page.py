@@ -13,7 +13,7 @@ from markupsafe import Markup
 from melascope.data.layout import write_whole
 from melascope.severity import benchmark_sheets, figures, findings
 from melascope.severity.evaluation import Benchmark, evaluate
-from melascope.severity.intervals import RESAMPLES, SEED
+from melascope.severity.intervals import RESAMPLES, SEED, drawn_by
 from melascope.severity.results import Costs, Epoch, RunResult
 from melascope.severity.sheets import csv_text, laid_out
 from melascope.vocabulary import DISCLAIMER
@@ -92,6 +92,7 @@ def html(benchmark: Benchmark, command: str) -> str:
         printed_note=findings.printed_note(benchmark),
         command=command,
         disclaimer=DISCLAIMER,
+        drawn_by=drawn_by(benchmark.clusters, benchmark.patients),
         version=version("melascope"),
     )
 

@@ -24,6 +24,8 @@ class Prediction:
 
     photo: str
     patient: str
+    group: str = ""
+    """Patients who are not independent: virtual ones that share a head, a family."""
     part: str
     """``train``, ``validation`` or ``test``."""
     truth: int
@@ -56,6 +58,8 @@ class Scored:
     photos: tuple[str, ...]
     patients: NDArray[np.intp]
     """(n,) number of each photo's patient, from 0."""
+    clusters: NDArray[np.intp]
+    """(n,) number of what is drawn for intervals, from 0: each photo's group, or else its patient."""
     truth: NDArray[np.intp]
     """(n,) classes."""
     probabilities: NDArray[np.float64]
@@ -81,11 +85,13 @@ def scored(rows: Iterable[Prediction]) -> Scored:
     if not table:
         raise ValueError("no predictions: nothing can be measured; choose a part that has photos")
     patients = np.unique([row.patient for row in table], return_inverse=True)[1]
+    clusters = np.unique([row.group or row.patient for row in table], return_inverse=True)[1]
     probabilities = np.array([row.probabilities for row in table], dtype=np.float64)
     implied = [row.predicted_masi for row in table]
     return Scored(
         tuple(row.photo for row in table),
         patients.astype(np.intp),
+        clusters.astype(np.intp),
         np.array([row.truth for row in table], dtype=np.intp),
         probabilities / probabilities.sum(axis=1, keepdims=True),
         np.array([row.rated_masi for row in table], dtype=np.float64),

@@ -105,6 +105,7 @@ class Study:
                 Prediction(
                     photo=photo,
                     patient=self.ratings.patient(photo),
+                    group=self.ratings.of(photo)[0].group or "",
                     part=self.split[photo],
                     truth=int(truth[i]),
                     rated_masi=self.ratings.mean_masi(photo),
