@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from melascope.lab.skin.calibrate import LEVEL, Ratios, calibrate, factors
+from melascope.lab.skin.calibrate import LEVEL, Ratios, add, calibrate, factors
+from melascope.masi import regional_score
+from melascope.scoring import Doubts, RegionMeasure
+from melascope.vocabulary import Region
 
 
 def slow_quantile(part: list[tuple[str, float]]) -> float:
@@ -33,6 +36,20 @@ def test_factors_are_the_quantiles_of_either_side(seed: int) -> None:
 def test_many_easy_photographs_of_one_group_do_not_hide_a_hard_one() -> None:
     part = [("light, with pigment", 0.1)] * 1000 + [("dark, with pigment", float(n)) for n in range(10)]
     assert factors(Ratios(part, part, part, part)).share[1] >= 8.0
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.006, False), (0.03, True)])
+def test_how_large_a_patch_is_counts_only_where_pigment_counts(share: float, told: bool) -> None:
+    ends = [regional_score(share, 0.1, diameter) for diameter in (4.0, 6.0, 9.0)]
+    measured = RegionMeasure(
+        900, share, 0.0, 0.1, 0.1, 6.0, Doubts((0.02, 0.02), (0.02, 0.02), (0.4, 0.4)), ends[1], *ends[::2], *ends[::2]
+    )
+    true = {"chin": {"share": share, "density": 0.1, "diameter_mm": 9.0}}
+    ratios = Ratios()
+    add(ratios, {Region.CHIN: measured}, true, band="tan", kinds=["mel"], total=None)
+    group = "tan, melasma" if told else "tan, without pigment"
+    assert ratios.share == [(group, 0.0)]
+    assert ratios.diameter == ([(group, pytest.approx(np.log(9 / 6) / 0.4))] if told else [])
 
 
 def test_a_folder_without_patients_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

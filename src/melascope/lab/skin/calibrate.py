@@ -117,7 +117,8 @@ def add(
         ratios.share.append((group, _ratio(part["share"] - found.share, doubts.share)))
         if part["share"] > 0.05 and found.share > 0.05:
             ratios.density.append((group, _ratio(part["density"] - found.excess, doubts.density)))
-        if part["diameter_mm"] > 0 and found.diameter_mm > 0:
+        # Below the floor homogeneity fades out, and how large a patch is says nothing.
+        if part["share"] >= DETECTION_FLOOR and part["diameter_mm"] > 0 and found.diameter_mm > 0:
             ratios.diameter.append((group, _ratio(math.log(part["diameter_mm"] / found.diameter_mm), doubts.diameter)))
     scores = masi({region: found.score for region, found in measured.items()})
     if total is None or scores is None:
