@@ -184,7 +184,8 @@ def pigment_table(photos: Photos) -> str:
 def even_table(photos: Photos) -> str:
     """Dice by tone band and density: what is left of the bands' gap where lesions are equally dark.
 
-    The last column is the mean of a band's own, weighted by how many photographs of all bands have each density.
+    The last column is the mean of a band's own, weighted by how many photographs of all bands have each density; a band
+    that lacks one is not compared.
     """
     lesioned = [p for p in photos if p.seen and p.seen.pigment.true and p.density is not None]
     dense = [(name, [p for p in lesioned if density_name(p.density or 0.0) == name]) for _, name in DENSITIES]
@@ -201,7 +202,8 @@ def even_table(photos: Photos) -> str:
         evened += [mixed] if band else []
         cells = [f"{number(v, 2)} ({len(one)})" if one else "" for v, one in zip(values, each, strict=True)]
         rows.append([band.value if band else "all", *cells, number(mixed)])
-    between = float(np.nanmax(evened) - np.nanmin(evened)) if evened else tallies.NAN
+    evened = [value for value in evened if not np.isnan(value)]
+    between = max(evened) - min(evened) if len(evened) > 1 else tallies.NAN
     rows.append(["best band less worst", *[""] * len(dense), number(between)])
     return table(("", *(name for name, _ in dense), "at equal densities"), rows)
 
@@ -405,7 +407,7 @@ photograph add, by involved area.
 ### Pigment by skin tone, at equal density
 
 Dice, pooled, with the number of photographs. Bands hold lesions of unlike darkness, by chance; the last column gives
-each band the mixture of densities that all have together.
+each band the mixture of densities that all have together, and is empty where a band lacks one.
 
 {even_table(photos)}
 

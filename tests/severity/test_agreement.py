@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +231,16 @@ def test_healthy_faces_are_told_apart() -> None:
     assert report.icc is not None and report.icc_affected == icc(scores[:30].tolist())
     assert report.icc.single > report.icc_affected.single
     assert agreement(made(scores[:30]), resamples=DRAWS).icc_affected is None
+
+
+def test_readings_of_patients_who_share_a_head_are_drawn_by_head() -> None:
+    """Four patients a head, one reading each: a reading is not independent of the next, and the report says so."""
+    scores = noisy(40)
+    apart = made(scores)
+    heads = Ratings(
+        tuple(replace(row, group=f"head{int(row.patient[1:]) // 4}") for row in apart.rows), Path("ratings.csv"), None
+    )
+    first, second = agreement(apart, resamples=300), agreement(heads, resamples=300)
+    assert first.icc_single is None and second.icc_single is not None
+    assert second.readings.people == 40 and second.readings.clusters.max() == 9
+    assert any("intervals draw the 10 groups of patients" in note for note in second.notes)

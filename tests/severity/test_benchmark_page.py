@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from melascope.severity.benchmark_sheets import groups
 from melascope.severity.evaluation import Benchmark, evaluate
 from melascope.severity.markdown import markdown_page, markdown_text
 from melascope.severity.page import benchmark_page, draw, html, write_page
@@ -145,8 +146,17 @@ def test_one_patient_alone_gives_a_page_without_an_interval_that_lies() -> None:
     photos = [replace(row, patient="one") for row in rows(6)]
     found = evaluate([replace(run(), predictions=photos)], DRAWS)
     accuracy = found.evaluations[0].figures["accuracy"]
-    assert accuracy.low == accuracy.high == accuracy.value
-    assert "6 photos of 1 patient:" in html(found, "x")
+    assert np.isnan(accuracy.low) and np.isnan(accuracy.high)  # every draw would be the same one
+    text = html(found, "x")
+    assert "6 photos of 1 patient:" in text and "1.000 (1.000" not in text
+
+
+def test_groups_that_are_drawn_are_counted_in_the_table_of_groups() -> None:
+    photos = [replace(row, group=f"head{k // 5}") for k, row in enumerate(rows(60))]
+    sheet = groups(evaluate([replace(run(), predictions=photos)], DRAWS))
+    assert [column.key for column in sheet.columns][:5] == ["column", "value", "photos", "patients", "groups"]
+    assert sheet.rows[0][2:5] == (20, 20, 12)
+    assert "groups" not in [column.key for column in groups(evaluate([run(count=60)], DRAWS)).columns]
 
 
 def test_markdown_holds_the_same_tables(benchmark: Benchmark, tmp_path: Path) -> None:

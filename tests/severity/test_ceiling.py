@@ -74,10 +74,11 @@ def test_a_photo_that_one_rater_did_not_see_takes_away_the_raters() -> None:
 def test_raters_come_from_a_table_of_ratings() -> None:
     given = [replace(row, raters={}) for row in rows(3)]
     photo = given[0].photo
-    table = [Rating(photo, "patient0000", name, masi, None, None, 2) for name, masi in (("a", 3.0), ("b", 5.0))]
+    table = [Rating(photo, "patient0000", n, masi, None, None, 2, "head") for n, masi in (("a", 3.0), ("b", 5.0))]
     found = with_raters(given, Ratings(tuple(table), Path("ratings.csv"), None))
     assert found[0].raters == {"a": 3.0, "b": 5.0}
     assert found[1].raters == {}
+    assert [row.group for row in found] == ["head", "", ""]
 
 
 def test_the_moderate_rank_is_highest_in_the_middle_of_the_scale() -> None:

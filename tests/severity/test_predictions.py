@@ -19,6 +19,7 @@ from melascope.severity.predictions import (
 from tests.severity.simulated import rows
 
 HEADER = ",".join(COLUMNS)
+IN_A = "a,p1,test,0,10.0,0.7,0.2,0.1,,,,,,A,"
 GOOD = "a,p1,test,0,10.0,0.7,0.2,0.1,,,,,,,"
 
 
@@ -32,6 +33,7 @@ def problems(tmp_path: Path, text: str | bytes) -> tuple[str, ...]:
 
 def test_what_is_written_is_read_to_the_last_digit(tmp_path: Path) -> None:
     given = [*rows(20), replace(rows(1)[0], photo="x", predicted_masi=None, true_masi=None, raters={}, device="")]
+    given = [replace(row, group=f"head{int(row.patient[-4:]) // 3}") for row in given]
     write_predictions(given, tmp_path / "predictions.csv")
     assert read_predictions(tmp_path / "predictions.csv") == tuple(given)
 
@@ -60,6 +62,8 @@ def test_a_name_that_looks_like_a_formula_is_harmless_and_comes_back(tmp_path: P
         ("a,p1,test,0,10.0,0.7,0.2,0.1,,,,,,,r1=x", ("column raters", "NAME=MASI")),
         (f"{GOOD}\n{GOOD}", ("line 3, column photo", "is in line 2 already")),
         (f"{GOOD}\nb,p1,train,0,10.0,0.7,0.2,0.1,,,,,,,", ("column patient", "train here and in test in line 2")),
+        (f"{IN_A}\nb,p1,test,0,10.0,0.7,0.2,0.1,,,,,,B,", ("column group", "'B'", "is not that of line 2 (A)")),
+        (f"{IN_A}\nb,p2,train,0,10.0,0.7,0.2,0.1,,,,,,A,", ("column group", "'A'", "train here and in test in line 2")),
         ("a,p1,test", ("line 2", "has 3 cells")),
         ("", ("no row below its header",)),
     ],
@@ -107,3 +111,13 @@ def test_arrays_are_sorted_by_photo_and_number_the_patients() -> None:
 def test_no_predictions_are_refused() -> None:
     with pytest.raises(ValueError, match="choose a part that has photos"):
         scored([])
+
+
+def test_a_patient_with_the_name_of_a_group_is_not_in_it() -> None:
+    given = rows(4)
+    table = scored(
+        [replace(given[0], patient="A"), *(replace(row, patient=f"p{k}", group="A") for k, row in enumerate(given[1:]))]
+    )
+    assert len(set(table.patients.tolist())) == 4
+    first, *others = table.clusters.tolist()
+    assert len(set(others)) == 1 and first not in others and {first, *others} == {0, 1}

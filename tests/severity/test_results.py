@@ -81,6 +81,9 @@ def test_runs_of_other_photos_or_labels_or_names_are_not_compared() -> None:
     changed = [replace(other.predictions[0], truth=2), *other.predictions[1:]]
     with pytest.raises(ValueError, match="differ in 1 photos, such as photo0000"):
         evaluate([one, replace(other, predictions=changed)], 100)
+    grouped = [replace(row, group="head") for row in other.predictions]
+    with pytest.raises(ValueError, match="differ in the groups of 40 photos, such as photo0000: one of them"):
+        evaluate([one, replace(other, predictions=grouped)], 100)
     with pytest.raises(ValueError, match="no run"):
         evaluate([])
 

@@ -43,12 +43,12 @@ def command(
     ratings: Annotated[
         Path | None,
         typer.Option(
-            help="Ratings (table or data set), for one rater against the others where the predictions lack them.",
+            help="Ratings (table or data set): single raters, and groups of patients, where the predictions lack them.",
             show_default=False,
         ),
     ] = None,
     resamples: Annotated[
-        int, typer.Option(min=100, max=100_000, help="Draws of patients behind each interval.")
+        int, typer.Option(min=100, max=100_000, help="Draws of patients (or groups) behind each interval.")
     ] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 7,
     markdown: Annotated[
@@ -57,9 +57,9 @@ def command(
 ) -> None:
     """Compute every number and figure of the benchmark's page again, from saved predictions alone.
 
-    Accuracy, precision, recall, F1, AUC, kappa and calibration with 95 % intervals by drawing patients; ROC curves,
-    confusion matrices, reliability; every network against the best (McNemar, DeLong); what a perfect reader and one
-    rater would score; accuracy by skin tone, device and view.
+    Accuracy, precision, recall, F1, AUC, kappa and calibration with 95 % intervals by drawing patients, or groups of
+    patients who are not independent; ROC curves, confusion matrices, reliability; every network against the best
+    (McNemar, DeLong); what a perfect reader and one rater would score; accuracy by skin tone, device and view.
 
     Exit code: 0 done, 1 the predictions are wrong (every fault is told, with its line), 2 wrong usage.
     """

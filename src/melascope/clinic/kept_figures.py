@@ -50,7 +50,7 @@ class Kept:
 
     def draw(self, table: Readings, resamples: int, seed: int) -> Mapping[str, Interval]:
         """As `drawn_figures`, from what is kept if it is there."""
-        said = [melascope.__version__, table.masi.tolist(), table.patients.tolist(), resamples, seed]
+        said = [melascope.__version__, table.masi.tolist(), table.clusters.tolist(), resamples, seed]
         name = hashlib.sha256(json.dumps(said).encode()).hexdigest()
         if name not in self._there:
             with _DRAWING:

@@ -92,6 +92,8 @@ class Group:
     value: str
     photos: int
     patients: int
+    clusters: int
+    """Groups of patients, or patients: what is drawn."""
     lesions: int
     figures: Mapping[str, Mapping[str, Interval]]
     """By run: exact, box_sensitivity, alarms, ap50."""
@@ -326,7 +328,7 @@ def _groups(evaluations: Sequence[Evaluation], resamples: int, seed: int) -> Ite
             drawn = np.unique(first.clusters()[inside], return_inverse=True)[1]
             figures = {one.run.name: _group_figures(one, inside, drawn, resamples, seed) for one in evaluations}
             lesions = sum(int((~first.photos[k].truth.crowd).sum()) for k in inside)
-            yield Group(column, label, value, len(inside), patients, lesions, figures)
+            yield Group(column, label, value, len(inside), patients, len(set(drawn)), lesions, figures)
 
 
 def _group_figures(

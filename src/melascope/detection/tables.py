@@ -152,12 +152,14 @@ def sizes(benchmark: Benchmark) -> Sheet:
 
 def groups(benchmark: Benchmark) -> Sheet:
     """By skin tone, device and view."""
+    apart = benchmark.clusters != benchmark.patients
     heads = {"exact": "Wholly right", "box_sensitivity": "Sensitivity", "alarms": "False alarms", "ap50": "mAP@50"}
     columns = (
         Column("what", ""),
         Column("value", ""),
         Column("photos", "Photos", digits=0),
         Column("patients", "Patients", digits=0),
+        *((Column("groups", "Groups drawn", digits=0),) if apart else ()),
         Column("network", "Network"),
         *(Column(key, head, digits=2 if key == "alarms" else 3) for key, head in heads.items()),
     )
@@ -165,9 +167,10 @@ def groups(benchmark: Benchmark) -> Sheet:
     last = ""
     for group in benchmark.groups:
         for place, (name, figures) in enumerate(group.figures.items()):
-            head: list[Cell] = ["", "", None, None]
-            if not place:
-                head = ["" if group.label == last else group.label, group.value, group.photos, group.patients]
+            counts: list[Cell] = [group.photos, group.patients, *([group.clusters] if apart else [])]
+            head: list[Cell] = ["" if group.label == last else group.label, group.value, *counts]
+            if place:
+                head = ["", "", *(None for _ in counts)]
             last = group.label
             rows.append((*head, name, *(figures[key] for key in heads)))
     return Sheet("groups", "By skin tone, device and view", columns, tuple(rows))

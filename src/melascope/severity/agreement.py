@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.masi import Agreement, f_quantile, icc
-from melascope.severity.intervals import RESAMPLES, SEED, Interval, bootstrap
+from melascope.severity.intervals import RESAMPLES, SEED, Interval, bootstrap, drawn_by
 from melascope.severity.ratings import Ratings
 from melascope.severity.readings import Readings, readings
 from melascope.vocabulary import MASI_REGIONS, Region, Severity
@@ -165,7 +165,7 @@ def drawn_figures(table: Readings, resamples: int = RESAMPLES, seed: int = SEED)
 
     Whoever keeps them gives them to `agreement` again.
     """
-    return bootstrap(lambda weights: _figures(table, weights), table.patients, resamples, seed)
+    return bootstrap(lambda weights: _figures(table, weights), table.clusters, resamples, seed)
 
 
 def agreement(
@@ -191,7 +191,8 @@ def agreement(
     if not reread_range > 0:
         raise ValueError(f"range = {reread_range:g}: must be above 0 MASI points, such as {REREAD_RANGE:g}")
     table = readings(ratings)
-    several = table.people < len(table.subjects)
+    clusters = int(table.clusters.max()) + 1
+    several = clusters < len(table.subjects)
     drawn = draw(table, resamples, seed)
     whole = _icc(table.masi)
     affected = table.masi[table.masi.max(1) > 0]
@@ -199,6 +200,9 @@ def agreement(
     if several:
         notes.append(
             f"{table.people} patients have {len(table.subjects)} readings: intervals are those of drawn patients"
+            if clusters == table.people
+            else f"{table.people} patients have {len(table.subjects)} readings: intervals draw "
+            f"{drawn_by(clusters, table.people)}"
         )
     return Report(
         readings=table,

@@ -168,16 +168,25 @@ def ceiling(benchmark: Benchmark) -> Sheet:
 
 def groups(benchmark: Benchmark) -> Sheet:
     """Accuracy by skin tone, device and view."""
+    apart = benchmark.clusters != benchmark.patients
     names = [one.run.name for one in benchmark.evaluations]
     columns = (
         Column("column", "By"),
         Column("value", ""),
         Column("photos", "Photos"),
         Column("patients", "Patients"),
+        *((Column("groups", "Groups drawn"),) if apart else ()),
         *(Column(f"accuracy: {name}", name, 2) for name in names),
     )
     rows: tuple[Row, ...] = tuple(
-        (one.label, one.value, one.photos, one.patients, *(one.accuracy[name] for name in names))
+        (
+            one.label,
+            one.value,
+            one.photos,
+            one.patients,
+            *((one.clusters,) if apart else ()),
+            *(one.accuracy[name] for name in names),
+        )
         for one in benchmark.groups
     )
     return Sheet("groups", "Accuracy by skin tone, device and view", columns, rows)

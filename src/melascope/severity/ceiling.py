@@ -3,7 +3,7 @@
 The label is the band of several raters' mean, and raters err. Of virtual patients the true MASI is known: whoever read
 it without error would still disagree with the label near its limits. That reader knows nothing of the raters' habits,
 which a network learns from their labels; a second one knows them: its two limits on the true MASI are those that agree
-with the labels best, found on one half of the patients and used on the other.
+with the labels best, found on one half of the patients (or groups of them) and used on the other.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ def ceiling(rows: Sequence[Prediction], resamples: int = RESAMPLES, seed: int = 
     if None not in truths and not all(set(row.raters) == {TRUTH} for row in rows):
         masi = np.array(truths, dtype=np.float64)
         label = "mean of the raters"
-        knowing = _knowing(masi, table.truth, table.clusters)
-        for name, classes in (("perfect reader of the truth", _bands(masi)), ("the same, limits fitted", knowing)):
+        known = [("perfect reader of the truth", _bands(masi))]
+        if table.clusters.any():  # limits are fitted on others than those they are used on
+            known.append(("the same, limits fitted", _knowing(masi, table.truth, table.clusters)))
+        for name, classes in known:
             figures = _figures(table.truth, classes, masi, table.clusters, resamples, seed)
             readers.append(Reader(name, label, figures))
     raters, agreement = _raters(rows, table, resamples, seed)
@@ -73,10 +75,16 @@ def ceiling(rows: Sequence[Prediction], resamples: int = RESAMPLES, seed: int = 
 
 
 def with_raters(rows: Sequence[Prediction], ratings: Ratings) -> tuple[Prediction, ...]:
-    """The same rows with the single raters' MASI; photos that are not rated keep what they have."""
-    rated = set(ratings.photos)
+    """The same rows with the single raters' MASI and the patients' groups; photos not rated keep what they have."""
+    rated = {photo: ratings.of(photo) for photo in ratings.photos}
     return tuple(
-        replace(row, raters={one.rater: one.masi for one in ratings.of(row.photo)}) if row.photo in rated else row
+        replace(
+            row,
+            raters={one.rater: one.masi for one in rated[row.photo]},
+            group=rated[row.photo][0].group or row.group,
+        )
+        if row.photo in rated
+        else row
         for row in rows
     )
 

@@ -49,7 +49,7 @@ class Comparison:
     p_adjusted: float
     """McNemar's p, adjusted for the number of runs (Holm)."""
     accuracy: Interval
-    """Best minus this one, the same patients drawn for both."""
+    """Best minus this one, both on the same draws."""
     areas: Mapping[str, DeLong]
     """Best minus this one, by class."""
     areas_adjusted: Mapping[str, float]
@@ -64,6 +64,8 @@ class Group:
     value: str
     photos: int
     patients: int
+    clusters: int
+    """Groups of patients, or patients: what is drawn."""
     accuracy: Mapping[str, Interval]
     """By run."""
 
@@ -159,14 +161,22 @@ def _check(runs: Sequence[RunResult]) -> None:
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise ValueError(f"two runs are named {twice[0]}: give each a name of its own")
-    first = {row.photo: (row.patient, row.group, row.truth) for row in runs[0].predictions}
+    first = {row.photo: row for row in runs[0].predictions}
     for run in runs[1:]:
-        here = {row.photo: (row.patient, row.group, row.truth) for row in run.predictions}
-        if here != first:
-            odd = sorted(photo for photo in first.keys() | here.keys() if first.get(photo) != here.get(photo))
+        here = {row.photo: row for row in run.predictions}
+        both = first.keys() & here.keys()
+        odd = first.keys() ^ here.keys()
+        odd |= {p for p in both if (first[p].patient, first[p].truth) != (here[p].patient, here[p].truth)}
+        if odd:
             raise ValueError(
-                f"{runs[0].name} and {run.name} differ in {len(odd)} photos, such as {odd[0]}: only runs with the same "
-                "photos, patients, groups and labels can be compared; predict the same split, or evaluate each alone"
+                f"{runs[0].name} and {run.name} differ in {len(odd)} photos, such as {min(odd)}: only runs with the "
+                "same photos, patients and labels can be compared; predict the same split, or evaluate them one by one"
+            )
+        odd = {p for p in both if first[p].group != here[p].group}
+        if odd:
+            raise ValueError(
+                f"{runs[0].name} and {run.name} differ in the groups of {len(odd)} photos, such as {min(odd)}: one of "
+                "them may be older than groups; name the ratings (--ratings), or copy the column group"
             )
 
 
@@ -233,9 +243,8 @@ def _groups(
         for value in values:
             inside = cells == value
             table = evaluations[0].table
-            patients, clusters = (
-                np.unique(of[inside], return_inverse=True)[1] for of in (table.patients, table.clusters)
-            )
+            clusters = np.unique(table.clusters[inside], return_inverse=True)[1]
+            counts = len(set(table.patients[inside])), len(set(clusters))
             accuracies = {}
             for one in evaluations:
                 truth, predicted = one.table.truth[inside], one.table.predicted[inside]
@@ -246,4 +255,4 @@ def _groups(
                     seed,
                 )
                 accuracies[one.run.name] = found["accuracy"]
-            yield Group(column, label, str(value), int(inside.sum()), int(patients.max()) + 1, accuracies)
+            yield Group(column, label, str(value), int(inside.sum()), *counts, accuracies)

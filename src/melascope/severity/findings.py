@@ -108,7 +108,7 @@ def ceiling_note(benchmark: Benchmark) -> str:
             "The perfect reader sees the true MASI of what the raters scored, which is known of virtual patients, and "
             "errs only where the raters' mean lies in another band. It knows nothing of the raters' habits, which a "
             "network learns from their labels; the second reader does: its two limits are those that agree best with "
-            "the labels of the other half of the patients. Neither is a strict bound."
+            "the labels of the other half of what is drawn for intervals. Neither is a strict bound."
         )
     if benchmark.ceiling.raters:
         words.append(

@@ -72,7 +72,9 @@ def resamples(patients: NDArray[np.intp], count: int = RESAMPLES, seed: int = SE
 
 
 def draws(measure: Measure, patients: NDArray[np.intp], count: int = RESAMPLES, seed: int = SEED) -> Draws:
-    """Figures of every draw."""
+    """Figures of every draw; NaN of all if there is one patient alone, whom every draw would repeat."""
+    if int(patients.max()) == 0:
+        return {name: np.full(count, np.nan) for name in measure(None)}
     chunks = [measure(weights) for weights in resamples(patients, count, seed)]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 

@@ -85,13 +85,15 @@ def scored(rows: Iterable[Prediction]) -> Scored:
     if not table:
         raise ValueError("no predictions: nothing can be measured; choose a part that has photos")
     patients = np.unique([row.patient for row in table], return_inverse=True)[1]
-    clusters = np.unique([row.group or row.patient for row in table], return_inverse=True)[1]
+    # A patient may bear the name of another's group.
+    units = {unit: k for k, unit in enumerate(sorted({(row.group, "" if row.group else row.patient) for row in table}))}
+    clusters = np.array([units[row.group, "" if row.group else row.patient] for row in table], dtype=np.intp)
     probabilities = np.array([row.probabilities for row in table], dtype=np.float64)
     implied = [row.predicted_masi for row in table]
     return Scored(
         tuple(row.photo for row in table),
         patients.astype(np.intp),
-        clusters.astype(np.intp),
+        clusters,
         np.array([row.truth for row in table], dtype=np.intp),
         probabilities / probabilities.sum(axis=1, keepdims=True),
         np.array([row.rated_masi for row in table], dtype=np.float64),

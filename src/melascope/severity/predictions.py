@@ -127,17 +127,27 @@ def _row(words: Mapping[str, str], faults: list[Fault]) -> Prediction | None:
 
 
 def _between(rows: Iterable[tuple[int, Prediction]]) -> list[Problem]:
-    """What is wrong between rows: a photo twice, a patient in two parts."""
+    """What is wrong between rows: a photo twice, a patient or a group in two parts, a patient in two groups."""
     photos: dict[str, int] = {}
-    parts: dict[str, tuple[str, int]] = {}
+    parts: dict[tuple[str, str], tuple[str, int]] = {}
+    groups: dict[str, tuple[str, int]] = {}
     problems = []
     for line, row in rows:
         first = photos.setdefault(row.photo, line)
         if first != line:
             rule = f"is in line {first} already: keep one of the two"
             problems.append(Problem(line, "photo", row.photo, rule))
-        part, where = parts.setdefault(row.patient, (row.part, line))
-        if part != row.part:
-            rule = f"is in {row.part} here and in {part} in line {where}: a patient belongs to one part; split anew"
-            problems.append(Problem(line, "patient", row.patient, rule))
+        for column, value in (("patient", row.patient), ("group", row.group)):
+            part, where = parts.setdefault((column, value), (row.part, line))
+            if value and part != row.part:
+                rule = (
+                    f"is in {row.part} here and in {part} in line {where}: a {column} belongs to one part; split anew"
+                )
+                problems.append(Problem(line, column, value, rule))
+        group, where = groups.setdefault(row.patient, (row.group, line))
+        if group != row.group:
+            rule = (
+                f"is not that of line {where} ({group or 'none'}), of the same patient: a patient belongs to one group"
+            )
+            problems.append(Problem(line, "group", row.group, rule))
     return problems

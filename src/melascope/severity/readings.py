@@ -45,9 +45,11 @@ class Readings:
         return np.array([[_BANDS.index(severity(cell.masi)) for cell in row] for row in self.cells], dtype=np.intp)
 
     @cached_property
-    def patients(self) -> NDArray[np.intp]:
-        """(n,) number of each reading's patient."""
-        return np.unique(np.array(self.patient_names, dtype=object).astype(str), return_inverse=True)[1].astype(np.intp)
+    def clusters(self) -> NDArray[np.intp]:
+        """(n,) number of what is drawn for intervals: each reading's group of patients, or else its patient."""
+        units = [(row[0].group, "" if row[0].group else row[0].patient) for row in self.cells]
+        numbers = {unit: k for k, unit in enumerate(sorted(set(units)))}
+        return np.array([numbers[unit] for unit in units], dtype=np.intp)
 
     @property
     def people(self) -> int:

@@ -155,6 +155,17 @@ def test_several_data_sets_are_one(tmp_path: Path) -> None:
         gather([first, first / "manifest.csv"], labels="truth")
 
 
+def test_a_person_without_a_family_in_one_set_has_it_from_the_other(tmp_path: Path) -> None:
+    """Whichever comes first: nobody of a family is divided, and everybody bears its name."""
+    photographed = cohort(tmp_path / "photographed", 20)
+    clinic = grouped(cohort(tmp_path / "clinic", 20), lambda i: f"family{i // 2}")
+    for folder in (clinic, photographed):
+        (folder / "dataset.json").unlink()
+    found = gather([photographed, clinic], labels="truth", majority=None, seed=2)
+    for photo in found.photos:
+        assert found.ratings.group(photo) == f"family{int(found.ratings.patient(photo)[1:]) // 2}"
+
+
 def test_two_cohorts_of_one_seed_hold_the_same_people(tmp_path: Path) -> None:
     first, second = (grouped(cohort(tmp_path / name, 20), lambda i: f"head{i // 2}") for name in ("a", "b"))
     for seed in range(3):
@@ -246,6 +257,10 @@ def test_predictions_carry_everything_that_is_known(tmp_path: Path) -> None:
     )  # fmt: skip
     assert row.raters.keys() == {"rater1", "rater2", "rater3"}
     assert found.predictions([photo], np.array([[1.0, 2.0, 1.0]]), None)[0].predicted_masi is None
+    assert row.group == ""
+    heads = gather(grouped(cohort(tmp_path / "heads", 20), lambda i: f"head{i // 4}"), majority=None, seed=2)
+    for row in heads.predictions(heads.photos, np.ones((len(heads.photos), 3)), None):
+        assert row.group == f"head{int(row.patient[1:]) // 4}"
 
 
 class TestReadPhotos:

@@ -71,6 +71,8 @@ class Measured:
     run: str
     photo: str
     patient: str
+    group: str = ""
+    """Patients who are not independent, as in the predictions."""
     truth: int
     explained: int
     """The likeliest class."""
@@ -206,6 +208,7 @@ def _measure(run: Run, explainer: Explainer, row: Prediction, plan: Plan, twins:
         run=run.config.name,
         photo=row.photo,
         patient=row.patient,
+        group=row.group,
         truth=row.truth,
         explained=chosen,
         probability=float(probabilities[chosen]),

@@ -43,15 +43,15 @@ def of(rows: Sequence[Measured], network: str) -> list[Measured]:
 
 
 def mean_interval(rows: Sequence[Measured], values: Iterable[float], draws: int = _DRAWS, seed: int = 7) -> Interval:
-    """Mean over photos with its 95 % interval by drawing patients; photos whose value is NaN are left out."""
-    by_patient: dict[str, list[float]] = {}
+    """Mean over photos with its 95 % interval by drawing patients, or groups; photos whose value is NaN are not in."""
+    by_unit: dict[tuple[str, str], list[float]] = {}
     for row, number in zip(rows, values, strict=True):
         if math.isfinite(number):
-            by_patient.setdefault(row.patient, []).append(number)
-    if not by_patient:
+            by_unit.setdefault((row.group, "" if row.group else row.patient), []).append(number)
+    if not by_unit:
         return Interval(math.nan, math.nan, math.nan)
-    sums = np.array([math.fsum(values) for values in by_patient.values()])
-    counts = np.array([len(values) for values in by_patient.values()])
+    sums = np.array([math.fsum(values) for values in by_unit.values()])
+    counts = np.array([len(values) for values in by_unit.values()])
     mean = float(sums.sum() / counts.sum())
     if len(sums) < 2:
         return Interval(mean, math.nan, math.nan)

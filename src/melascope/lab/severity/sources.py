@@ -178,10 +178,17 @@ def _undivided(rows: Sequence[Rating], people: Mapping[str, str]) -> tuple[Ratin
         for other in others:
             above[top(other)] = top(first)
     called: dict[tuple[str, str], str] = {}
+    members: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        unit = top(("patient", row.patient))
+        members.setdefault(unit, set()).add(row.patient)
+        called[unit] = called.get(unit) or row.group
     found = []
     for row in rows:
-        unit = called.setdefault(top(("patient", row.patient)), row.group or row.patient)
-        found.append(replace(row, group="" if unit == row.patient else unit))
+        unit = top(("patient", row.patient))
+        # Patients who are tied together without a group of their own bear the first one's name.
+        name = called[unit] or (min(members[unit]) if len(members[unit]) > 1 else "")
+        found.append(replace(row, group=name))
     return tuple(found)
 
 

@@ -39,6 +39,7 @@ class Ratios:
     """Errors, true less measured, as multiples of uncalibrated half widths, with the group of each.
 
     A group is a tone band without pigment, with that of melasma alone, or with other pigment: each counts alike.
+    Density and diameter are asked only where there is pigment.
     """
 
     share: list[Ratio] = field(default_factory=list)
@@ -117,7 +118,7 @@ def add(
         ratios.share.append((group, _ratio(part["share"] - found.share, doubts.share)))
         if part["share"] > 0.05 and found.share > 0.05:
             ratios.density.append((group, _ratio(part["density"] - found.excess, doubts.density)))
-        # Below the floor homogeneity fades out, and how large a patch is says nothing.
+        # Below the floor homogeneity fades out: patches of a few pixels would decide about the size of all.
         if part["share"] >= DETECTION_FLOOR and part["diameter_mm"] > 0 and found.diameter_mm > 0:
             ratios.diameter.append((group, _ratio(math.log(part["diameter_mm"] / found.diameter_mm), doubts.diameter)))
     scores = masi({region: found.score for region, found in measured.items()})

@@ -35,7 +35,8 @@ next three the intervals' factors; the others are learnt from."""
 FIGURES, FACTORS = range(3), range(3, 6)
 COPIES, COPIES_CLEAR = 2, 4
 """How often a photograph that is no render is seen once more, in other light, smaller, compressed; one free of pigment.
-There are few of them, and their people are those that the skin network learnt from."""
+There are few of them, and their people are those that the skin network learnt from. Figures and factors are made of
+originals alone."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
             the skin network are made of.
         out: Where to.
         again: Share of the renders that are seen a second time, in other light, smaller or compressed; photographs are
-            seen `COPIES` times more, those free of pigment `COPIES_CLEAR` times.
+            seen `COPIES` times more, those free of pigment `COPIES_CLEAR` times; of people who are learnt from alone.
 
     Returns:
         The number of faces.
@@ -101,11 +102,14 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
         if row.view == "close-up" or (source and is_held_out(f"{source}-{original}")):
             continue
         # Who is painted on in several folders is one person: the file's name tells, of which there is no other sign.
-        group = f"{folder.name}, {row.group}" if row.group else str(told.get("canvas", row.patient))
+        render = bool(told) and "canvas" not in told
+        group = f"{folder.name}, {row.group}" if render else str(told.get("canvas", row.group or row.patient))
         band, kinds = row.tone_band or "", " ".join(row.kinds or ())
         seed = zlib.crc32(row.photo_id.encode())
         photograph = COPIES_CLEAR if row.masi == 0 and kinds in ("", "none") else COPIES
-        copies = int(seed % 1000 < 1000 * again) if row.group else photograph
+        copies = int(seed % 1000 < 1000 * again) if render else photograph
+        if _part(group) in (*FIGURES, *FACTORS):
+            copies = 0
         for copy in (None, *range(seed, seed + copies)):
             yield _Job(folder / row.file, record if told else None, group, band, kinds, copy)
 
@@ -179,8 +183,12 @@ class Faces:
 
     def part(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         """Rows of the people who fell to these parts of `PARTS`."""
-        fell = np.array([zlib.crc32(group.encode()) % PARTS for group in self.groups])
+        fell = np.array([_part(group) for group in self.groups])
         return np.flatnonzero(np.isin(fell, list(numbers)))
+
+
+def _part(group: str) -> int:
+    return zlib.crc32(group.encode()) % PARTS
 
 
 def photographed(group: str) -> bool:
