@@ -130,6 +130,33 @@ def test_the_file_says_what_the_network_says_and_the_card_what_it_was(tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Path) -> None:
+    folder = drawn(tmp_path / "faces")
+    runs = [tmp_path / "a", tmp_path / "b"]
+    for seed, run in enumerate(runs):
+        room.train(folder, run, Recipe(epochs=1, seed=seed))
+    for name in ("first", "again", "three"):
+        (tmp_path / name).mkdir()
+    first = regional_export.export(folder, runs, tmp_path / "first")
+    faces = regional_faces.read_faces(folder)
+    some = faces.maps[:8], faces.face[:8], faces.counted[:8]
+    for run, found in zip(runs, regional_export.members(first.read_bytes()), strict=True):
+        network = RegionalNetwork()
+        network.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["average"])
+        with torch.no_grad():
+            assert found(*some).numpy() == pytest.approx(network.eval()(*some).numpy(), abs=5e-3)
+    again = regional_export.export(folder, [first], tmp_path / "again")
+    card = json.loads(again.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [recipe["seed"] for recipe in card["mean_of"]] == [0, 1]
+    three = regional_export.export(folder, [first, runs[0]], tmp_path / "three")
+    assert len(regional_export.members(three.read_bytes())) == 3
+    old = {**card, "skin_network": "another"}
+    first.with_suffix(".json").write_text(json.dumps(old), encoding="utf-8")
+    with pytest.raises(ValueError, match="another skin network than these faces; leave it out"):
+        regional_export.export(folder, [first], tmp_path / "again")
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_failed_check_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = drawn(tmp_path / "faces")
     room.train(folder, tmp_path / "run", Recipe(epochs=1))

@@ -145,7 +145,12 @@ def regional_train(
 
 @app.command()
 def regional_export(
-    runs: Annotated[list[Path], typer.Argument(help="Runs of regional-train; of several, the mean counts.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Runs of regional-train, or a regional.onnx that shipped before; of several, the mean counts."
+        ),
+    ],
     faces: Annotated[Path, typer.Option(help="What regional-maps made.")] = Path("runs/regional/faces"),
     to: Annotated[Path | None, typer.Option(help="Folder to write to; the package's own if left out.")] = None,
 ) -> None:

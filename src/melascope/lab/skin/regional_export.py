@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from melascope.lab.shipping import halved
 from melascope.lab.skin.calibrate import Ratios, add
@@ -28,7 +28,7 @@ from melascope.masi import masi, regional_score
 from melascope.scoring import MEASURED, NETWORK, UNCALIBRATED, Calibration, RegionMeasure, read_regions, total_error
 from melascope.vocabulary import MASI_REGIONS, Region
 
-__all__ = ["HALVED_GAP", "export", "figures", "interval_factors"]
+__all__ = ["HALVED_GAP", "export", "figures", "interval_factors", "members"]
 
 HALVED_GAP: Final = 5e-3
 """Most by which a share, a density or the logarithm of a diameter may differ once the weights are in half precision."""
@@ -41,27 +41,83 @@ def export(folder: Path, runs: Sequence[Path], to: Path | None = None) -> Path:
 
     Args:
         folder: The faces that the runs learnt from.
-        runs: Folders with `checkpoint.pt` and `recipe.json`; of several, the mean counts.
+        runs: Folders with `checkpoint.pt` and `recipe.json`, or files that shipped before, with their cards: all
+            trainings in them count alike, so that each may have learnt from other people.
         to: Folder to write to; the package's own `networks` folder if None.
 
     Raises:
         RuntimeError: onnxruntime and torch differ by more than `MOST_GAP`; what was in the folder stays.
+        ValueError: A file holds another network, or its trainings looked at the maps of another skin network.
     """
     to = to or Path(str(files("melascope.networks")))
-    network = Together([_read_run(run) for run in runs])
     faces = read_faces(folder)
+    read = [_read_shipped(run, faces.skin) if run.suffix == ".onnx" else _read_run(run) for run in runs]
+    network = Together([one for some, _ in read for one in some])
+    recipes = [recipe for _, some in read for recipe in some]
     with written_whole(to, NETWORK) as (part, card_part):
         _write_checked(Physical(network).eval(), faces, part)
-        recipes = [json.loads((run / "recipe.json").read_text(encoding="utf-8")) for run in runs]
         card = _card(network, recipes, faces, hashlib.sha256(part.read_bytes()).hexdigest())
         card_part.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return to / f"{NETWORK}.onnx"
 
 
-def _read_run(run: Path) -> RegionalNetwork:
+_Read = tuple[list[RegionalNetwork], list[dict[str, Any]]]
+
+
+def _read_run(run: Path) -> _Read:
     network = RegionalNetwork()
     network.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["average"])
-    return network
+    return [network], [json.loads((run / "recipe.json").read_text(encoding="utf-8"))]
+
+
+def _read_shipped(path: Path, skin: str) -> _Read:
+    """The trainings of a file that `export` wrote, which lists them one after another, and their recipes."""
+    card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if card["skin_network"] != skin:
+        raise ValueError(f"{path}: looked at maps of another skin network than these faces; leave it out")
+    return members(path.read_bytes(), str(path)), list(card["mean_of"])
+
+
+def members(content: bytes, name: str = "the file") -> list[RegionalNetwork]:
+    """The networks of which an exported one is the mean; norms are folded into the convolutions before them.
+
+    Args:
+        content: Of a `regional.onnx`.
+        name: Of the file, for the message.
+
+    Raises:
+        ValueError: It holds another network than this version builds.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load_model_from_string(content).graph
+    values = {t.name: torch.from_numpy(numpy_helper.to_array(t).astype(np.float32)) for t in graph.initializer}
+    found: dict[str, list[Tensor]] = {"Conv": [], "MatMul": [], "Add": [], "Sub": [], "Div": []}
+    for node in graph.node:
+        if node.op_type in ("Cast", "Identity") and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]]
+        elif node.op_type in found:
+            found[node.op_type] += [values[key] for key in node.input if key in values and values[key].ndim > 0]
+    networks = []
+    while found["Conv"]:
+        network = RegionalNetwork().eval()
+        try:
+            for module in network.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.weight.data.copy_(found["Conv"].pop(0))
+                elif isinstance(module, nn.BatchNorm2d):  # a shift alone
+                    module.bias.data.copy_(found["Conv"].pop(0))
+                    module.weight.data.fill_((1.0 + module.eps) ** 0.5)
+                elif isinstance(module, nn.Linear):
+                    module.weight.data.copy_(found["MatMul"].pop(0).T)
+                    module.bias.data.copy_(found["Add"].pop(0))
+            network.mean.copy_(found["Sub"].pop(0))
+            network.deviation.copy_(found["Div"].pop(0))
+        except (IndexError, RuntimeError):
+            raise ValueError(f"{name}: holds another network than this version builds; leave it out") from None
+        networks.append(network)
+    return networks
 
 
 def _write_checked(model: nn.Module, faces: Faces, path: Path) -> None:
@@ -205,7 +261,7 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "output": "faces x 4 regions x (share, density, log (1 + diameter in mm)) x (low end, middle, high end)",
         "skin_network": faces.skin,
         "data": {name: int((faces.sources == name).sum()) for name in sorted(set(faces.sources))},
-        "people_learnt_from": recipes[0]["people"],
+        "people_learnt_from": [recipe["people"] for recipe in recipes],
         "mean_of": recipes,
         "limits": "Whole faces alone. No patient with melasma was seen: pigment was rendered on virtual patients or "
         "painted on generated portraits; official portraits were taken for free of pigment, without a dermatologist's "
