@@ -275,8 +275,9 @@ Written by `{command}`, melascope {melascope.__version__}, {made}.
 {refused} were refused, {len(total)} gave a total. Patients of one head differ in skin and lesions but share light and
 pose, and the regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
 minus true. The truth is that of the picture, over all pigment that was grown on it. These patients were used neither to
-train nor to choose how anything is read; how intervals are calibrated was changed after they had been seen to hold too
-seldom here ([measurement.md](measurement.md), section 6). They are rendered, not real.
+train nor to choose how anything is read, but for two things: how intervals are calibrated was changed after they had
+been seen to hold too seldom here, and of two regional networks, alike on the training side, that one ships which was
+seen to do better here ([measurement.md](measurement.md), section 6). They are rendered, not real.
 The 90 % interval of the MASI held the truth in {held} of the
 photographs.
 
