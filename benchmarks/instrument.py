@@ -184,28 +184,27 @@ def pigment_table(photos: Photos) -> str:
 def even_table(photos: Photos) -> str:
     """Dice by tone band and density: what is left of the bands' gap where lesions are equally dark.
 
-    The last column is the mean of a band's own, weighted by how many photographs of all bands have each density; a band
-    that lacks one is not compared.
+    The last column is the mean over the densities that every band has, weighted by the photographs of all bands.
     """
     lesioned = [p for p in photos if p.seen and p.seen.pigment.true and p.density is not None]
     dense = [(name, [p for p in lesioned if density_name(p.density or 0.0) == name]) for _, name in DENSITIES]
     dense = [(name, some) for name, some in dense if some]
-    if not dense:
-        return "No lesion in the four regions."
+    bands = [band for band in ToneBand if any(p.band == band for p in lesioned)]
+    shared = [all(any(p.band == band for p in some) for band in bands) for _, some in dense]
+    if not any(shared):
+        return "No density that every tone band has."
+    weights = [len(some) * of_all for (_, some), of_all in zip(dense, shared, strict=True)]
     rows, evened = [], []
-    for band in (None, *ToneBand):
+    for band in (None, *bands):
         each = [[p for p in some if band in (None, p.band)] for _, some in dense]
-        if not any(each):
-            continue
         values = [tallies.dice(one) if one else tallies.NAN for one in each]
-        mixed = float(np.average(values, weights=[len(some) for _, some in dense]))
-        evened += [mixed] if band else []
+        evened.append(float(np.average(np.nan_to_num(values), weights=weights)))
         cells = [f"{number(v, 2)} ({len(one)})" if one else "" for v, one in zip(values, each, strict=True)]
-        rows.append([band.value if band else "all", *cells, number(mixed)])
-    evened = [value for value in evened if not np.isnan(value)]
-    between = max(evened) - min(evened) if len(evened) > 1 else tallies.NAN
+        rows.append([band.value if band else "all", *cells, number(evened[-1])])
+    between = max(evened[1:]) - min(evened[1:]) if len(bands) > 1 else tallies.NAN
     rows.append(["best band less worst", *[""] * len(dense), number(between)])
-    return table(("", *(name for name, _ in dense), "at equal densities"), rows)
+    names = [f"{name}{'' if of_all else ' *'}" for (name, _), of_all in zip(dense, shared, strict=True)]
+    return table(("", *names, "at equal densities"), rows)
 
 
 def reliability_table(photos: Photos) -> str:
@@ -407,7 +406,7 @@ photograph add, by involved area.
 ### Pigment by skin tone, at equal density
 
 Dice, pooled, with the number of photographs. Bands hold lesions of unlike darkness, by chance; the last column gives
-each band the mixture of densities that all have together, and is empty where a band lacks one.
+every band the mixture of densities that all have together, of those that each has (* is not among them).
 
 {even_table(photos)}
 

@@ -37,7 +37,7 @@ from melascope.record import (
     SkinTone,
 )
 from melascope.scoring import NETWORK as REGIONAL
-from melascope.scoring import RegionMeasure, calibration, measure_region, measure_regions, total_error
+from melascope.scoring import RegionMeasure, calibration, measure_region, measure_regions, total_interval
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, SKIN, Region, Verdict, View
@@ -213,8 +213,9 @@ def _masi(measured: Mapping[Region, RegionMeasure], face: bool) -> Masi:
         r: index.RegionalScore(index.area_step(m.share), index.step(m.score.darkness), index.step(m.score.homogeneity))
         for r, m in measured.items()
     }
-    masi_low, masi_high = _interval(measured, total, modified=False)
-    mmasi_low, mmasi_high = _interval(measured, modified, modified=True)
+    factors = calibration().total
+    masi_low, masi_high = total_interval(measured, total, factors, modified=False)
+    mmasi_low, mmasi_high = total_interval(measured, modified, factors, modified=True)
     return Masi(
         masi=total,
         masi_low=masi_low,
@@ -228,12 +229,6 @@ def _masi(measured: Mapping[Region, RegionMeasure], face: bool) -> Masi:
         complete=True,
         missing=missing,  # type: ignore[arg-type]
     )
-
-
-def _interval(measured: Mapping[Region, RegionMeasure], total: float, *, modified: bool) -> tuple[float, float]:
-    down, up = total_error(measured, modified=modified)
-    (below, above), top = calibration().total, 24.0 if modified else 48.0
-    return max(0.0, total - below * down), min(top, total + above * up)
 
 
 def _faint_pigment(

@@ -38,6 +38,7 @@ __all__ = [
     "measure_regions",
     "read_regions",
     "total_error",
+    "total_interval",
 ]
 
 NETWORK: Final = "regional"
@@ -326,6 +327,20 @@ def total_error(measured: Mapping[Region, RegionMeasure], *, modified: bool) -> 
         down.append(WEIGHTS[region] * (middle - least))
         up.append(WEIGHTS[region] * (most - middle))
     return _together(down), _together(up)
+
+
+def total_interval(
+    measured: Mapping[Region, RegionMeasure], total: float, factors: Factors, *, modified: bool
+) -> tuple[float, float]:
+    """90 % interval of a MASI (or mMASI): its error times its factors, within the scale.
+
+    It begins at 0 where each region's own interval does: errors that are partly independent do not add up, and the
+    total would exclude what no region excludes.
+    """
+    down, up = total_error(measured, modified=modified)
+    clear = all(_product(m.lowest, modified) == 0 for m in measured.values())
+    low = 0.0 if clear else max(0.0, total - factors[0] * down)
+    return low, min(24.0 if modified else 48.0, total + factors[1] * up)
 
 
 def _product(score: RegionalScore, modified: bool) -> float:

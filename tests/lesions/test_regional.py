@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from melascope import networks, scoring
 from melascope.lesions.pigment import map_pigment
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION, FaceMaps, face_maps
-from melascope.masi import regional_score
+from melascope.masi import masi, mmasi, regional_score
 from melascope.scoring import (
     LEAST_DENSITY,
     LEAST_DOUBT,
@@ -24,6 +24,8 @@ from melascope.scoring import (
     measure_region,
     measure_regions,
     read_regions,
+    total_error,
+    total_interval,
 )
 from melascope.skin.chromophores import optical_density
 from melascope.skin.regions import RegionMap
@@ -129,6 +131,20 @@ def test_what_the_network_says_becomes_a_measure_with_its_interval() -> None:
     assert chin.highest.homogeneity == pytest.approx(highest.homogeneity, rel=1e-4)
     lowest = regional_score(chin.low, max(0.0, 0.1 - dark), 12.0 * math.exp(-2.0 * 2.0 * small))
     assert chin.lowest.homogeneity == pytest.approx(lowest.homogeneity, rel=1e-4)
+
+
+@pytest.mark.parametrize("modified", [False, True])
+def test_a_total_excludes_zero_only_if_a_region_does(modified: bool) -> None:
+    doubtful = read_regions(values(0.02, 0.06, 12.0, spread=1.0), rows(*MASI_REGIONS), 1.0, UNCALIBRATED)
+    sure = doubtful | read_regions(values(0.3, 0.1, 12.0, spread=0.1), rows(Region.CHIN), 1.0, UNCALIBRATED)
+    for measured, clear in ((doubtful, True), (sure, False)):
+        total = (mmasi if modified else masi)({region: one.score for region, one in measured.items()})
+        assert total is not None
+        down, up = total_error(measured, modified=modified)
+        assert total - down > 0  # regions whose errors are half independent would exclude it together
+        low, high = total_interval(measured, total, (1.0, 2.0), modified=modified)
+        assert low == (0.0 if clear else pytest.approx(total - down)) and high == pytest.approx(total + 2 * up)
+    assert total_interval(sure, total, (1.0, 1000.0), modified=modified)[1] == (24.0 if modified else 48.0)
 
 
 def test_where_nothing_is_involved_nothing_is_dark() -> None:

@@ -290,13 +290,15 @@ def test_tone_bands_are_compared_at_equal_densities() -> None:
     assert told["best band less worst"][-1] == f"{abs((3 * 0.4 + 2 * 0.9) - (3 * 0.5 + 2 * 0.8)) / 5:.3f}"
 
 
-def test_a_band_that_lacks_a_density_is_not_compared() -> None:
+def test_a_density_that_a_band_lacks_is_left_out_of_the_comparison() -> None:
     photos = [
         with_called("a", 100, true=100, both=90, band="light", density=0.15),
         with_called("b", 100, true=100, both=40, band="tan", density=0.05),
         with_called("c", 100, true=100, both=80, band="tan", density=0.15),
     ]
     lines = even_table(photos).splitlines()
-    light = next(line for line in lines if line.startswith("| light"))
-    assert light.endswith("|  |") and lines[-1].endswith("|  |")  # one band alone differs from none
-    assert even_table([]) == "No lesion in the four regions."
+    assert lines[0] == "|  | slight, 0.03 to 0.08 * | marked, 0.14 to 0.22 | at equal densities |"
+    told = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in lines[2:]}
+    assert told == {"all": "0.850", "light": "0.900", "tan": "0.800", "best band less worst": "0.100"}
+    assert even_table(photos[1:]).splitlines()[-1].endswith("|  |")  # one band alone differs from none
+    assert even_table([]) == even_table(photos[:2]) == "No density that every tone band has."

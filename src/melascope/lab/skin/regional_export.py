@@ -25,7 +25,7 @@ from melascope.lab.skin.regional import MIRRORED_CHANNELS, MIRRORED_REGIONS, Phy
 from melascope.lab.skin.regional_faces import FACTORS, FIGURES, Faces, photographed, read_faces
 from melascope.lesions.regional import CELLS, CHANNELS
 from melascope.masi import masi, regional_score
-from melascope.scoring import MEASURED, NETWORK, UNCALIBRATED, Calibration, RegionMeasure, read_regions, total_error
+from melascope.scoring import MEASURED, NETWORK, UNCALIBRATED, Calibration, RegionMeasure, read_regions, total_interval
 from melascope.vocabulary import MASI_REGIONS, Region
 
 __all__ = ["HALVED_GAP", "export", "figures", "interval_factors", "members"]
@@ -213,8 +213,8 @@ def figures(network: nn.Module, faces: Faces, rows: NDArray[np.int64], factors: 
             continue
         pixels = masi({r: regional_score(*alone[MASI_REGIONS.index(r), 1:4].astype(float).tolist()) for r in measured})
         assert pixels is not None
-        (down, up), (below, above) = total_error(measured, modified=False), factors.total
-        totals_inside.append(read - below * down <= total <= read + above * up)
+        low, high = total_interval(measured, read, factors.total, modified=False)
+        totals_inside.append(low <= total <= high)
         kinds = str(faces.kinds[row])
         what = "melasma alone" if kinds == "mel" else "other pigment" if kinds not in ("", "none") else "healthy"
         for name in ("all", f"{what}, {faces.sources[row]}", f"MASI {_band_of(total)}"):
