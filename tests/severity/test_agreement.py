@@ -244,3 +244,6 @@ def test_readings_of_patients_who_share_a_head_are_drawn_by_head() -> None:
     assert first.icc_single is None and second.icc_single is not None
     assert second.readings.people == 40 and second.readings.clusters.max() == 9
     assert any("intervals draw the 10 groups of patients" in note for note in second.notes)
+    alone = Ratings(tuple(replace(row, group="head") for row in apart.rows), Path("ratings.csv"), None)
+    single = agreement(alone, resamples=100).single
+    assert single is not None and math.isnan(single.low)  # not the F interval, which holds readings for independent

@@ -79,6 +79,10 @@ def test_raters_come_from_a_table_of_ratings() -> None:
     assert found[0].raters == {"a": 3.0, "b": 5.0}
     assert found[1].raters == {}
     assert [row.group for row in found] == ["head", "", ""]
+    same = with_raters(
+        [replace(row, patient="patient0000") for row in given], Ratings(tuple(table), Path("r.csv"), None)
+    )
+    assert [row.group for row in same] == ["head"] * 3  # nobody is in two groups, rated or not
 
 
 def test_the_moderate_rank_is_highest_in_the_middle_of_the_scale() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from melascope.severity.evaluation import evaluate
-from melascope.severity.findings import comparison_note
+from melascope.severity.findings import comparison_note, sentences
 from tests.severity.simulated import rows, run
 
 
@@ -29,3 +30,12 @@ def test_intervals_draw_groups_of_patients_who_are_not_independent() -> None:
     assert narrow.high - narrow.low < 0.36 < 0.55 < wide.high - wide.low
     assert "the 8 groups of patients who are not independent" in comparison_note(second)
     assert "by drawing patients," in comparison_note(first)
+
+
+def test_one_group_alone_is_said_to_have_no_interval() -> None:
+    runs = [run("a", count=40), run("b", count=40, seed=3)]
+    runs = [replace(one, predictions=tuple(replace(r, group="head") for r in one.predictions)) for one in runs]
+    found = evaluate(runs, resamples=100)
+    (gap,) = found.comparisons
+    assert math.isnan(gap.accuracy.low) and found.clusters == 1
+    assert "has no interval, for too few are drawn" in " ".join(sentences(found))

@@ -43,7 +43,7 @@ def command(
     ratings: Annotated[
         Path | None,
         typer.Option(
-            help="Ratings (table or data set): single raters, and groups of patients, where the predictions lack them.",
+            help="Ratings (table or data set), whose single raters and groups of patients replace the predictions'.",
             show_default=False,
         ),
     ] = None,

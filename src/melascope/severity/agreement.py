@@ -282,7 +282,7 @@ def drift(places: Floats, differences: Floats, confidence: float = 0.95) -> tupl
 
 
 def _fitting(drawn: Interval | None, found: Agreement | None, which: str) -> Interval | None:
-    if drawn is not None and math.isfinite(drawn.low):
+    if drawn is not None:
         return drawn
     if found is None:
         return None

@@ -75,16 +75,12 @@ def ceiling(rows: Sequence[Prediction], resamples: int = RESAMPLES, seed: int = 
 
 
 def with_raters(rows: Sequence[Prediction], ratings: Ratings) -> tuple[Prediction, ...]:
-    """The same rows with the single raters' MASI and the patients' groups; photos not rated keep what they have."""
+    """The same rows with the single raters' MASI, and the groups of patients; who is not rated keeps what is there."""
     rated = {photo: ratings.of(photo) for photo in ratings.photos}
+    groups = {one.patient: one.group for some in rated.values() for one in some}
+    rows = [replace(row, group=groups.get(row.patient) or row.group) for row in rows]
     return tuple(
-        replace(
-            row,
-            raters={one.rater: one.masi for one in rated[row.photo]},
-            group=rated[row.photo][0].group or row.group,
-        )
-        if row.photo in rated
-        else row
+        replace(row, raters={one.rater: one.masi for one in rated[row.photo]}) if row.photo in rated else row
         for row in rows
     )
 

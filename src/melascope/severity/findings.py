@@ -76,10 +76,13 @@ def sentences(benchmark: Benchmark) -> tuple[str, ...]:
     if rest:
         second = max(rest, key=lambda one: one.figures["accuracy"].value)
         gap = next(one for one in benchmark.comparisons if one.run == second.run.name)
-        beyond = gap.accuracy.low > 0
+        difference = _span(gap.accuracy, signed=True)
+        if math.isnan(gap.accuracy.low):
+            judged = f"{difference}, has no interval, for too few are drawn"
+        else:
+            judged = f"{difference}, {'excludes' if gap.accuracy.low > 0 else 'does not exclude'} zero"
         found.append(
-            f"The next is {second.run.name}, {_span(second.figures['accuracy'])}; the difference, "
-            f"{_span(gap.accuracy, signed=True)}, {'excludes' if beyond else 'does not exclude'} zero "
+            f"The next is {second.run.name}, {_span(second.figures['accuracy'])}; the difference, {judged} "
             f"(McNemar p {_p(gap.mcnemar.p)})."
         )
     found.append(ceiling_sentence(benchmark))

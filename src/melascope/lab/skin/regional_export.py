@@ -75,7 +75,12 @@ def _read_shipped(path: Path, skin: str) -> _Read:
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     if card["skin_network"] != skin:
         raise ValueError(f"{path}: looked at maps of another skin network than these faces; leave it out")
-    return members(path.read_bytes(), str(path)), list(card["mean_of"])
+    networks, recipes = members(path.read_bytes(), str(path)), list(card["mean_of"])
+    if len(networks) != len(recipes):
+        raise ValueError(
+            f"{path}: holds {len(networks)} trainings and its card names {len(recipes)}; they do not belong"
+        )
+    return networks, recipes
 
 
 def members(content: bytes, name: str = "the file") -> list[RegionalNetwork]:
@@ -99,8 +104,8 @@ def members(content: bytes, name: str = "the file") -> list[RegionalNetwork]:
             values[node.output[0]] = values[node.input[0]]
         elif node.op_type in found:
             found[node.op_type] += [values[key] for key in node.input if key in values and values[key].ndim > 0]
-    networks = []
-    while found["Conv"]:
+    networks: list[RegionalNetwork] = []
+    while found["Conv"] or not networks:
         network = RegionalNetwork().eval()
         try:
             for module in network.modules():
@@ -266,7 +271,8 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "limits": "Whole faces alone. No patient with melasma was seen: pigment was rendered on virtual patients or "
         "painted on generated portraits; official portraits were taken for free of pigment, without a dermatologist's "
         "look. The photographed faces of calibration and figures are those that the skin network learnt from, so that "
-        "their maps are better than those of strangers.",
+        "their maps are better than those of strangers. People are told apart by their data set's names: official "
+        "portraits that were named otherwise when an earlier training learnt from them may be among the figures.",
         "calibration": {**asdict(factors), "photos": len(of_factors), "level": 0.9},
         "figures": {"faces": len(of_figures), **figures(network, faces, of_figures, factors)},
     }
