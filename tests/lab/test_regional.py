@@ -12,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 
+from melascope import networks  # noqa: E402
 from melascope.lab.skin import regional as room  # noqa: E402
 from melascope.lab.skin import regional_export, regional_faces  # noqa: E402
 from melascope.lab.skin.regional import Recipe, RegionalNetwork, score, to_scales  # noqa: E402
@@ -150,6 +151,11 @@ def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Pat
     assert [recipe["seed"] for recipe in card["mean_of"]] == [0, 1]
     three = regional_export.export(folder, [first, runs[0]], tmp_path / "three")
     assert len(regional_export.members(three.read_bytes())) == 3
+    with pytest.raises(ValueError, match="naming: holds another network than this version builds"):
+        regional_export.members(Path(networks.__path__[0], "naming.onnx").read_bytes(), "naming")
+    first.with_suffix(".json").write_text(json.dumps({**card, "mean_of": card["mean_of"][:1]}), encoding="utf-8")
+    with pytest.raises(ValueError, match="holds 2 trainings, its card names 1; leave it out"):
+        regional_export.export(folder, [first], tmp_path / "again")
     old = {**card, "skin_network": "another"}
     first.with_suffix(".json").write_text(json.dumps(old), encoding="utf-8")
     with pytest.raises(ValueError, match="another skin network than these faces; leave it out"):

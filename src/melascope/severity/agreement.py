@@ -198,12 +198,8 @@ def agreement(
     affected = table.masi[table.masi.max(1) > 0]
     notes = list(ratings.notes)
     if several:
-        notes.append(
-            f"{table.people} patients have {len(table.subjects)} readings: intervals are those of drawn patients"
-            if clusters == table.people
-            else f"{table.people} patients have {len(table.subjects)} readings: intervals draw "
-            f"{drawn_by(clusters, table.people)}"
-        )
+        words = drawn_by(clusters, table.people)
+        notes.append(f"{table.people} patients have {len(table.subjects)} readings: intervals draw {words}")
     return Report(
         readings=table,
         icc=whole,

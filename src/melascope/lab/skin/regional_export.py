@@ -77,9 +77,7 @@ def _read_shipped(path: Path, skin: str) -> _Read:
         raise ValueError(f"{path}: looked at maps of another skin network than these faces; leave it out")
     networks, recipes = members(path.read_bytes(), str(path)), list(card["mean_of"])
     if len(networks) != len(recipes):
-        raise ValueError(
-            f"{path}: holds {len(networks)} trainings and its card names {len(recipes)}; they do not belong"
-        )
+        raise ValueError(f"{path}: holds {len(networks)} trainings, its card names {len(recipes)}; leave it out")
     return networks, recipes
 
 
