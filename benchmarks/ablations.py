@@ -1,10 +1,13 @@
 """What in its training data makes the skin network good: one short training for each thing left out.
 
-    python -m benchmarks.ablations --faces runs/skin/faces --cohort DIR [--cohort DIR] --test DIR
+    melascope cohort render runs/train --patients 150 --per-head 3 --size 512 --seed 905
+    melascope cohort render runs/test --patients 90 --per-head 3 --size 512 --seed 906
+    python -m benchmarks.ablations --faces runs/skin/faces --cohort runs/train --test runs/test
                                    --weights mobilenet_v2.pth [--samples 12800] [--page docs/ablations.md]
 
-Every variant starts from the same ImageNet weights, sees as many views in the same order of chance, and is measured on
-the same views of virtual patients and of painted portraits that no training has seen. A stopped benchmark goes on.
+`runs/skin/faces` is what `python -m melascope.lab.skin label` wrote. Every variant starts from the same ImageNet
+weights, sees as many views in the same order of chance, and is measured on the same views of virtual patients and of
+painted portraits that no training has seen. A stopped benchmark goes on.
 """
 
 from __future__ import annotations
@@ -32,11 +35,13 @@ __all__ = ["VARIANTS", "Tally", "tally"]
 
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "everything": {},
+    "everything, another seed": {"seed": 8},
     "pigment in fixed ratios of R, G, B": {"spectral": 0.0},
     "no look-alikes": {"look_alikes": False},
     "photographs alone": {"virtual_share": 0.0},
     "virtual patients alone": {"virtual_share": 1.0, "skin_share": 0.0},
     "views of 160 pixels": {"size": 160},
+    "dark and broad no oftener": {"dark_weight": 1.0, "broad_weight": 1.0},
 }
 VIEWS: Final = 400
 """Of each of the two tests."""

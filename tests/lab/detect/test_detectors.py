@@ -14,7 +14,7 @@ from melascope.lab.detect.assignment import Targets, by_ratio  # noqa: E402
 from melascope.lab.detect.export import MOST_GAP, export  # noqa: E402
 from melascope.lab.detect.flops import gflops, parameters  # noqa: E402
 from melascope.lab.detect.registry import NoSuchDetector, build, check_name  # noqa: E402
-from melascope.lab.detect.skin_yolo import SkinYolo  # noqa: E402
+from melascope.lab.detect.skin_pyramid import SkinYolo  # noqa: E402
 from melascope.lab.detect.weights import WeightsError, load  # noqa: E402
 from melascope.lab.detect.yolo import Yolo  # noqa: E402
 from melascope.lab.detect.yolov4 import YoloV4  # noqa: E402
@@ -79,6 +79,8 @@ SMALL = [
     ("yolov5n-focus", 96),
     ("ssdlite_mobilenet", 96),
     ("fasterrcnn_mobilenet", 96),
+    ("fasterrcnn_skin", 96),
+    ("ssd_skin", 96),
 ]
 
 
@@ -106,7 +108,9 @@ def test_a_narrow_yolov4_learns_and_is_exported(tmp_path: Path) -> None:
     assert made.described["largest_difference_from_torch"] <= MOST_GAP
 
 
-@pytest.mark.parametrize("name", ["yolov5n", "ssdlite_mobilenet", "fasterrcnn_mobilenet"])
+@pytest.mark.parametrize(
+    "name", ["yolov5n", "ssdlite_mobilenet", "fasterrcnn_mobilenet", "fasterrcnn_skin", "ssd_skin"]
+)
 def test_one_step_makes_the_loss_smaller_and_photos_without_boxes_are_no_error(name: str) -> None:
     torch.manual_seed(1)
     detector = build(name, 6, side=96).train()
@@ -133,6 +137,8 @@ def test_names_and_weights_that_do_not_fit_are_told(tmp_path: Path) -> None:
     detector = build("yolov5n", 6, side=64)
     with pytest.raises(WeightsError, match="has no ImageNet weights"):
         load(detector, "imagenet")
+    with pytest.raises(WeightsError, match="ssd_skin has no ImageNet weights"):
+        build("ssd_skin", 6, "imagenet", side=64)
     with pytest.raises(WeightsError, match="must be none, imagenet"):
         load(detector, str(tmp_path / "nothing"))
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from melascope.lab.detect.flops import gflops
 from melascope.lab.detect.recipe import Recipe, RecipeError, read_recipe
-from melascope.lab.detect.registry import build, check_name
+from melascope.lab.detect.registry import CARDS, build, check_name
 from melascope.lab.detect.run import RunError, is_finished, read_config
 from melascope.lab.detect.study import Study, StudyError, gather
 from melascope.lab.detect.train import train
@@ -142,7 +142,7 @@ def run_benchmark(
             spent = [spent_s(other.folder) for other in plan if other is not entry]
             allowed = allowance(budget_s, spent, [efforts[each.folder] for each in ordered[place:]])
         tell(f"{place + 1} of {len(plan)}: {entry.folder.name}")
-        start = weights if weights == "none" or entry.name.startswith(("fasterrcnn", "ssd")) else "none"
+        start = weights if weights == "none" or CARDS[entry.name].imagenet else "none"
         train(
             study, entry.name, entry.recipe, entry.folder, weights=start, cache=out / "cache", machine=machine,
             seed=seed, budget_s=allowed, tell=tell, advance=advance,

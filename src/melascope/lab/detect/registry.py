@@ -31,6 +31,8 @@ class Card:
     """Pixels of a side that it needs: with fewer its coarsest maps have no place left."""
     begins: str = "random start"
     """With no other weights, in words."""
+    imagenet: bool = False
+    """Whether torchvision has its backbone learnt from ImageNet."""
 
 
 _YOLOV5: Final = "Jocher G. YOLOv5, version 6 (doi:10.5281/zenodo.3908559), 2020; written from its description"
@@ -43,6 +45,7 @@ _DFINE: Final = (
     "Peng Y, Li H, Wu P, et al. D-FINE: redefine regression task in DETRs as fine-grained distribution refinement. "
     "arXiv:2410.13842, 2024"
 )
+_ON_SKIN: Final = "heads random, on the skin network that ships, which stays as it is"
 CARDS: Final = {
     "yolov5n": Card("YOLOv5n", 1.9, 4.5, 640, _YOLOV5),
     "yolov5s": Card("YOLOv5s", 7.2, 16.5, 640, _YOLOV5),
@@ -56,12 +59,16 @@ CARDS: Final = {
     ),
     "yolo_skin": Card(
         "YOLO-skin", 2.4, None, 320, "ours: YOLOv5's heads on the skin network that ships",
-        begins="heads random, on the skin network that ships, which stays as it is",
+        begins=_ON_SKIN,
     ),
-    "fasterrcnn_mobilenet": Card("Faster R-CNN (MobileNetV3)", 19.4, None, 320, _RCNN),
-    "fasterrcnn_resnet50": Card("Faster R-CNN (ResNet-50)", 41.8, None, 800, _RCNN),
-    "ssd300_vgg16": Card("SSD300 (VGG16)", 35.6, None, 300, _SSD, 288),
-    "ssdlite_mobilenet": Card("SSDLite (MobileNetV3)", 3.4, None, 320, _SSD),
+    "fasterrcnn_skin": Card(
+        "Faster R-CNN-skin", 3.8, None, 320, f"{_RCNN}; on the skin network that ships", begins=_ON_SKIN
+    ),
+    "ssd_skin": Card("SSD-skin", 3.8, None, 320, f"{_SSD}; on the skin network that ships", begins=_ON_SKIN),
+    "fasterrcnn_mobilenet": Card("Faster R-CNN (MobileNetV3)", 19.4, None, 320, _RCNN, imagenet=True),
+    "fasterrcnn_resnet50": Card("Faster R-CNN (ResNet-50)", 41.8, None, 800, _RCNN, imagenet=True),
+    "ssd300_vgg16": Card("SSD300 (VGG16)", 35.6, None, 300, _SSD, 288, imagenet=True),
+    "ssdlite_mobilenet": Card("SSDLite (MobileNetV3)", 3.4, None, 320, _SSD, imagenet=True),
     "dfine_n": Card("D-FINE-N", 4.0, 7.0, 640, _DFINE),
     "dfine_s": Card("D-FINE-S", 10.0, 25.0, 640, _DFINE),
 }  # fmt: skip
@@ -124,7 +131,7 @@ def build(
 
         kind = FasterRcnn if name in FASTER_RCNN else Ssd
         with telling(name):
-            made: Detector = kind(name, classes, chosen, imagenet=weights == "imagenet")
+            made: Detector = kind(name, classes, chosen, imagenet=weights == "imagenet" and CARDS[name].imagenet)
     elif name.startswith("dfine"):
         from melascope.lab.detect.modern import DFine
 

@@ -7,39 +7,104 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from melascope.lab.detect.assignment import Targets
+from melascope.lab.detect.blocks import Conv
 from melascope.lab.detect.boxes import centres_of, corners_of
 from melascope.lab.detect.detector import Detector
+from melascope.lab.detect.skin_pyramid import WIDTHS, SkinPyramid
 
 __all__ = ["FASTER_RCNN", "SSD", "FasterRcnn", "Ssd"]
 
 FASTER_RCNN: Final = {
     "fasterrcnn_mobilenet": "fasterrcnn_mobilenet_v3_large_320_fpn",
     "fasterrcnn_resnet50": "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_skin": None,
 }
-_SAMPLES: Final = {"fasterrcnn_mobilenet": 128}
+"""torchvision's builder; None: its heads on the skin network that ships."""
+_SAMPLES: Final = {"fasterrcnn_mobilenet": 128, "fasterrcnn_skin": 128}
 """Proposals of a photo that the head learns from, where fewer than torchvision's 512 do: photos hold a few
 boxes, and those samples are two thirds of what a step costs on a CPU."""
 _MOST_GROWTH: Final = math.log(1000 / 16)
 """torchvision's bound of the exponents of width and height."""
-SSD: Final = {"ssd300_vgg16": "ssd300_vgg16", "ssdlite_mobilenet": "ssdlite320_mobilenet_v3_large"}
+SSD: Final = {
+    "ssd300_vgg16": "ssd300_vgg16",
+    "ssdlite_mobilenet": "ssdlite320_mobilenet_v3_large",
+    "ssd_skin": None,
+}
+_SIDES: Final = (0.05, 0.1, 0.2, 0.4)
+"""Anchors on the skin network, by map, as shares of the picture's side; a step further 0.8."""
+_PROPOSALS: Final = {"train": 500, "test": 150}
+"""Of a photo, on the skin network."""
+_HEAD: Final = 256
+"""Numbers of a proposal in the head on the skin network, where torchvision has 1024."""
+
+
+class _SkinBackbone(nn.Module):
+    """The skin network's pyramid and one map more, of stride 64, all of one width: a backbone as torchvision wants."""
+
+    out_channels: Final = 96
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pyramid = SkinPyramid()
+        self.even = nn.ModuleList(Conv(width, self.out_channels) for width in WIDTHS)
+        self.coarser = Conv(self.out_channels, self.out_channels, 3, 2)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Maps of the strides 8, 16, 32, 64 by number."""
+        maps = [even(level) for even, level in zip(self.even, self.pyramid(x), strict=True)]
+        return {str(number): each for number, each in enumerate([*maps, self.coarser(maps[-1])])}
+
+
+def _faster_rcnn_on_skin(classes: int, side: int) -> nn.Module:
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+    from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredictor, TwoMLPHead
+    from torchvision.ops import MultiScaleRoIAlign
+
+    backbone = _SkinBackbone()
+    anchors = AnchorGenerator(
+        sizes=tuple((share * side, 1.5 * share * side) for share in _SIDES), aspect_ratios=((0.5, 1.0, 2.0),) * 4
+    )
+    pool = MultiScaleRoIAlign(featmap_names=["0", "1", "2"], output_size=7, sampling_ratio=2)
+    return FasterRCNN(
+        backbone, min_size=side, max_size=side, image_mean=[0.0] * 3, image_std=[1.0] * 3, rpn_anchor_generator=anchors,
+        box_roi_pool=pool, box_head=TwoMLPHead(backbone.out_channels * 7 * 7, _HEAD),
+        box_predictor=FastRCNNPredictor(_HEAD, classes + 1), rpn_pre_nms_top_n_train=2 * _PROPOSALS["train"],
+        rpn_post_nms_top_n_train=_PROPOSALS["train"], rpn_pre_nms_top_n_test=2 * _PROPOSALS["test"],
+        rpn_post_nms_top_n_test=_PROPOSALS["test"],
+    )  # fmt: skip
+
+
+def _ssd_on_skin(classes: int, side: int) -> nn.Module:
+    from torchvision.models.detection import ssd
+    from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
+
+    backbone = _SkinBackbone()
+    anchors = DefaultBoxGenerator([[2], [2, 3], [2, 3], [2]], scales=[*_SIDES, 2 * _SIDES[-1]])
+    head = ssd.SSDHead([backbone.out_channels] * 4, anchors.num_anchors_per_location(), classes + 1)
+    return ssd.SSD(backbone, anchors, (side, side), classes + 1, image_mean=[0.0] * 3, image_std=[1.0] * 3, head=head)
+
+
+def _published(builder: str, classes: int, imagenet: bool) -> nn.Module:
+    from torchvision.models import detection
+
+    weights = "DEFAULT" if imagenet else None
+    stages = {} if imagenet else {"trainable_backbone_layers": None}
+    network: nn.Module = getattr(detection, builder)(
+        weights=None, weights_backbone=weights, num_classes=classes + 1, **stages
+    )
+    return network
 
 
 class _Torchvision(Detector):
     """torchvision's parts without its resizing: our pictures are of one size."""
 
-    def __init__(self, name: str, builder: str, classes: int, side: int, imagenet: bool) -> None:
-        from torchvision.models import detection
-
+    def __init__(self, name: str, network: nn.Module, classes: int, side: int) -> None:
         super().__init__()
         self.name, self.classes, self.side = name, classes, side
-        weights = "DEFAULT" if imagenet else None
-        stages = {} if imagenet else {"trainable_backbone_layers": None}
-        self.network: Any = getattr(detection, builder)(
-            weights=None, weights_backbone=weights, num_classes=classes + 1, **stages
-        )
+        self.network: Any = network
         scaling = self.network.transform
         self.mean: Tensor
         self.deviation: Tensor
@@ -68,7 +133,9 @@ class FasterRcnn(_Torchvision):
     fixed_batch = True
 
     def __init__(self, name: str, classes: int, side: int, imagenet: bool = False) -> None:
-        super().__init__(name, FASTER_RCNN[name], classes, side, imagenet)
+        builder = FASTER_RCNN[name]
+        network = _published(builder, classes, imagenet) if builder else _faster_rcnn_on_skin(classes, side)
+        super().__init__(name, network, classes, side)
         if name in _SAMPLES:
             self.network.roi_heads.fg_bg_sampler.batch_size_per_image = _SAMPLES[name]
 
@@ -127,7 +194,9 @@ class Ssd(_Torchvision):
     """One stage: boxes of several shapes at every place of several maps (Liu et al. 2016)."""
 
     def __init__(self, name: str, classes: int, side: int, imagenet: bool = False) -> None:
-        super().__init__(name, SSD[name], classes, side, imagenet)
+        builder = SSD[name]
+        network = _published(builder, classes, imagenet) if builder else _ssd_on_skin(classes, side)
+        super().__init__(name, network, classes, side)
 
     def losses(self, pixels: Tensor, targets: Targets) -> Mapping[str, Tensor]:
         """Class and box loss with hard negatives, as published."""

@@ -11,6 +11,7 @@ from typing import Final
 import torch
 
 from melascope.lab.detect.detector import Detector
+from melascope.lab.detect.registry import CARDS
 
 __all__ = ["WEIGHTS", "WeightsError", "load", "note", "telling"]
 
@@ -49,7 +50,7 @@ def load(detector: Detector, weights: str) -> int:
     if weights == "none":
         return 0
     if weights == "imagenet":
-        if detector.name.startswith(("fasterrcnn", "ssd")):
+        if CARDS[detector.name].imagenet:
             return 0
         raise WeightsError(f"{detector.name} has no ImageNet weights that may be used here: {_WAY_OUT}")
     path = _file(weights)

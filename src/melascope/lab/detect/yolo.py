@@ -17,7 +17,7 @@ from melascope.lab.detect.decoding import Decoding, places, spread_out
 from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.losses import yolo_losses
 from melascope.lab.detect.recipe import Loss, read_recipe
-from melascope.lab.detect.skin_yolo import SkinYolo
+from melascope.lab.detect.skin_pyramid import SkinYolo
 from melascope.lab.detect.yolov4 import YoloV4
 from melascope.lab.detect.yolov5 import YoloV5
 

@@ -1,4 +1,4 @@
-"""Heads of a YOLO on the skin network that ships, which already sees where pigment is and what kind it resembles."""
+"""Detectors on the skin network that ships, which already sees where pigment is and what kind it resembles."""
 
 from __future__ import annotations
 
@@ -12,35 +12,33 @@ from melascope.lab.detect.blocks import C3, Conv, Sppf
 from melascope.lab.shipping import networks_folder
 from melascope.lab.skin.network import MAPS, SkinNetwork, folded, load_shipped
 
-__all__ = ["SkinYolo"]
+__all__ = ["WIDTHS", "SkinPyramid", "SkinYolo"]
 
 _PLACES: Final = (32, 96, 160)
 """Channels of the encoder's maps of strides 8, 16 and 32."""
-_WIDTHS: Final = (64, 96, 128)
+WIDTHS: Final = (64, 96, 128)
+"""Channels of the pyramid's maps of these strides."""
 
 _FEW: Final = 4
 """Pictures whose maps stay in a processor's cache."""
 
 
-class SkinYolo(nn.Module):
-    """(N, 3, S, S) pictures of 0 to 1 to raw maps (N, A (5 + C), S / s, S / s) of the strides s = 8, 16, 32.
+class SkinPyramid(nn.Module):
+    """(N, 3, S, S) pictures of 0 to 1 to maps (N, WIDTHS, S / s, S / s) of the strides s = 8, 16, 32.
 
-    The skin network stays as it is. Beside three maps of its encoder, the detector sees the skin network's own maps
-    (regions, pigment, density, kinds, depth), which a narrow convolution brings down to stride 8.
-
-    Args:
-        outputs: A (5 + C).
+    The skin network stays as it is. Beside three maps of its encoder, a path down and one up again see the skin
+    network's own maps (regions, pigment, density, kinds, depth), which a narrow convolution brings down to stride 8.
     """
 
     strides: Final = (8, 16, 32)
 
-    def __init__(self, outputs: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.skin = SkinNetwork()
         load_shipped(self.skin, networks_folder() / "skin.onnx")
         self.skin.requires_grad_(False)
         self._folded: list[SkinNetwork] = []
-        a, b, c = _WIDTHS
+        a, b, c = WIDTHS
         self.maps = nn.Sequential(Conv(MAPS, 32, 3, 2), Conv(32, a, 3, 2))
         self.in3, self.in4, self.in5 = Conv(a + _PLACES[0], a), Conv(_PLACES[1], b), Conv(_PLACES[2], c)
         self.down4, self.mix4 = Conv(a, b, 3, 2), C3(2 * b, b, 1)
@@ -49,9 +47,8 @@ class SkinYolo(nn.Module):
         self.lateral4, self.up3 = Conv(b, a), C3(2 * a, a, 1, add=False)
         self.out4, self.out5 = C3(2 * b, b, 1, add=False), C3(2 * c, c, 1, add=False)
         self.again4, self.again5 = Conv(a, b, 3, 2), Conv(b, c, 3, 2)
-        self.heads = nn.ModuleList(nn.Conv2d(channels, outputs, 1) for channels in _WIDTHS)
 
-    def train(self, mode: bool = True) -> SkinYolo:
+    def train(self, mode: bool = True) -> SkinPyramid:
         """Training mode for all but the skin network."""
         super().train(mode)
         self.skin.eval()
@@ -81,7 +78,23 @@ class SkinYolo(nn.Module):
         n3 = self.up3(torch.cat((_twice(self.lateral4(n4)), p3), dim=1))
         n4 = self.out4(torch.cat((self.again4(n3), n4), dim=1))
         n5 = self.out5(torch.cat((self.again5(n4), p5), dim=1))
-        return [head(level) for head, level in zip(self.heads, (n3, n4, n5), strict=True)]
+        return [n3, n4, n5]
+
+
+class SkinYolo(SkinPyramid):
+    """The pyramid with a YOLO's heads: (N, 3, S, S) to raw maps (N, A (5 + C), S / s, S / s).
+
+    Args:
+        outputs: A (5 + C).
+    """
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Conv2d(channels, outputs, 1) for channels in WIDTHS)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Raw maps of the strides 8, 16, 32."""
+        return [head(level) for head, level in zip(self.heads, super().forward(x), strict=True)]
 
 
 def _parts(seen: Tensor) -> list[tuple[Tensor, bool]]:
