@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from melascope.detection.evaluation import Benchmark
 from melascope.detection.froc import RATES
-from melascope.detection.paper import paper
+from melascope.detection.tables import printed
 from melascope.detection.words import KINDS
 from melascope.severity.svg import ACCENT, INK, SOFT, Panel, Style, style, svg, text
 from melascope.vocabulary import Lesion
@@ -55,10 +55,9 @@ def summary(benchmark: Benchmark) -> str:
     parts: list[str] = []
     for k, (key, label) in enumerate((("exact", "Photos wholly right, share"), ("ap50", "mAP@50"))):
         values = [one.figures[key] for one in benchmark.evaluations]
-        printed = [paper().of(one.run.architecture).get("exact") if key == "exact" else None for one in
-                   benchmark.evaluations]  # fmt: skip
+        marks = [printed(one).get("exact") if key == "exact" else None for one in benchmark.evaluations]
         known = [v for one in values for v in (one.value, one.low) if not math.isnan(v)]
-        known += [v for v in printed if v is not None]
+        known += [v for v in marks if v is not None]
         low = max(0.0, math.floor(min(known, default=0.0) * 10 - 0.3) / 10)
         panel = Panel(left + k * (width + 40), top, width, height, (low, 1.0), (rows - 0.5, -0.5))
         panel.axes([low + 0.1 * step for step in range(round((1 - low) * 10) + 1)], (), label)
@@ -68,7 +67,7 @@ def summary(benchmark: Benchmark) -> str:
                 panel.line((value.low, value.high), (row, row), look.colour, width=2)
             if not math.isnan(value.value):
                 panel.dot(value.value, row, look.colour, radius=4)
-            mark = printed[row]
+            mark = marks[row]
             if mark is not None:
                 panel.diamond(mark, row + 0.3, _PAPER)
             if k == 0:

@@ -31,13 +31,15 @@ class Paper:
     smartphones: Mapping[str, Printed]
 
     def of(self, architecture: str, phones: bool = False) -> Printed:
-        """What is printed of a family of networks; empty if nothing is.
+        """What is printed of a family of networks; empty if nothing is, as of heads on our own skin network.
 
         Example:
-            >>> paper().of("yolov5s")["exact"], paper().of("fasterrcnn_mobilenet")["exact"], paper().of("rtdetr")
+            >>> paper().of("yolov5s")["exact"], paper().of("fasterrcnn_mobilenet")["exact"], paper().of("ssd_skin")
             (0.929, 0.874, {})
         """
         wanted = _letters(architecture)
+        if wanted.endswith("skin"):
+            return {}
         table = self.smartphones if phones else self.architectures
         return next((found for name, found in table.items() if wanted.startswith(_letters(name))), {})
 

@@ -26,6 +26,7 @@ __all__ = [
     "glance",
     "groups",
     "overview",
+    "printed",
     "sizes",
 ]
 
@@ -47,7 +48,7 @@ def overview(benchmark: Benchmark) -> Sheet:
     )
     rows: list[Row] = []
     for one in benchmark.evaluations:
-        known = _printed(one)
+        known = printed(one)
         rows.append(
             (one.run.name, one.run.recipe, *(one.figures[key] for key in (*keys, "auc_mean")), *map(known.get, keys))
         )
@@ -78,7 +79,7 @@ def by_kind(benchmark: Benchmark) -> Sheet:
     )
     rows: list[Row] = []
     for one in benchmark.evaluations:
-        known = _printed(one)
+        known = printed(one)
         for kind, name, label in _kinds(benchmark):
             count = benchmark.photos if kind is None else benchmark.shown[kind]
             own: list[Cell] = [one.figures[f"{key}_{name}"] for key in (*TABLES, "auc")]
@@ -282,7 +283,7 @@ def _kinds(benchmark: Benchmark) -> Iterable[tuple[Lesion | None, str, str]]:
     yield None, "mean", "Mean of the kinds"
 
 
-def _printed(one: Evaluation) -> dict[str, float]:
+def printed(one: Evaluation) -> dict[str, float]:
     """What the paper printed of such a network; its smartphone table where all photos are a telephone's."""
     devices = {photo.device for photo in one.photos.photos}
     phones = bool(devices) and all(device.startswith(("phone", "smart")) for device in devices)

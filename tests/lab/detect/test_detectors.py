@@ -13,7 +13,7 @@ pytestmark = pytest.mark.torch
 from melascope.lab.detect.assignment import Targets, by_ratio  # noqa: E402
 from melascope.lab.detect.export import MOST_GAP, export  # noqa: E402
 from melascope.lab.detect.flops import gflops, parameters  # noqa: E402
-from melascope.lab.detect.registry import NoSuchDetector, build, check_name  # noqa: E402
+from melascope.lab.detect.registry import CARDS, NoSuchDetector, build, check_name  # noqa: E402
 from melascope.lab.detect.skin_pyramid import SkinYolo  # noqa: E402
 from melascope.lab.detect.weights import WeightsError, load  # noqa: E402
 from melascope.lab.detect.yolo import Yolo  # noqa: E402
@@ -73,6 +73,7 @@ def boxes() -> Targets:
     return Targets(torch.tensor([0, 0]), torch.tensor([2, 5]), torch.tensor([[10.0, 12, 50, 40], [60.0, 70, 80, 90]]))
 
 
+NO_BOXES = Targets(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
 SMALL = [
     ("yolov5n", 96),
     ("yolo_skin", 96),
@@ -125,8 +126,75 @@ def test_one_step_makes_the_loss_smaller_and_photos_without_boxes_are_no_error(n
         optimiser.step()
         told.append(float(losses["loss"].detach()))
     assert told[-1] < told[0]
-    none = Targets(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
-    assert torch.isfinite(detector.losses(pixels, none)["loss"])
+    assert torch.isfinite(detector.losses(pixels, NO_BOXES)["loss"])
+
+
+def test_ssd_learns_from_photos_without_lesions_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchvision's own loss of such a photo is 0: what is called there would never be unlearnt."""
+    torch.manual_seed(1)
+    detector = build("ssd_skin", 6, side=96).train()
+    pixels = torch.rand(2, 3, 96, 96) * 255
+    assert float(detector.losses(pixels, NO_BOXES)["loss"].detach()) > 0
+    found, logits = detector._found, []
+
+    def with_a_false_alarm(pictures: object) -> object:
+        features, outputs = found(pictures)
+        outputs["cls_logits"].retain_grad()
+        logits.append(outputs["cls_logits"])
+        alarm = torch.zeros_like(outputs["cls_logits"])
+        alarm[1, 7, 3] = 20.0  # on the second photo, which has no box
+        return features, outputs | {"cls_logits": outputs["cls_logits"] + alarm}
+
+    monkeypatch.setattr(detector, "_found", with_a_false_alarm)
+    detector.losses(pixels, boxes())["loss"].backward()
+    assert float(logits[0].grad[1, 7, 3]) > 0.01
+
+
+@pytest.mark.parametrize("side", [96, 320, 416])
+def test_anchors_on_the_skin_network_lie_where_their_maps_look(side: int) -> None:
+    """13 places of stride 32 are followed by 7 of stride 64, not by 7 of 416 / 7."""
+    rcnn, ssd = build("fasterrcnn_skin", 6, side=side).eval(), build("ssd_skin", 6, side=side).eval()
+    pictures = rcnn._pictures(torch.zeros(1, 3, side, side))
+    with torch.no_grad():
+        maps = list(rcnn.network.backbone(pictures.tensors).values())
+    assert [each.shape[-1] for each in maps] == [-(-side // stride) for stride in (8, 8, 16, 32, 64)]
+    corners = rcnn.network.rpn.anchor_generator(pictures, maps)[0]
+    centres = ((corners[:, 0] + corners[:, 2]) / 2).reshape(-1, 6)[:, 0]
+    last = maps[-1].shape[-1]
+    assert centres[-last:].tolist() == [64.0 * place for place in range(last)]
+    corners = ssd.network.anchor_generator(pictures, maps)[0]
+    assert float((corners[-1, 0] + corners[-1, 2]) / 2) == pytest.approx(min(side, 64 * (last - 0.5)), abs=side / 4)
+
+
+@pytest.mark.parametrize(("name", "file"), [
+    ("fasterrcnn_mobilenet", "mobilenet_v3_large-8738ca79"), ("ssdlite_mobilenet", "mobilenet_v3_large-8738ca79"),
+    ("fasterrcnn_resnet50", "resnet50-0676ba61"), ("ssd300_vgg16", "vgg16_features"),
+])  # fmt: skip
+def test_a_run_from_imagenet_is_built_again_without_a_download(
+    name: str, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision builds another network from ImageNet: standing norms, wider last layers; and VGG's own file."""
+    from torchvision.models import _api, get_model
+
+    fetched: list[str] = []
+
+    def fetch(url: str, **_: object) -> object:
+        fetched.append(url)
+        return get_model(url.rsplit("/", 1)[1].split("-")[0].removesuffix("_features"), weights=None).state_dict()
+
+    monkeypatch.setattr(_api, "load_state_dict_from_url", fetch)
+    side = max(96, CARDS[name].least)
+    begun = build(name, 6, "imagenet", side=side)
+    assert [url for url in fetched if file in url] == fetched
+    assert len(fetched) == 1
+    again = build(name, 6, side=side, as_imagenet=True)
+    assert len(fetched) == 1
+    mine, theirs = begun.state_dict(), again.state_dict()
+    assert {key: value.shape for key, value in mine.items()} == {key: value.shape for key, value in theirs.items()}
+    again.load_state_dict(mine)
+    if name != "ssd300_vgg16":
+        plain = build(name, 6, side=side).state_dict()
+        assert {key: value.shape for key, value in plain.items()} != {key: value.shape for key, value in mine.items()}
 
 
 def test_names_and_weights_that_do_not_fit_are_told(tmp_path: Path) -> None:
@@ -138,7 +206,7 @@ def test_names_and_weights_that_do_not_fit_are_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="has no ImageNet weights"):
         load(detector, "imagenet")
     with pytest.raises(WeightsError, match="ssd_skin has no ImageNet weights"):
-        build("ssd_skin", 6, "imagenet", side=64)
+        build("ssd_skin", 6, "imagenet", side=96)
     with pytest.raises(WeightsError, match="must be none, imagenet"):
         load(detector, str(tmp_path / "nothing"))
 

@@ -62,9 +62,9 @@ CARDS: Final = {
         begins=_ON_SKIN,
     ),
     "fasterrcnn_skin": Card(
-        "Faster R-CNN-skin", 3.8, None, 320, f"{_RCNN}; on the skin network that ships", begins=_ON_SKIN
+        "Faster R-CNN-skin", 3.8, None, 320, f"{_RCNN}; on the skin network that ships", 96, _ON_SKIN
     ),
-    "ssd_skin": Card("SSD-skin", 3.8, None, 320, f"{_SSD}; on the skin network that ships", begins=_ON_SKIN),
+    "ssd_skin": Card("SSD-skin", 4.3, None, 320, f"{_SSD}; on the skin network that ships", 96, _ON_SKIN),
     "fasterrcnn_mobilenet": Card("Faster R-CNN (MobileNetV3)", 19.4, None, 320, _RCNN, imagenet=True),
     "fasterrcnn_resnet50": Card("Faster R-CNN (ResNet-50)", 41.8, None, 800, _RCNN, imagenet=True),
     "ssd300_vgg16": Card("SSD300 (VGG16)", 35.6, None, 300, _SSD, 288, imagenet=True),
@@ -106,7 +106,13 @@ def check_side(name: str, side: int) -> None:
 
 
 def build(
-    name: str, classes: int = 6, weights: str = "none", *, side: int | None = None, loss: Loss | None = None
+    name: str,
+    classes: int = 6,
+    weights: str = "none",
+    *,
+    side: int | None = None,
+    loss: Loss | None = None,
+    as_imagenet: bool = False,
 ) -> Detector:
     """A detector.
 
@@ -117,6 +123,7 @@ def build(
             a run's folder or its weights.safetensors: what fits of them.
         side: Pixels of a side of its pictures; the published one if None.
         loss: Of a recipe, for a YOLO.
+        as_imagenet: Built as one that begins with ImageNet's backbone, and without it: for weights that follow.
 
     Raises:
         NoSuchDetector: There is none of this name, or it needs larger pictures.
@@ -131,7 +138,8 @@ def build(
 
         kind = FasterRcnn if name in FASTER_RCNN else Ssd
         with telling(name):
-            made: Detector = kind(name, classes, chosen, imagenet=weights == "imagenet" and CARDS[name].imagenet)
+            fetched = weights == "imagenet" and CARDS[name].imagenet
+            made: Detector = kind(name, classes, chosen, imagenet=fetched or as_imagenet, learnt=fetched)
     elif name.startswith("dfine"):
         from melascope.lab.detect.modern import DFine
 

@@ -17,7 +17,7 @@ from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.recipe import Recipe, RecipeError, recipe_of
 from melascope.lab.detect.registry import NoSuchDetector, build
 from melascope.lab.detect.study import KINDS
-from melascope.lab.detect.weights import WEIGHTS
+from melascope.lab.detect.weights import IMAGENET, WEIGHTS
 from melascope.lab.strict import differences
 from melascope.lesions.suppression import Detections
 
@@ -80,7 +80,10 @@ class Run:
 
 def made_of(config: Config, weights: str = "none") -> Detector:
     """The detector of a run, with its anchors, untrained or with weights to begin with."""
-    detector = build(config.architecture, len(KINDS), weights, side=config.side, loss=config.recipe.loss)
+    detector = build(
+        config.architecture, len(KINDS), weights, side=config.side, loss=config.recipe.loss,
+        as_imagenet=config.start == IMAGENET,
+    )  # fmt: skip
     detector.overlap = 1.0 if detector.overlap >= 1 else config.recipe.reading.overlap
     if config.anchors is not None:
         from melascope.lab.detect.yolo import Yolo

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import detection
+from torchvision.models.detection import ssd
+from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredictor, TwoMLPHead
+from torchvision.ops import MultiScaleRoIAlign
 
 from melascope.lab.detect.assignment import Targets
 from melascope.lab.detect.blocks import Conv
@@ -33,41 +41,62 @@ SSD: Final = {
     "ssdlite_mobilenet": "ssdlite320_mobilenet_v3_large",
     "ssd_skin": None,
 }
-_SIDES: Final = (0.05, 0.1, 0.2, 0.4)
-"""Anchors on the skin network, by map, as shares of the picture's side; a step further 0.8."""
+_FEATURES: Final = {"ssd300_vgg16": "IMAGENET1K_FEATURES"}
+"""torchvision's weights that fit how a builder scales pictures, where they are not the first ones."""
+_STRIDES: Final = (8, 8, 16, 32, 64)
+_SIDES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Anchors on the skin network by map, as shares of the picture's side; a step further 0.8."""
 _PROPOSALS: Final = {"train": 500, "test": 150}
 """Of a photo, on the skin network."""
 _HEAD: Final = 256
 """Numbers of a proposal in the head on the skin network, where torchvision has 1024."""
+_POOLED: Final = 0.3
+"""Share of the picture's side that a proposal takes which is looked up in the map of stride 16."""
+_RARE: Final = 0.01
+"""Chance of each kind at a place, with which SSD begins on the skin network (Lin et al. 2017, 3.3)."""
+_NEGATIVES: Final = 3
+"""Of SSD: negatives for each positive; and of each photo, where none of a batch shows a lesion."""
 
 
 class _SkinBackbone(nn.Module):
-    """The skin network's pyramid and one map more, of stride 64, all of one width: a backbone as torchvision wants."""
+    """The skin network's pyramid as torchvision wants a backbone: five maps of one width.
+
+    Two of them have a stride of 8: small lesions have one of their own. The fifth, of stride 64, follows the last.
+    """
 
     out_channels: Final = 96
 
     def __init__(self) -> None:
         super().__init__()
         self.pyramid = SkinPyramid()
-        self.even = nn.ModuleList(Conv(width, self.out_channels) for width in WIDTHS)
+        self.even = nn.ModuleList(Conv(width, self.out_channels) for width in (WIDTHS[0], *WIDTHS))
         self.coarser = Conv(self.out_channels, self.out_channels, 3, 2)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Maps of the strides 8, 16, 32, 64 by number."""
-        maps = [even(level) for even, level in zip(self.even, self.pyramid(x), strict=True)]
+        """Maps by number."""
+        levels = self.pyramid(x)
+        maps = [even(level) for even, level in zip(self.even, (levels[0], *levels), strict=True)]
         return {str(number): each for number, each in enumerate([*maps, self.coarser(maps[-1])])}
 
 
-def _faster_rcnn_on_skin(classes: int, side: int) -> nn.Module:
-    from torchvision.models.detection.anchor_utils import AnchorGenerator
-    from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredictor, TwoMLPHead
-    from torchvision.ops import MultiScaleRoIAlign
+class _Anchors(AnchorGenerator):
+    """torchvision's, by the maps' true strides: it takes a picture's side by a map's, which need not be whole."""
 
+    def grid_anchors(self, grid_sizes: list[list[int]], strides: list[list[Tensor]]) -> list[Tensor]:
+        """Anchors of each map."""
+        true = [
+            [torch.full_like(each, stride) for each in pair] for pair, stride in zip(strides, _STRIDES, strict=True)
+        ]
+        return super().grid_anchors(grid_sizes, true)
+
+
+def _faster_rcnn_on_skin(classes: int, side: int) -> nn.Module:
     backbone = _SkinBackbone()
-    anchors = AnchorGenerator(
-        sizes=tuple((share * side, 1.5 * share * side) for share in _SIDES), aspect_ratios=((0.5, 1.0, 2.0),) * 4
+    anchors = _Anchors(
+        sizes=tuple((share * side, 1.5 * share * side) for share in _SIDES),
+        aspect_ratios=((0.5, 1.0, 2.0),) * len(_SIDES),
     )
-    pool = MultiScaleRoIAlign(featmap_names=["0", "1", "2"], output_size=7, sampling_ratio=2)
+    pool = MultiScaleRoIAlign(["1", "2", "3"], output_size=7, sampling_ratio=2, canonical_scale=round(_POOLED * side))
     return FasterRCNN(
         backbone, min_size=side, max_size=side, image_mean=[0.0] * 3, image_std=[1.0] * 3, rpn_anchor_generator=anchors,
         box_roi_pool=pool, box_head=TwoMLPHead(backbone.out_channels * 7 * 7, _HEAD),
@@ -78,24 +107,37 @@ def _faster_rcnn_on_skin(classes: int, side: int) -> nn.Module:
 
 
 def _ssd_on_skin(classes: int, side: int) -> nn.Module:
-    from torchvision.models.detection import ssd
-    from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-
     backbone = _SkinBackbone()
-    anchors = DefaultBoxGenerator([[2], [2, 3], [2, 3], [2]], scales=[*_SIDES, 2 * _SIDES[-1]])
-    head = ssd.SSDHead([backbone.out_channels] * 4, anchors.num_anchors_per_location(), classes + 1)
+    shapes = [[2], [2, 3], [2, 3], [2, 3], [2]]
+    anchors = DefaultBoxGenerator(shapes, scales=[*_SIDES, 2 * _SIDES[-1]], steps=list(_STRIDES))
+    head = ssd.SSDHead([backbone.out_channels] * len(_SIDES), anchors.num_anchors_per_location(), classes + 1)
+    for last in head.classification_head.module_list:
+        nn.init.normal_(last.weight, std=0.01)
+        bias = nn.init.zeros_(last.bias).view(-1, classes + 1)
+        bias.data[:, 0] = math.log((1 - classes * _RARE) / _RARE)
     return ssd.SSD(backbone, anchors, (side, side), classes + 1, image_mean=[0.0] * 3, image_std=[1.0] * 3, head=head)
 
 
-def _published(builder: str, classes: int, imagenet: bool) -> nn.Module:
-    from torchvision.models import detection
+def _published(name: str, builder: str, classes: int, imagenet: bool, learnt: bool) -> nn.Module:
+    """A network of torchvision. From ImageNet it is another one: norms that stand still, or wider last layers."""
+    backbone = _FEATURES.get(name, "IMAGENET1K_V1") if imagenet else None
+    with _by_chance() if imagenet and not learnt else nullcontext():
+        network: nn.Module = getattr(detection, builder)(
+            weights=None, weights_backbone=backbone, num_classes=classes + 1
+        )
+        return network
 
-    weights = "DEFAULT" if imagenet else None
-    stages = {} if imagenet else {"trainable_backbone_layers": None}
-    network: nn.Module = getattr(detection, builder)(
-        weights=None, weights_backbone=weights, num_classes=classes + 1, **stages
-    )
-    return network
+
+@contextmanager
+def _by_chance() -> Iterator[None]:
+    """Meanwhile torchvision's weights are weights of chance, and nothing is fetched."""
+    from torchvision.models import WeightsEnum, get_model
+
+    def state(self: WeightsEnum, *_: Any, **__: Any) -> Any:
+        return get_model(type(self).__name__.removesuffix("_Weights").lower(), weights=None).state_dict()
+
+    with patch.object(WeightsEnum, "get_state_dict", state):
+        yield
 
 
 class _Torchvision(Detector):
@@ -128,13 +170,23 @@ class _Torchvision(Detector):
 
 
 class FasterRcnn(_Torchvision):
-    """Two stages: a network proposes boxes, a second head names and corrects them (Ren et al. 2015)."""
+    """Two stages: a network proposes boxes, a second head names and corrects them (Ren et al. 2015).
+
+    Args:
+        name: One of `FASTER_RCNN`.
+        classes: Kinds.
+        side: Pixels of a side of its pictures.
+        imagenet: Whether it is built as one that begins with ImageNet's backbone.
+        learnt: Whether the backbone's weights are then fetched; if not, they are of chance.
+    """
 
     fixed_batch = True
 
-    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False) -> None:
+    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False, learnt: bool = True) -> None:
         builder = FASTER_RCNN[name]
-        network = _published(builder, classes, imagenet) if builder else _faster_rcnn_on_skin(classes, side)
+        network = (
+            _published(name, builder, classes, imagenet, learnt) if builder else _faster_rcnn_on_skin(classes, side)
+        )
         super().__init__(name, network, classes, side)
         if name in _SAMPLES:
             self.network.roi_heads.fg_bg_sampler.batch_size_per_image = _SAMPLES[name]
@@ -191,28 +243,51 @@ class FasterRcnn(_Torchvision):
 
 
 class Ssd(_Torchvision):
-    """One stage: boxes of several shapes at every place of several maps (Liu et al. 2016)."""
+    """One stage: boxes of several shapes at every place of several maps (Liu et al. 2016).
 
-    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False) -> None:
+    Args:
+        name: One of `SSD`.
+        classes: Kinds.
+        side: Pixels of a side of its pictures.
+        imagenet: Whether it is built as one that begins with ImageNet's backbone.
+        learnt: Whether the backbone's weights are then fetched; if not, they are of chance.
+    """
+
+    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False, learnt: bool = True) -> None:
         builder = SSD[name]
-        network = _published(builder, classes, imagenet) if builder else _ssd_on_skin(classes, side)
+        network = _published(name, builder, classes, imagenet, learnt) if builder else _ssd_on_skin(classes, side)
         super().__init__(name, network, classes, side)
 
     def losses(self, pixels: Tensor, targets: Targets) -> Mapping[str, Tensor]:
-        """Class and box loss with hard negatives, as published."""
+        """Class and box loss with hard negatives.
+
+        torchvision takes three negatives for each positive of a photo, and so learns nothing from photos without
+        lesions; here they are taken from the whole batch, as if it were one photo.
+        """
         from torchvision.ops import box_iou
 
         pictures, wanted = self._pictures(pixels), self._targets(len(pixels), targets)
         features, found = self._found(pictures)
         anchors = self.network.anchor_generator(pictures, features)
-        matched = [
-            self.network.proposal_matcher(box_iou(one["boxes"], places))
-            if len(one["boxes"])
-            else torch.full((len(places),), -1, dtype=torch.int64, device=places.device)
-            for one, places in zip(wanted, anchors, strict=True)
-        ]
-        parts = self.network.compute_loss(wanted, found, anchors, matched)
-        box, kinds = parts["bbox_regression"], parts["classification"]
+        before, matched = 0, []
+        for one, places in zip(wanted, anchors, strict=True):
+            none = torch.full((len(places),), -1, dtype=torch.int64, device=places.device)
+            match = self.network.proposal_matcher(box_iou(one["boxes"], places)) if len(one["boxes"]) else none
+            matched.append(torch.where(match >= 0, match + before, match))
+            before += len(one["boxes"])
+        if not before:
+            against = functional.cross_entropy(
+                found["cls_logits"].flatten(0, 1), torch.zeros_like(torch.cat(matched)), reduction="none"
+            )
+            kinds = against.topk(min(len(against), _NEGATIVES * len(pixels))).values.mean()
+            box = found["bbox_regression"].sum() * 0
+        else:
+            together = {key: torch.cat([one[key] for one in wanted]) for key in ("boxes", "labels")}
+            parts = self.network.compute_loss(
+                [together], {key: each.flatten(0, 1)[None] for key, each in found.items()}, [torch.cat(anchors)],
+                [torch.cat(matched)],
+            )  # fmt: skip
+            box, kinds = parts["bbox_regression"], parts["classification"]
         return {"loss": box + kinds, "box": box.detach(), "objectness": box.detach() * 0, "classes": kinds.detach()}
 
     def candidates(self, pixels: Tensor) -> tuple[Tensor, Tensor]:

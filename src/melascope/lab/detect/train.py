@@ -306,8 +306,13 @@ def _taught(
             lesson.result, study, kept, validation, recipe.reading, batch=recipe.optimiser.batch, bf16=lesson.bf16
         )
         score = ap50(found)
-        # `ending` and `best_epoch` look for the lowest of this.
-        row |= {"epoch": len(rows) + 1, "validation_ap50": score, "validation_loss": 1 - score}
+        # `ending` and `best_epoch` look for the lowest of this. While nothing is found, what is learnt decides.
+        learning = row["train_loss"] / (1 + row["train_loss"])
+        row |= {
+            "epoch": len(rows) + 1,
+            "validation_ap50": score,
+            "validation_loss": 1 - score if score else 1 + learning,
+        }
         row["seconds"] = time.monotonic() - began
         rows.append(row)
         if recipe.stop.keep == "last" or best_epoch(rows) == len(rows):

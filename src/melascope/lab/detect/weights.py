@@ -13,8 +13,10 @@ import torch
 from melascope.lab.detect.detector import Detector
 from melascope.lab.detect.registry import CARDS
 
-__all__ = ["WEIGHTS", "WeightsError", "load", "note", "telling"]
+__all__ = ["IMAGENET", "WEIGHTS", "WeightsError", "load", "note", "telling"]
 
+IMAGENET: Final = "backbone: ImageNet (torchvision)"
+"""Where a run began, in its config."""
 WEIGHTS: Final = "weights.safetensors"
 _WAY_OUT: Final = "use --weights none (a random start) or --weights RUN (an earlier run)"
 
@@ -72,7 +74,7 @@ def load(detector: Detector, weights: str) -> int:
 def note(weights: str) -> tuple[str, str]:
     """Where a detector with other weights starts, in words, and the SHA-256 of the file, empty where there is none."""
     if weights == "imagenet":
-        return "backbone: ImageNet (torchvision)", ""
+        return IMAGENET, ""
     path = _file(weights)
     return f"earlier run {path.parent.name}", hashlib.sha256(path.read_bytes()).hexdigest()
 
