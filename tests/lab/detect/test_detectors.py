@@ -33,6 +33,14 @@ def test_yolov5_is_as_large_as_published(size: str, count: int, published: float
     assert 100 * gflops(network, 64) == pytest.approx(published, rel=0.01)
 
 
+def test_what_stands_still_is_no_work_on_the_way_back() -> None:
+    network = SkinYolo(3 * (5 + 6))
+    once, learning = gflops(network, 64), gflops(network, 64, learning=True)
+    frozen = gflops(network.skin, 64)
+    assert learning == pytest.approx(frozen + 3 * (once - frozen))
+    assert gflops(YoloV5("n", 33), 64, learning=True) == pytest.approx(3 * gflops(YoloV5("n", 33), 64))
+
+
 def test_yolo_skin_sees_in_training_what_its_skin_network_sees() -> None:
     """Norms folded, a few pictures at a time; and what it sees now, not what it saw with other weights."""
     network = SkinYolo(3 * (5 + 6)).train()

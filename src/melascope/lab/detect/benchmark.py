@@ -37,7 +37,7 @@ class Entry:
     def effort(self) -> float:
         """Expected time of its training, in GFLOP a photo, times epochs."""
         side = self.recipe.picture.side
-        return gflops(build(self.name, side=side), side) * self.recipe.stop.epochs
+        return gflops(build(self.name, side=side), side, learning=True) * self.recipe.stop.epochs
 
 
 def plan_of(

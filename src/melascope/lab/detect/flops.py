@@ -16,10 +16,15 @@ def parameters(network: nn.Module) -> int:
 
 
 @torch.no_grad()
-def gflops(network: nn.Module, side: int) -> float:
+def gflops(network: nn.Module, side: int, *, learning: bool = False) -> float:
     """Thousand millions of multiplications and additions (two for each pair) of convolutions and linear layers.
 
     Counted by hooks on one picture of zeros; what has no layer of its own (attention's products, resizing) is not.
+
+    Args:
+        network: Takes (N, 3, S, S) pictures.
+        side: S.
+        learning: Of a step of training: layers that learn count three times, for the way back is twice as long.
     """
     total = 0
 
@@ -29,7 +34,8 @@ def gflops(network: nn.Module, side: int) -> float:
             each = module.in_channels // module.groups * module.kernel_size[0] * module.kernel_size[1]
         else:
             each = module.in_features  # type: ignore[assignment,unused-ignore]
-        total += 2 * each * output.numel()
+        ways = 3 if learning and module.weight.requires_grad else 1
+        total += 2 * ways * each * output.numel()
 
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     training = network.training
