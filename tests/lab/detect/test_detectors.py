@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from melascope.lab.detect.export import MOST_GAP, export  # noqa: E402
 from melascope.lab.detect.flops import gflops, parameters  # noqa: E402
 from melascope.lab.detect.registry import CARDS, NoSuchDetector, build, check_name  # noqa: E402
 from melascope.lab.detect.skin_pyramid import SkinYolo  # noqa: E402
-from melascope.lab.detect.weights import WeightsError, load  # noqa: E402
+from melascope.lab.detect.weights import IMAGENET, WeightsError, load, note  # noqa: E402
 from melascope.lab.detect.yolo import Yolo  # noqa: E402
 from melascope.lab.detect.yolov4 import YoloV4  # noqa: E402
 from melascope.lab.detect.yolov5 import YoloV5  # noqa: E402
@@ -203,6 +204,16 @@ def test_a_run_from_imagenet_is_built_again_without_a_download(
     if name != "ssd300_vgg16":
         plain = build(name, 6, side=side).state_dict()
         assert {key: value.shape for key, value in plain.items()} != {key: value.shape for key, value in mine.items()}
+
+
+def test_a_run_tells_those_that_go_on_from_it_that_it_began_with_imagenet(tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"weights")
+    assert note(str(tmp_path))[0] == f"earlier run {tmp_path.name}"
+    for began, told in (("random start", False), (IMAGENET, True), (f"earlier run x, {IMAGENET}", True)):
+        (tmp_path / "config.json").write_text(json.dumps({"start": began}))
+        assert (IMAGENET in note(str(tmp_path))[0]) is told
+    (tmp_path / "config.json").write_text("[")
+    assert IMAGENET not in note(str(tmp_path / "weights.safetensors"))[0]
 
 
 def test_names_and_weights_that_do_not_fit_are_told(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def made_of(config: Config, weights: str = "none") -> Detector:
     """The detector of a run, with its anchors, untrained or with weights to begin with."""
     detector = build(
         config.architecture, len(KINDS), weights, side=config.side, loss=config.recipe.loss,
-        as_imagenet=config.start == IMAGENET,
+        as_imagenet=IMAGENET in config.start,
     )  # fmt: skip
     detector.overlap = 1.0 if detector.overlap >= 1 else config.recipe.reading.overlap
     if config.anchors is not None:

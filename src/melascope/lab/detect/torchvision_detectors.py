@@ -44,8 +44,8 @@ SSD: Final = {
 _FEATURES: Final = {"ssd300_vgg16": "IMAGENET1K_FEATURES"}
 """torchvision's weights that fit how a builder scales pictures, where they are not the first ones."""
 _STRIDES: Final = (8, 8, 16, 32, 64)
-_SIDES: Final = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Anchors on the skin network by map, as shares of the picture's side; a step further 0.8."""
+_SIDES: Final = (0.02, 0.05, 0.12, 0.28, 0.6)
+"""Anchors on the skin network by map, as shares of the picture's side: the smaller of two."""
 _PROPOSALS: Final = {"train": 500, "test": 150}
 """Of a photo, on the skin network."""
 _HEAD: Final = 256
@@ -109,7 +109,7 @@ def _faster_rcnn_on_skin(classes: int, side: int) -> nn.Module:
 def _ssd_on_skin(classes: int, side: int) -> nn.Module:
     backbone = _SkinBackbone()
     shapes = [[2], [2, 3], [2, 3], [2, 3], [2]]
-    anchors = DefaultBoxGenerator(shapes, scales=[*_SIDES, 2 * _SIDES[-1]], steps=list(_STRIDES))
+    anchors = DefaultBoxGenerator(shapes, scales=[*_SIDES, 1.0], steps=list(_STRIDES))
     head = ssd.SSDHead([backbone.out_channels] * len(_SIDES), anchors.num_anchors_per_location(), classes + 1)
     for last in head.classification_head.module_list:
         nn.init.normal_(last.weight, std=0.01)
@@ -130,13 +130,13 @@ def _published(name: str, builder: str, classes: int, imagenet: bool, learnt: bo
 
 @contextmanager
 def _by_chance() -> Iterator[None]:
-    """Meanwhile torchvision's weights are weights of chance, and nothing is fetched."""
+    """Meanwhile all weights of torchvision, in the whole process, are weights of chance, and nothing is fetched."""
     from torchvision.models import WeightsEnum, get_model
 
     def state(self: WeightsEnum, *_: Any, **__: Any) -> Any:
         return get_model(type(self).__name__.removesuffix("_Weights").lower(), weights=None).state_dict()
 
-    with patch.object(WeightsEnum, "get_state_dict", state):
+    with torch.random.fork_rng(), patch.object(WeightsEnum, "get_state_dict", state):
         yield
 
 
@@ -279,7 +279,7 @@ class Ssd(_Torchvision):
             against = functional.cross_entropy(
                 found["cls_logits"].flatten(0, 1), torch.zeros_like(torch.cat(matched)), reduction="none"
             )
-            kinds = against.topk(min(len(against), _NEGATIVES * len(pixels))).values.mean()
+            kinds = against.topk(min(len(against), _NEGATIVES * len(pixels))).values.sum() / len(pixels)
             box = found["bbox_regression"].sum() * 0
         else:
             together = {key: torch.cat([one[key] for one in wanted]) for key in ("boxes", "labels")}

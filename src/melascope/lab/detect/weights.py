@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from melascope.lab.detect.registry import CARDS
 __all__ = ["IMAGENET", "WEIGHTS", "WeightsError", "load", "note", "telling"]
 
 IMAGENET: Final = "backbone: ImageNet (torchvision)"
-"""Where a run began, in its config."""
+"""Where a run began, in its config: torchvision builds another network then."""
 WEIGHTS: Final = "weights.safetensors"
 _WAY_OUT: Final = "use --weights none (a random start) or --weights RUN (an earlier run)"
 
@@ -76,7 +77,12 @@ def note(weights: str) -> tuple[str, str]:
     if weights == "imagenet":
         return IMAGENET, ""
     path = _file(weights)
-    return f"earlier run {path.parent.name}", hashlib.sha256(path.read_bytes()).hexdigest()
+    said = f"earlier run {path.parent.name}"
+    try:
+        began = str(json.loads((path.parent / "config.json").read_text(encoding="utf-8"))["start"])
+    except (OSError, ValueError, KeyError, TypeError):
+        began = ""  # weights alone
+    return f"{said}, {IMAGENET}" if IMAGENET in began else said, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _file(weights: str) -> Path:
