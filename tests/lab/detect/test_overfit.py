@@ -72,4 +72,4 @@ def test_eight_rectangles_are_learnt_by_heart(classes: str) -> None:
             assert (inside / joined).max() > 0.6
 
 
-STEPS = 80
+STEPS = 160
