@@ -194,7 +194,7 @@ def _page(rows: Mapping[str, Sequence[str]], samples: int, virtual: int, dark: i
 
 Written by `python -m benchmarks.ablations --samples {samples}` (the commands before it: `benchmarks/ablations.py`).
 Each row is a training of its own from ImageNet weights, of {samples} views only; the shipped network, in the last row,
-has seen about 25 times as many, and more virtual heads. "Everything" is the recipe, without its few close-ups of
+has seen some 330,000, and more virtual heads. "Everything" is the recipe, without its few close-ups of
 patients' skin; the second row is the same with another seed: one pair, and so no more than a hint of what chance does
 to a training. What other test people would change is not in it. Each further row changes one thing:
 

@@ -171,8 +171,10 @@ def test_anchors_on_the_skin_network_lie_where_their_maps_look(side: int) -> Non
     centres = ((corners[:, 0] + corners[:, 2]) / 2).reshape(-1, 6)[:, 0]
     last = maps[-1].shape[-1]
     assert centres[-last:].tolist() == [64.0 * place for place in range(last)]
-    corners = ssd.network.anchor_generator(pictures, maps)[0]
-    assert float((corners[-1, 0] + corners[-1, 2]) / 2) == pytest.approx(min(side, 64 * (last - 0.5)), abs=side / 4)
+    if last > 2:  # default boxes are cut at the picture's edge; those in the third place of the third row are whole
+        each = 2 + 2 * 1
+        first = ssd.network.anchor_generator(pictures, maps)[0][-each * last * last :][each * (2 * last + 2)]
+        assert ((first[:2] + first[2:]) / 2).tolist() == pytest.approx([160.0, 160.0])
 
 
 @pytest.mark.parametrize(("name", "file"), [

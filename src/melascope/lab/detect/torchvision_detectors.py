@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 from unittest.mock import patch
@@ -31,9 +31,11 @@ FASTER_RCNN: Final = {
     "fasterrcnn_skin": None,
 }
 """torchvision's builder; None: its heads on the skin network that ships."""
-_SAMPLES: Final = {"fasterrcnn_mobilenet": 128, "fasterrcnn_skin": 128}
-"""Proposals of a photo that the head learns from, where fewer than torchvision's 512 do: photos hold a few
-boxes, and those samples are two thirds of what a step costs on a CPU."""
+_SAMPLES: Final = 128
+"""Proposals of a photo that the head of a small Faster R-CNN learns from, instead of torchvision's 512: photos hold a
+few boxes, and those samples are two thirds of what a step costs on a CPU."""
+_CHANGED: Final = {"fasterrcnn_mobilenet": {"box_batch_size_per_image": _SAMPLES}}
+"""What torchvision's builders are told beside their own settings."""
 _MOST_GROWTH: Final = math.log(1000 / 16)
 """torchvision's bound of the exponents of width and height."""
 SSD: Final = {
@@ -100,9 +102,9 @@ def _faster_rcnn_on_skin(classes: int, side: int) -> nn.Module:
     return FasterRCNN(
         backbone, min_size=side, max_size=side, image_mean=[0.0] * 3, image_std=[1.0] * 3, rpn_anchor_generator=anchors,
         box_roi_pool=pool, box_head=TwoMLPHead(backbone.out_channels * 7 * 7, _HEAD),
-        box_predictor=FastRCNNPredictor(_HEAD, classes + 1), rpn_pre_nms_top_n_train=2 * _PROPOSALS["train"],
-        rpn_post_nms_top_n_train=_PROPOSALS["train"], rpn_pre_nms_top_n_test=2 * _PROPOSALS["test"],
-        rpn_post_nms_top_n_test=_PROPOSALS["test"],
+        box_predictor=FastRCNNPredictor(_HEAD, classes + 1), box_batch_size_per_image=_SAMPLES,
+        rpn_pre_nms_top_n_train=2 * _PROPOSALS["train"], rpn_post_nms_top_n_train=_PROPOSALS["train"],
+        rpn_pre_nms_top_n_test=2 * _PROPOSALS["test"], rpn_post_nms_top_n_test=_PROPOSALS["test"],
     )  # fmt: skip
 
 
@@ -123,7 +125,7 @@ def _published(name: str, builder: str, classes: int, imagenet: bool, learnt: bo
     backbone = _FEATURES.get(name, "IMAGENET1K_V1") if imagenet else None
     with _by_chance() if imagenet and not learnt else nullcontext():
         network: nn.Module = getattr(detection, builder)(
-            weights=None, weights_backbone=backbone, num_classes=classes + 1
+            weights=None, weights_backbone=backbone, num_classes=classes + 1, **_CHANGED.get(name, {})
         )
         return network
 
@@ -141,12 +143,27 @@ def _by_chance() -> Iterator[None]:
 
 
 class _Torchvision(Detector):
-    """torchvision's parts without its resizing: our pictures are of one size."""
+    """torchvision's parts without its resizing: our pictures are of one size.
 
-    def __init__(self, name: str, network: nn.Module, classes: int, side: int) -> None:
+    Args:
+        name: One of its `builders`.
+        classes: Kinds.
+        side: Pixels of a side of its pictures.
+        imagenet: Whether it is built as one that begins with ImageNet's backbone.
+        learnt: Whether the backbone's weights are then fetched; if not, they are of chance.
+    """
+
+    builders: Mapping[str, str | None]
+    on_skin: Callable[[int, int], nn.Module]
+    """Kinds and side to a network on the skin network that ships."""
+
+    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False, learnt: bool = True) -> None:
         super().__init__()
         self.name, self.classes, self.side = name, classes, side
-        self.network: Any = network
+        builder = self.builders[name]
+        self.network: Any = (
+            _published(name, builder, classes, imagenet, learnt) if builder else type(self).on_skin(classes, side)
+        )
         scaling = self.network.transform
         self.mean: Tensor
         self.deviation: Tensor
@@ -170,26 +187,11 @@ class _Torchvision(Detector):
 
 
 class FasterRcnn(_Torchvision):
-    """Two stages: a network proposes boxes, a second head names and corrects them (Ren et al. 2015).
+    """Two stages: a network proposes boxes, a second head names and corrects them (Ren et al. 2015)."""
 
-    Args:
-        name: One of `FASTER_RCNN`.
-        classes: Kinds.
-        side: Pixels of a side of its pictures.
-        imagenet: Whether it is built as one that begins with ImageNet's backbone.
-        learnt: Whether the backbone's weights are then fetched; if not, they are of chance.
-    """
-
+    builders = FASTER_RCNN
+    on_skin = staticmethod(_faster_rcnn_on_skin)
     fixed_batch = True
-
-    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False, learnt: bool = True) -> None:
-        builder = FASTER_RCNN[name]
-        network = (
-            _published(name, builder, classes, imagenet, learnt) if builder else _faster_rcnn_on_skin(classes, side)
-        )
-        super().__init__(name, network, classes, side)
-        if name in _SAMPLES:
-            self.network.roi_heads.fg_bg_sampler.batch_size_per_image = _SAMPLES[name]
 
     def losses(self, pixels: Tensor, targets: Targets) -> Mapping[str, Tensor]:
         """Of the proposals (objectness, box) and of the head (class, box), as published."""
@@ -243,20 +245,10 @@ class FasterRcnn(_Torchvision):
 
 
 class Ssd(_Torchvision):
-    """One stage: boxes of several shapes at every place of several maps (Liu et al. 2016).
+    """One stage: boxes of several shapes at every place of several maps (Liu et al. 2016)."""
 
-    Args:
-        name: One of `SSD`.
-        classes: Kinds.
-        side: Pixels of a side of its pictures.
-        imagenet: Whether it is built as one that begins with ImageNet's backbone.
-        learnt: Whether the backbone's weights are then fetched; if not, they are of chance.
-    """
-
-    def __init__(self, name: str, classes: int, side: int, imagenet: bool = False, learnt: bool = True) -> None:
-        builder = SSD[name]
-        network = _published(name, builder, classes, imagenet, learnt) if builder else _ssd_on_skin(classes, side)
-        super().__init__(name, network, classes, side)
+    builders = SSD
+    on_skin = staticmethod(_ssd_on_skin)
 
     def losses(self, pixels: Tensor, targets: Targets) -> Mapping[str, Tensor]:
         """Class and box loss with hard negatives.
