@@ -22,7 +22,7 @@ __all__ = ["Scheme", "Split", "ViewOption", "benchmark_command", "train_command"
 _INTERRUPTED: Final = 130
 _MODELS: Final = (
     "yolov5n, yolov5s, yolov5m (each also with -focus), yolov4, fasterrcnn_mobilenet, fasterrcnn_resnet50, "
-    "ssd300_vgg16, ssdlite_mobilenet, dfine_n, dfine_s, yolo_skin, fasterrcnn_skin, ssd_skin"
+    "ssd300_vgg16, ssdlite_mobilenet, dfine_n, dfine_s, yolo_skin, yolov4_skin, fasterrcnn_skin, ssd_skin"
 )
 
 

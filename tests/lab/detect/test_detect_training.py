@@ -29,7 +29,7 @@ FILES = {
 MACHINE = Machine("cpu", 0, "32", 1)
 EACH = (
     "yolov5n", "yolov4", "yolo_skin", "ssdlite_mobilenet", "ssd300_vgg16", "fasterrcnn_mobilenet",
-    "fasterrcnn_resnet50", "fasterrcnn_skin", "ssd_skin", "dfine_n",
+    "fasterrcnn_resnet50", "yolov4_skin", "fasterrcnn_skin", "ssd_skin", "dfine_n",
 )  # fmt: skip
 """One of each kind of network."""
 

@@ -86,6 +86,7 @@ NO_BOXES = Targets(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch
 SMALL = [
     ("yolov5n", 96),
     ("yolo_skin", 96),
+    ("yolov4_skin", 96),
     ("yolov5n-focus", 96),
     ("ssdlite_mobilenet", 96),
     ("fasterrcnn_mobilenet", 96),
@@ -119,7 +120,7 @@ def test_a_narrow_yolov4_learns_and_is_exported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["yolov5n", "ssdlite_mobilenet", "fasterrcnn_mobilenet", "fasterrcnn_skin", "ssd_skin"]
+    "name", ["yolov5n", "yolov4_skin", "ssdlite_mobilenet", "fasterrcnn_mobilenet", "fasterrcnn_skin", "ssd_skin"]
 )
 def test_one_step_makes_the_loss_smaller_and_photos_without_boxes_are_no_error(name: str) -> None:
     torch.manual_seed(1)

@@ -36,6 +36,9 @@ class Card:
 
 
 _YOLOV5: Final = "Jocher G. YOLOv5, version 6 (doi:10.5281/zenodo.3908559), 2020; written from its description"
+_YOLOV4: Final = (
+    "Bochkovskiy A, Wang CY, Liao HYM. YOLOv4: optimal speed and accuracy of object detection. arXiv:2004.10934, 2020"
+)
 _SSD: Final = "Liu W, Anguelov D, Erhan D, et al. SSD: single shot multibox detector. ECCV 2016"
 _RCNN: Final = (
     "Ren S, He K, Girshick R, Sun J. Faster R-CNN: towards real-time object detection with region proposal networks. "
@@ -53,14 +56,12 @@ CARDS: Final = {
     "yolov5n-focus": Card("YOLOv5n, Focus", 1.9, None, 640, _YOLOV5),
     "yolov5s-focus": Card("YOLOv5s, Focus", 7.2, None, 640, _YOLOV5),
     "yolov5m-focus": Card("YOLOv5m, Focus", 21.2, None, 640, _YOLOV5),
-    "yolov4": Card(
-        "YOLOv4", 64.4, 128.5, 608, "Bochkovskiy A, Wang CY, Liao HYM. YOLOv4: optimal speed and accuracy of object "
-        "detection. arXiv:2004.10934, 2020",
-    ),
+    "yolov4": Card("YOLOv4", 64.4, 128.5, 608, _YOLOV4),
     "yolo_skin": Card(
         "YOLO-skin", 2.4, None, 320, "ours: YOLOv5's heads on the skin network that ships",
         begins=_ON_SKIN,
     ),
+    "yolov4_skin": Card("YOLOv4-skin", 3.0, None, 320, f"{_YOLOV4}; on the skin network that ships", begins=_ON_SKIN),
     "fasterrcnn_skin": Card(
         "Faster R-CNN-skin", 3.8, None, 320, f"{_RCNN}; on the skin network that ships", 96, _ON_SKIN
     ),

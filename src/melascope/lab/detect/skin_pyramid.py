@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from melascope.lab.detect.blocks import C3, Conv, Sppf
+from melascope.lab.detect.decoding import Decoding
+from melascope.lab.detect.yolov4 import yolov4_head
 from melascope.lab.shipping import networks_folder
 from melascope.lab.skin.network import MAPS, SkinNetwork, folded, load_shipped
 
@@ -86,11 +88,15 @@ class SkinYolo(SkinPyramid):
 
     Args:
         outputs: A (5 + C).
+        decoding: Whose heads: v5, a 1 × 1 convolution; v4, a 3 × 3 one before it.
     """
 
-    def __init__(self, outputs: int) -> None:
+    def __init__(self, outputs: int, decoding: Decoding = "v5") -> None:
         super().__init__()
-        self.heads = nn.ModuleList(nn.Conv2d(channels, outputs, 1) for channels in WIDTHS)
+        self.heads = nn.ModuleList(
+            yolov4_head(channels, outputs) if decoding == "v4" else nn.Conv2d(channels, outputs, 1)
+            for channels in WIDTHS
+        )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Raw maps of the strides 8, 16, 32."""

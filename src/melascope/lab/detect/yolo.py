@@ -31,7 +31,7 @@ class Yolo(Detector):
     """A YOLO with nine anchors.
 
     Args:
-        name: yolov5n, yolov5s, yolov5m, each also with ``-focus``, yolov4, or yolo_skin.
+        name: yolov5n, yolov5s, yolov5m, each also with ``-focus``, yolov4, yolo_skin or yolov4_skin.
         classes: Kinds.
         side: Pixels of a side of its pictures, a multiple of 32.
         loss: Of the recipe; the shipped ``ding2022`` if None.
@@ -43,11 +43,11 @@ class Yolo(Detector):
         self.name, self.classes, self.side = name, classes, side
         self.loss = loss or read_recipe("ding2022").loss
         outputs = _EACH * (5 + classes)
-        self.decoding: Decoding = "v4" if name == "yolov4" else "v5"
-        if self.decoding == "v4":
+        self.decoding: Decoding = "v4" if name.startswith("yolov4") else "v5"
+        if name == "yolov4":
             self.network: YoloV4 | YoloV5 | SkinYolo = YoloV4(outputs, narrow)
-        elif name == "yolo_skin":
-            self.network = SkinYolo(outputs)
+        elif name in ("yolo_skin", "yolov4_skin"):
+            self.network = SkinYolo(outputs, self.decoding)
         else:
             size, _, stem = name.removeprefix("yolov5").partition("-")
             self.network = YoloV5(size, outputs, focus=stem == "focus")

@@ -10,7 +10,12 @@ from torch.nn import functional
 
 from melascope.lab.detect.blocks import Conv, CspStage, Pyramid
 
-__all__ = ["YoloV4"]
+__all__ = ["YoloV4", "yolov4_head"]
+
+
+def yolov4_head(channels: int, outputs: int) -> nn.Sequential:
+    """(N, channels, h, w) to raw (N, outputs, h, w): 3 × 3 to twice the channels, 1 × 1."""
+    return nn.Sequential(Conv(channels, 2 * channels, 3, activation="leaky"), nn.Conv2d(2 * channels, outputs, 1))
 
 
 def _chain(c_in: int, narrow: int, steps: int) -> nn.Sequential:
@@ -46,10 +51,7 @@ class YoloV4(nn.Module):
         self.up4, self.lateral3, self.merge3 = self._side(d, c), self._side(d, c), _chain(2 * c, c, 5)
         self.down3, self.out4 = Conv(c, d, 3, 2, activation="leaky"), _chain(2 * d, d, 5)
         self.down4, self.out5 = Conv(d, e, 3, 2, activation="leaky"), _chain(2 * e, e, 5)
-        self.heads = nn.ModuleList(
-            nn.Sequential(Conv(channels, 2 * channels, 3, activation="leaky"), nn.Conv2d(2 * channels, outputs, 1))
-            for channels in (c, d, e)
-        )
+        self.heads = nn.ModuleList(yolov4_head(channels, outputs) for channels in (c, d, e))
 
     @staticmethod
     def _side(c_in: int, c_out: int) -> Conv:
