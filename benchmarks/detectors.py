@@ -5,9 +5,10 @@
 Weights are random: they change no time, except that of the suppression, which is left out. Operations are two for each
 pair of multiplication and addition, of convolutions and linear layers.
 
-Beside YOLOv5n and s run two peers, bare, without scaling and decoding: `same layers`, which tells what our file adds,
-and `later heads`, the separate heads that the published network was given afterwards (7.7 and 24.0 GFLOP at 640 pixels
-and 80 kinds). They run by turns, so that a machine's speed and load touch all alike; what counts is the ratio, our
+Beside YOLOv5n and s run three peers: `as published`, the same layers and the decoding that was published with them,
+which gives one table of boxes, objectness and kinds; `same layers`, bare, which tells what decoding adds; and `later
+heads`, bare, the separate heads that the published network was given afterwards (7.7 and 24.0 GFLOP at 640 pixels and
+80 kinds). They run by turns, so that a machine's speed and load touch all alike; what counts is the ratio, our
 milliseconds a GFLOP to the peer's.
 
 With --learn only the time of learning from a photograph is printed: forward, losses and backward of batches of four on
@@ -31,14 +32,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from melascope.lab.detect.anchors import published
 from melascope.lab.detect.assignment import Targets
 from melascope.lab.detect.blocks import Conv
+from melascope.lab.detect.decoding import places
 from melascope.lab.detect.export import session, write_onnx
 from melascope.lab.detect.flops import gflops, parameters
 from melascope.lab.detect.registry import CARDS, build
 from melascope.lab.detect.yolov5 import YoloV5
 
 PEERS = {"yolov5n": "n", "yolov5s": "s"}
+KINDS_OF_PEERS = ("as published", "same layers", "later heads")
 ROUNDS = 5
 _KINDS, _BINS = 80, 16
 _PHOTOS = 4
@@ -70,26 +74,42 @@ class _Heads(nn.Module):
 
 
 class Peer(nn.Module):
-    """The published graph: pictures (N, 3, S, S) to three raw maps."""
+    """A peer of YOLOv5: pictures (N, 3, S, S) of 0 to 1 to three raw maps, or to (N, boxes, 5 + kinds) as published.
 
-    def __init__(self, size: str, later: bool) -> None:
+    Args:
+        size: n or s.
+        kind: One of `KINDS_OF_PEERS`.
+    """
+
+    def __init__(self, size: str, kind: str) -> None:
         super().__init__()
         self.network = YoloV5(size, 3 * (5 + 6))
-        if later:
+        self.decodes = kind == "as published"
+        if kind == "later heads":
             widths = [head.in_channels for head in self.network.heads]
             self.network.heads = nn.ModuleList(_Heads(c, widths[0]) for c in widths)
 
-    def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
-        return self.network(pixels)
+    def forward(self, pixels: torch.Tensor) -> list[torch.Tensor] | torch.Tensor:
+        maps = self.network(pixels)
+        return torch.cat([self._table(raw, level) for level, raw in enumerate(maps)], dim=1) if self.decodes else maps
+
+    def _table(self, raw: torch.Tensor, level: int) -> torch.Tensor:
+        """Sigmoid of everything, then centre = (2 s - 0.5 + cell) stride and size = (2 s)^2 anchor (Jocher 2020)."""
+        photos, _, rows, columns = raw.shape
+        sure = raw.view(photos, 3, -1, rows, columns).permute(0, 1, 3, 4, 2).sigmoid()
+        anchors = torch.as_tensor(published(640), dtype=torch.float32).view(3, 3, 2)[level].view(1, 3, 1, 1, 2)
+        centre = (2 * sure[..., :2] - 0.5 + places(rows, columns, raw.device)) * self.network.strides[level]
+        extent = (2 * sure[..., 2:4]) ** 2 * anchors
+        return torch.cat((centre, extent, sure[..., 4:]), dim=-1).reshape(photos, 3 * rows * columns, -1)
 
 
 def write_peer(peer: Peer, side: int, path: Path) -> None:
+    outputs = ["table"] if peer.decodes else ["p3", "p4", "p5"]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             peer.eval(), (torch.rand(1, 3, side, side),), str(path), input_names=["pixels"], opset_version=17,
-            output_names=["p3", "p4", "p5"], dynamo=False,
-            dynamic_axes={name: {0: "photos"} for name in ("pixels", "p3", "p4", "p5")},
+            output_names=outputs, dynamo=False, dynamic_axes={name: {0: "photos"} for name in ("pixels", *outputs)},
         )  # fmt: skip
 
 
@@ -156,11 +176,10 @@ def main() -> None:
                 path = Path(folder) / f"{name}-{side}.onnx"
                 write_onnx(detector, torch.rand(1, 3, side, side) * 255, path)
                 files = [(name, path, gflops(detector, side), parameters(detector))]
-                for later in (False, True) if name in PEERS else ():
-                    peer, beside = Peer(PEERS[name], later), Path(folder) / f"peer-{name}-{side}-{later}.onnx"
+                for kind in KINDS_OF_PEERS if name in PEERS else ():
+                    peer, beside = Peer(PEERS[name], kind), Path(folder) / f"peer-{name}-{side}-{kind}.onnx"
                     write_peer(peer, side, beside)
-                    label = f"  {'later heads' if later else 'same layers'}, {PEERS[name]}-size"
-                    files.append((label, beside, gflops(peer, side), parameters(peer)))
+                    files.append((f"  {kind}, {PEERS[name]}-size", beside, gflops(peer, side), parameters(peer)))
                 for threads in map(int, how.threads.split(",")):
                     times = measured([path for _, path, _, _ in files], side, threads, how.times)
                     own = times[0][0] / files[0][2]
