@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from melascope.cli.app import app
 from melascope.data import read_manifest
+from melascope.data.about import read_about
 from tests.data import made
 
 
@@ -44,6 +46,47 @@ def test_patients_come_from_a_table_or_are_warned_of(sound: Path, tmp_path: Path
     assert not (tmp_path / "other").exists()
     found = call("convert", source, tmp_path / "alone")
     assert (found.exit_code, "splits leak" in found.stderr) == (0, True)
+
+
+def test_of_a_data_set_all_that_its_manifest_says_is_kept(sound: Path, tmp_path: Path) -> None:
+    found = call("convert", sound, tmp_path / "new", "--name", "again")
+    assert (found.exit_code, found.stderr) == (0, ""), found.output
+    assert "4 patients" in found.stdout
+    assert read_manifest(tmp_path / "new/manifest.csv") == read_manifest(sound / "manifest.csv")
+    old, new = (read_about(folder / "dataset.json") for folder in (sound, tmp_path / "new"))
+    assert new == old.model_copy(update={"name": "again"})
+    assert call("check", tmp_path / "new", "--jobs", 1).exit_code == 0
+    # Where the data set has no split, one is dealt out by group.
+    rows = [replace(row, split_631=None, group=f"g{int(row.patient[1]) // 2}") for row in made.rows()]
+    call("convert", made.write(tmp_path / "bare", rows), tmp_path / "dealt")
+    dealt = read_manifest(tmp_path / "dealt/manifest.csv").rows
+    assert [row.split_82 for row in dealt] == [row.split_82 for row in rows]
+    assert len({(row.group, row.split_631) for row in dealt}) == 2 and all(row.split_631 for row in dealt)
+
+
+def test_other_patients_than_the_manifests_may_be_named(sound: Path, tmp_path: Path) -> None:
+    found = call("convert", sound, tmp_path / "new", "--pattern", r"(p\dv\d)")
+    assert (found.exit_code, found.stderr) == (0, ""), found.output
+    rows = read_manifest(tmp_path / "new/manifest.csv").rows
+    assert [row.patient for row in rows] == [row.photo_id for row in rows]
+    assert [row.device for row in rows] == [row.device for row in made.rows()]
+    parts = {group: {row.split_631 for row in rows if row.group == group} for group in {row.group for row in rows}}
+    assert len(parts) == 4 and all(len(each) == 1 for each in parts.values())  # families stay together
+    found = call("convert", sound, tmp_path / "one", "--pattern", "(p)")
+    words = "photos/p1v1.jpg: patient 'p' is in group 'head1', and in 'head0' with photos/p0v1.jpg: give"
+    assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    assert not (tmp_path / "one").exists()
+
+
+def test_photos_of_long_names_are_taken(sound: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    long = f"{'x' * 130}.jpg"
+    (tmp_path / "photos" / long).write_bytes((sound / "photos/p0v1.jpg").read_bytes())
+    (tmp_path / "photos/classes.txt").write_text("sl\n")
+    (tmp_path / "photos" / long).with_suffix(".txt").write_text("")
+    found = call("convert", tmp_path / "photos", tmp_path / "new")
+    assert found.exit_code == 0, found.output
+    assert [row.patient for row in read_manifest(tmp_path / "new/manifest.csv").rows] == ["x" * 120]
 
 
 def test_wrong_use_and_broken_files_have_their_codes(sound: Path, tmp_path: Path) -> None:

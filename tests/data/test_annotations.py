@@ -129,6 +129,18 @@ def test_coco_comes_back(tmp_path: Path) -> None:
         assert not coco.unknown
 
 
+@pytest.mark.parametrize("crowd", [1, True, "1"])
+def test_a_crowd_is_refused(tmp_path: Path, crowd: object) -> None:
+    write_coco(tmp_path / "a.json")
+    content = json.loads((tmp_path / "a.json").read_text())
+    content["annotations"][0]["iscrowd"] = crowd
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with CocoFile(tmp_path / "a.json") as coco:
+        first, *others = coco.boxes(content["annotations"][0]["image_id"])
+        assert isinstance(first, CocoError) and "id 1 has iscrowd" in str(first)
+        assert not any(isinstance(box, CocoError) for box in others)
+
+
 def test_coco_is_what_other_programmes_expect(tmp_path: Path) -> None:
     written = write_coco(tmp_path / "a.json")
     content = json.loads((tmp_path / "a.json").read_text())

@@ -16,10 +16,12 @@ from PIL import Image, ImageOps
 from melascope.data.annotated import Annotated, AnnotationError
 from melascope.data.box import Box
 from melascope.data.coco import CocoFile, CocoImage, CocoWriter
-from melascope.data.export import taken_of, write_annotations, write_data_set
+from melascope.data.export import patients_of, taken_of, write_annotations, write_data_set
 from melascope.data.intake import FORMATS, Taken, format_of, intake
 from melascope.data.label_studio import read_label_studio, write_label_studio
+from melascope.data.manifest import ManifestError, read_manifest, write_manifest
 from melascope.data.orientation import Stored, stored, upright
+from melascope.data.row import Row
 from melascope.data.voc import read_voc, write_voc
 from melascope.data.yolo import read_classes, read_yolo, write_classes, write_yolo
 from melascope.vocabulary import Lesion
@@ -154,6 +156,43 @@ def test_a_data_set_is_made_with_people_kept_together(tmp_path: Path) -> None:
     assert not [f for f in check(tmp_path / "out").findings if f.severity == "error"]
 
 
+def taken_at(*names: str) -> list[Taken]:
+    return [Taken(Path(name), name, Stored(WIDTH, HEIGHT, 1), ()) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "patients"),
+    [
+        (("张三_1.jpg", "张三_2.jpg", "李四_1.jpg"), r"(.*)_\d", ["张三", "张三", "李四"]),
+        (("Müller_1.jpg", "Möller_1.jpg"), r"(.*)_\d", ["Müller", "Möller"]),
+        (("Mu\u0308ller_1.jpg", "Müller_2.jpg"), r"(.*)_\d", ["Müller", "Müller"]),  # typed in two ways
+        (("张三_1.jpg", "李四_1.jpg", "Anna Lee.jpg"), None, ["张三_1", "李四_1", "Anna Lee"]),
+        (("b/1.jpg", "b-1.jpg", "b:1.jpg"), None, ["b-1-2", "b-1", "b-1-3"]),
+        (("-.jpg", "=.jpg"), None, ["unnamed", "unnamed-2"]),
+        (("=1 +1. .jpg",), None, ["1 +1"]),
+        ((f"{'x' * 130}1.jpg", f"{'x' * 130}2.jpg"), None, ["x" * 120, f"{'x' * 100}-2"]),
+    ],
+)
+def test_no_two_people_become_one(
+    tmp_path: Path, names: tuple[str, ...], pattern: str | None, patients: list[str]
+) -> None:
+    found = patients_of(taken_at(*names), pattern=pattern)
+    assert [found[name] for name in names] == patients
+    rows = [Row(photo_id=f"a{k}", patient=name, file="a.jpg") for k, name in enumerate(patients)]
+    write_manifest(rows, tmp_path / "manifest.csv")  # as the manifest's own rule has them
+    assert [row.patient for row in read_manifest(tmp_path / "manifest.csv").rows] == patients
+
+
+def test_nothing_is_written_if_a_row_breaks_its_rule(tmp_path: Path) -> None:
+    from melascope.data.about import About
+
+    photo(tmp_path / "a.jpg")
+    taken = [Taken(tmp_path / "a.jpg", "a.jpg", stored(tmp_path / "a.jpg"), BOXES)]
+    with pytest.raises(ManifestError, match="must be 1 to 120 signs"):
+        write_data_set(taken, tmp_path / "out", About(name="x"), {"a.jpg": "x" * 130})
+    assert not (tmp_path / "out").exists()
+
+
 # Twenty ways in which annotations are broken: how a sound folder is spoilt, and what is said.
 
 
@@ -205,6 +244,7 @@ FAULTS: tuple[tuple[str, str | bytes | Callable[[Path], None], tuple[str, ...]],
     ("c.json", coco(category_id=4), ("c.json image 1 (a.jpg)", "category 4 is not one of", "correct or remove")),
     ("c.json", coco(image_id=7), ("c.json", "of image 7, which is not listed", "add it, or remove")),
     ("c.json", coco(bbox=[10, 20, -5, 30]), ("c.json image 1 (a.jpg), object 1", "is empty", "draw it anew")),
+    ("c.json", coco(iscrowd=1), ("c.json image 1", "id 1 has iscrowd 1", "rectangles around the lesions, or delete")),
     ("c.json", coco()[:-40], ("c.json", "is not JSON")),
     ("s.json", studio({"rotation": 12}), ("s.json task 1 (a.jpg), object 1", "turned", "draw an upright rectangle")),
     ("s.json", studio({"rectanglelabels": []}), ("task 1 (a.jpg), object 1", "has 0 labels", "must have one")),

@@ -16,11 +16,13 @@ from melascope.cli.app import app
 from melascope.data.about import About, write_about
 from melascope.data.layout import write_whole
 from melascope.detection.evaluation import evaluate
+from melascope.detection.figures import precision_recall, roc
 from melascope.detection.page import html
 from melascope.detection.paper import TABLES, paper
-from melascope.detection.predictions import Predictions, read, write
+from melascope.detection.predictions import Predictions, Truth, read, write
 from melascope.detection.results import RunResult, read_results
-from tests.detection.simulated import predictions
+from melascope.severity.comparison import holm, mcnemar
+from tests.detection.simulated import CLASSES, predictions
 
 
 def call(*arguments: object) -> Result:
@@ -85,7 +87,7 @@ def test_thresholds_come_from_validation_photos_alone() -> None:
 
 def test_intervals_draw_groups_of_patients_where_the_data_name_them(tmp_path: Path) -> None:
     plain = predictions(120)
-    number = {photo.photo: int(photo.patient[1:]) // 8 for photo in plain.photos}
+    number = {photo.photo: f"{int(photo.patient[1:]) // 24}{photo.part}" for photo in plain.photos}
     grouped = Predictions(
         plain.classes, tuple(replace(photo, group=f"g{number[photo.photo]}") for photo in plain.photos)
     )
@@ -132,6 +134,67 @@ def test_runs_on_other_photos_are_not_compared() -> None:
         )
     with pytest.raises(ValueError, match="two runs are named a"):
         evaluate([RunResult(name="a", architecture="", predictions=made)] * 2, resamples=100)
+
+
+def test_runs_that_differ_in_crowds_are_not_compared() -> None:
+    made = predictions(40)
+    place = next(k for k, one in enumerate(made.photos) if one.part == "test" and len(one.truth.kinds))
+    photos = list(made.photos)
+    photos[place] = replace(photos[place], truth=replace(photos[place].truth, crowd=photos[place].truth.kinds >= 0))
+    other = Predictions(made.classes, tuple(photos))
+    with pytest.raises(ValueError, match=f"a and b differ in 1 photos, such as {photos[place].photo}"):
+        evaluate(
+            [RunResult(name=n, architecture="", predictions=p) for n, p in (("a", made), ("b", other))], resamples=100
+        )
+
+
+@pytest.mark.parametrize(
+    ("part", "threshold", "words"),
+    [
+        ("test", None, ""),
+        ("validation", 0.5, ""),
+        ("validation", None, "the thresholds were chosen on all these 10 photos, so that figures flatter"),
+        ("train", 0.5, "the network learnt from all these 10 photos, so that figures flatter"),
+        (
+            "all",
+            None,
+            "learnt from 10 of these 40 photos and the thresholds were chosen on 10 of these 40 photos, so that",
+        ),
+    ],
+)
+def test_that_figures_flatter_is_said(part: str, threshold: float | None, words: str) -> None:
+    run = RunResult(name="a", architecture="", predictions=predictions(40))
+    page = html(evaluate([run], part, threshold=threshold, resamples=100), "melascope")
+    assert words in page and ("flatter" in page) is bool(words)
+
+
+def test_networks_are_compared_with_allowance_for_all_pairs() -> None:
+    runs = [
+        RunResult(name=name, architecture="", predictions=predictions(160, skill=skill))
+        for name, skill in (("a", 0.55), ("b", 0.95), ("c", 0.6), ("d", 0.8))
+    ]
+    found = evaluate(runs, resamples=100)
+    right = [one.right for one in found.evaluations]
+    pairs = {(i, j): mcnemar(right[i], right[j]).p for i in range(4) for j in range(i + 1, 4)}
+    adjusted = dict(zip(pairs, holm(list(pairs.values())), strict=True))
+    assert found.best == "b"
+    assert [one.p_adjusted for one in found.comparisons] == [adjusted[0, 1], adjusted[1, 2], adjusted[1, 3]]
+    assert adjusted[1, 3] > pairs[1, 3] > 0
+    assert "for all pairs of networks" in html(found, "melascope")
+
+
+@pytest.mark.parametrize(("every", "words"), [(True, "every photo shows it"), (False, "no photo shows it")])
+def test_why_a_kind_has_no_curve_is_said(every: bool, words: str) -> None:
+    photos = []
+    for one in predictions(40).photos:
+        kept = one.truth.kinds != 2
+        kinds = np.append(one.truth.kinds[kept], [2] if every else []).astype(np.intp)
+        boxes = np.vstack([one.truth.boxes[kept], [[1.0, 1, 9, 9]] if every else np.zeros((0, 4))])
+        photos.append(replace(one, truth=Truth(kinds, boxes, np.zeros(len(kinds), bool))))
+    run = RunResult(name="a", architecture="", predictions=Predictions(CLASSES, tuple(photos)))
+    found = evaluate([run], resamples=100)
+    assert roc(found).count(words) == 1 and roc(found).count("shows it") == 1
+    assert precision_recall(found).count("shows it") == (not every)
 
 
 def test_examples_are_shown_of_virtual_patients_alone(runs: Path, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from melascope.detection.loop import (
     LoopError,
     Made,
     merged,
+    plain_boxes,
+    plain_chances,
     proposed,
     queue,
     read_loop,
@@ -73,6 +75,21 @@ def test_every_box_keeps_who_made_it() -> None:
         merged(loop, [Annotated("c.jpg", None, (), "x")], "ben")
     with pytest.raises(LoopError, match="reviewed at 50 x 50"):
         merged(Loop((entry,)), [Annotated("a.jpg", (50, 50), (), "x")], "ben")
+
+
+def test_a_box_beyond_the_picture_that_was_left_is_not_corrected() -> None:
+    machine = (
+        Made(kind=Lesion.MELASMA, box=(80, 10, 130, 50), model="net"),  # 20 of its 50 pixels are on the photo
+        Made(kind=Lesion.FRECKLE, box=(120, 10, 130, 20), model="net"),  # nobody sees it
+    )
+    entry = Entry(photo="a.jpg", patient="p", width=100, height=100, boxes=machine, model="net")
+    seen = plain_boxes(entry)
+    assert seen == (box(Lesion.MELASMA, 80, 10, 100, 50),) and plain_chances(entry) == (None,)
+    loop = merged(Loop((entry,)), [Annotated("a.jpg", None, seen, "")], "anna")
+    assert [one.origin for one in loop.photos[0].boxes] == ["model, left by person"]
+    assert (loop.photos[0].deleted, status(loop).saved) == (0, 1)
+    loop = merged(Loop((entry,)), [Annotated("a.jpg", None, (box(Lesion.MELASMA, 80, 10, 130, 50),), "")], "anna")
+    assert status(loop).saved == 1
 
 
 def test_a_review_that_changes_nothing_saves_everything() -> None:

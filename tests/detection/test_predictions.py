@@ -81,6 +81,10 @@ def _set(*path: Any, to: Any) -> Callable[[dict[str, Any]], None]:
             lambda whole: whole["photos"][1].update(patient="P1", part="train"),
             ("b.jpg", "'P1'", "train here", "test with a.jpg", "split anew"),
         ),
+        (
+            lambda whole: [one.update(group="g", part=("test", "train")[k]) for k, one in enumerate(whole["photos"])],
+            ("b.jpg", "group 'g'", "train here", "test with a.jpg", "a group belongs to one part"),
+        ),
     ],
 )  # fmt: skip
 def test_faults_are_told_with_their_place(

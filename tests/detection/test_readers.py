@@ -6,6 +6,7 @@ import csv
 import itertools
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from melascope.cli.app import app
 from melascope.detection.multi_reader import jackknife, obuchowski_rockette, readers_against
-from melascope.detection.predictions import write
+from melascope.detection.predictions import Predictions, Truth, write
+from melascope.detection.reader_page import points
 from melascope.detection.reader_study import cochran_q, fleiss_kappa, study
 from melascope.detection.reads import ReadsError, read_reads
 from melascope.detection.results import RunResult
@@ -246,12 +248,38 @@ HEAD = "reader,photo,kinds\n"
         (HEAD + "anna,a,mel\nanna,b,fre\nben,a,mel\n", "'ben' has not read 1 of 2 photos, such as 'b'"),
         ("reader,photo,sl,fre,mel,caf,ota,hori\nanna,a,0,0,101,0,0,0\n", "row 2: mel is '101'"),
         ("reader,photo,sl,fre,mel,caf,ota,hori\nanna,a,0,0,,0,0,0\n", "row 2: mel is ''"),
+        (
+            "reader,photo,sl,fre,mel,caf,ota,hori\nanna,a,0,0,1,0,0,0\nanna,b,0,0.9,1,0,0,0\n",
+            "row 3: fre is 0.9, and no rating is above 1: ratings are from 0 to 100 (or all are 0 and 1); multiply",
+        ),
     ],
 )
 def test_faulty_tables_are_told_by_row(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "reads.csv").write_text(text)
     with pytest.raises(ReadsError, match=re.escape(words)):
         read_reads(tmp_path / "reads.csv", CLASSES)
+
+
+def test_small_ratings_beside_large_ones_are_ratings(tmp_path: Path) -> None:
+    head = "reader,photo,sl,fre,mel,caf,ota,hori\n"
+    (tmp_path / "reads.csv").write_text(f"{head}anna,a,0,0.5,1,0,0,0\nanna,b,0,0,2,0,0,0\n")
+    assert read_reads(tmp_path / "reads.csv", CLASSES).ratings[0, 0, 0].tolist() == [0, 0.5, 1, 0, 0, 0]
+    (tmp_path / "reads.csv").write_text(f"{head}anna,a,0,1,1,0,0,0\nanna,b,0,0,1,0,0,0\n")
+    assert read_reads(tmp_path / "reads.csv", CLASSES).ratings[0, 0, 0].tolist() == [0, 100, 100, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("every", "words"), [(True, "every photo shows it"), (False, "no photo shows it")])
+def test_why_a_kind_has_no_curve_is_said(tmp_path: Path, every: bool, words: str) -> None:
+    run, path = made(tmp_path)
+    photos = []
+    for one in run.predictions.photos:
+        kept = one.truth.kinds != 2
+        kinds = np.append(one.truth.kinds[kept], [2] if every else []).astype(np.intp)
+        boxes = np.vstack([one.truth.boxes[kept], [[1.0, 1, 9, 9]] if every else np.zeros((0, 4))])
+        photos.append(replace(one, truth=Truth(kinds, boxes, np.zeros(len(kinds), bool))))
+    run = replace(run, predictions=Predictions(CLASSES, tuple(photos)))
+    drawing = points(study(read_reads(path, CLASSES), run, resamples=100))
+    assert drawing.count(words) == 1 and drawing.count("shows it") == 1
 
 
 def test_kinds_and_modes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from melascope.cli.outcome import fail, plain_line, usage
 
 if TYPE_CHECKING:
+    from melascope.data.dataset import DataSet
     from melascope.data.intake import Taken
 
 __all__ = ["convert_command", "split_command", "stats_command"]
@@ -50,7 +51,7 @@ def convert_command(
     ] = "auto",
     patients: Annotated[
         Path | None,
-        typer.Option(help="CSV with the columns photo and patient, for --to dataset.", show_default=False),
+        typer.Option(help="CSV with the columns photo and patient, for --to dataset.", show_default="a data set's own"),
     ] = None,
     pattern: Annotated[
         str | None,
@@ -67,6 +68,7 @@ def convert_command(
 
     Photos without lesions are kept as such; photos that nobody annotated stay unknown. Boxes are those of the upright
     photo: EXIF's orientation is applied here, once. Everything that is wrong is told at once, and nothing is written.
+    Of a data set's folder the manifest's rows and dataset.json are taken over; masks, ratings, maps, records are not.
 
     Exit code: 0 done, 1 the annotations are wrong (every fault is told with file and object), 2 wrong usage.
     """
@@ -90,9 +92,9 @@ def convert_command(
     if not source.exists():
         usage(f"{plain_line(str(source))}: is not there; name a file or folder of annotations")
     try:
-        taken = _read(source, photos, form, classes, drawn_on)
+        taken, data = _read(source, photos, form, classes, drawn_on)
         if to == "dataset":
-            _adopt(taken, out, name or out.name, patients, pattern, seed)
+            _adopt(taken, data, out, name, patients, pattern, seed)
         else:
             files = write_annotations(taken, out, to, prefix, model)  # type: ignore[arg-type]
             typer.echo(f"{_count(len(files), 'file')} in {plain_line(str(out))}.")
@@ -189,20 +191,28 @@ def stats_command(folder: Folder) -> None:
 
 def _read(
     source: Path, photos: Path | None, form: str | None, classes: Path | None, drawn_on: str
-) -> tuple[Taken, ...]:
+) -> tuple[tuple[Taken, ...], DataSet | None]:
+    """The photos with their boxes, and the data set that they are of, if it is one."""
     from melascope.data.dataset import DataSet
     from melascope.data.export import taken_of
     from melascope.data.intake import intake
 
     if form is None and (source / "manifest.csv").is_file():
-        return taken_of(DataSet.open(source))
+        data = DataSet.open(source)
+        return taken_of(data), data
     folder = photos or (source if source.is_dir() else source.parent)
     choices: Any = (form, classes, drawn_on)
-    return intake(source, folder, *choices)
+    return intake(source, folder, *choices), None
 
 
 def _adopt(
-    taken: tuple[Taken, ...], out: Path, name: str, patients: Path | None, pattern: str | None, seed: int
+    taken: tuple[Taken, ...],
+    data: DataSet | None,
+    out: Path,
+    name: str,
+    patients: Path | None,
+    pattern: str | None,
+    seed: int,
 ) -> None:
     from melascope.data.about import About
     from melascope.data.export import patients_of, write_data_set
@@ -214,9 +224,18 @@ def _adopt(
         if problems:
             raise ManifestError(patients, problems)
         table = {cells["photo"].strip(): cells["patient"].strip() for _, cells in rows}
-    found = patients_of(taken, table, pattern)
-    manifest = write_data_set(taken, out, About(name=name, made_by="people"), found, seed)
-    if table is None and pattern is None:
+    known = {} if data is None else {row.file: row for row in data.manifest.rows}
+    told = table is not None or pattern is not None
+    if known and not told:
+        found = {photo: row.patient for photo, row in known.items()}
+    else:
+        found = patients_of(taken, table, pattern)
+    about = None if data is None else data.about
+    about = About(name=name or out.name, made_by="people") if about is None else about
+    if name:
+        about = about.model_copy(update={"name": name})
+    manifest = write_data_set(taken, out, about, found, seed, known=known)
+    if not known and not told:
         typer.echo(
             "Warning: every photo was taken for a patient of its own; if a patient has several, splits leak: "
             "give --patients or --pattern.",

@@ -9,9 +9,25 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["Column", "Problem", "cell", "choice", "harmless", "name", "number", "path", "plain", "text", "whole"]
+__all__ = [
+    "Column",
+    "Problem",
+    "as_name",
+    "cell",
+    "choice",
+    "harmless",
+    "name",
+    "number",
+    "path",
+    "plain",
+    "text",
+    "whole",
+]
 
 _NAME: Final = re.compile(r"[^\x00-\x20\x7f<>:\"/\\|?*.=+@-][^\x00-\x1f\x7f<>:\"/\\|?*]{0,119}")
+_LONGEST: Final = 120
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f<>:\"/\\|?*]+")
+_ENDS: Final = re.compile(r"\A[\s.=+@-]+|[\s.]+\Z")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -90,6 +106,16 @@ def name(column: str) -> Column:
 
     rule = 'must be 1 to 120 signs, without < > : " / \\ | ? *, and must not begin with . = + - @ nor end with a point'
     return Column(column, read, rule, required=True)
+
+
+def as_name(value: str) -> str:
+    """A text as `name` takes it, no more of it changed than must be; empty if nothing is left.
+
+    Example:
+        >>> as_name("=Müller/张三. ")
+        'Müller-张三'
+    """
+    return _ENDS.sub("", _ENDS.sub("", _FORBIDDEN.sub("-", value))[:_LONGEST])
 
 
 def path(column: str) -> Column:

@@ -180,6 +180,11 @@ class CocoFile:
         return {image.file: number for number, image in self.images.items()}
 
     def _box(self, value: dict[str, Any]) -> Box:
+        if int(value.get("iscrowd") or 0):
+            raise ValueError(
+                f"id {value.get('id')} has iscrowd {value['iscrowd']}, and crowds count in predictions.json alone: "
+                "draw rectangles around the lesions, or delete the entry"
+            )
         kind = self._kinds.get(int(value["category_id"]))
         if kind is None:
             raise ValueError(f"category {value['category_id']} is not one of {_names()}")

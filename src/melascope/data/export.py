@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from melascope.data.about import About, write_about
 from melascope.data.annotated import AnnotationError
+from melascope.data.cells import as_name
 from melascope.data.coco import CocoImage, CocoWriter
 from melascope.data.dataset import DataSet
 from melascope.data.intake import Format, Taken, with_boxes
 from melascope.data.label_studio import CONFIG, write_label_studio
 from melascope.data.layout import ABOUT, ANNOTATIONS, MANIFEST, PHOTOS, write_whole
-from melascope.data.manifest import write_manifest
+from melascope.data.manifest import manifest_text
 from melascope.data.orientation import stored
 from melascope.data.row import Row
 from melascope.data.splits import assign_splits
@@ -26,7 +29,10 @@ from melascope.vocabulary import Lesion
 __all__ = ["LABEL_STUDIO", "patients_of", "taken_of", "write_annotations", "write_data_set"]
 
 LABEL_STUDIO: Final = "label_studio.json"
+_SPLITS: Final = ("split_631", "split_82")
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_STEM: Final = 100
+"""Signs of a name before the number that tells it apart."""
 
 
 def taken_of(data: DataSet) -> tuple[Taken, ...]:
@@ -95,7 +101,7 @@ def patients_of(
 ) -> dict[str, str]:
     """The patient of every photo: of a table, or of a regular expression's first group in the photo's name.
 
-    Without either every photo is taken for a person of its own.
+    Without either every photo is taken for a person of its own. Of a name no more is changed than a manifest demands.
 
     Raises:
         AnnotationError: A photo has no patient in the table, or the expression does not match it.
@@ -107,7 +113,8 @@ def patients_of(
         raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
     if found is not None and not found.groups:
         raise ValueError(f"{pattern!r} has no group: put the part that names the patient in brackets, as (.*)_\\d+")
-    patients, problems = {}, []
+    patients: dict[str, str] = {}
+    problems = []
     for one in taken:
         if table is not None:
             patient = table.get(one.photo) or table.get(one.path.name) or table.get(one.path.stem) or ""
@@ -120,10 +127,27 @@ def patients_of(
             patient, rule = Path(one.photo).with_suffix("").as_posix(), ""
         if not patient.strip():
             problems.append(f"{one.photo}: {rule}")
-        patients[one.photo] = _UNFIT.sub("-", patient).strip("-") or "unnamed"
+        patients[one.photo] = unicodedata.normalize("NFC", patient).strip()
     if problems:
         raise AnnotationError(problems)
-    return patients
+    names = _names(patients.values())
+    return {photo: names[patient] for photo, patient in patients.items()}
+
+
+def _names(patients: Iterable[str]) -> dict[str, str]:
+    """Names that a manifest may hold, by the names that people have; two that fall together differ in a number."""
+    names: dict[str, str] = {}
+    used: set[str] = set()
+    # Names that may stay as they are come first: no number is added to them.
+    for patient in sorted(set(patients), key=lambda one: (as_name(one) != one, one)):
+        stem = name = as_name(patient) or "unnamed"
+        number = 1
+        while name in used:
+            number += 1
+            name = f"{stem[:_STEM]}-{number}"
+        used.add(name)
+        names[patient] = name
+    return names
 
 
 def write_data_set(
@@ -133,8 +157,11 @@ def write_data_set(
     patients: Mapping[str, str],
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    known: Mapping[str, Row] | None = None,
 ) -> Path:
     """Make a data set's folder: photos copied as they are, COCO annotations, a manifest with splits by patient.
+
+    Nothing is written unless every row is sound.
 
     Args:
         taken: Photos and boxes.
@@ -143,50 +170,73 @@ def write_data_set(
         patients: By photo.
         seed: Of the splits.
         progress: Called with the photos done and their number.
+        known: By photo, the rows of the data set that the photos come from: all that they say is kept. Its splits are
+            kept too, unless `patients` names other people.
 
     Returns:
         The manifest.
+
+    Raises:
+        AnnotationError: A patient is in two groups.
+        ManifestError: A value breaks the rule of its column.
     """
-    kinds_of: dict[str, set[Lesion]] = {}
-    for one in taken:
-        kinds_of.setdefault(patients[one.photo], set()).update(box.kind for box in one.boxes or ())
-    strata = {name: "+".join(kind.value for kind in Lesion if kind in kinds) for name, kinds in kinds_of.items()}
-    splits = assign_splits((patients[one.photo] for one in taken), seed, strata)
-    rows, used = [], set[str]()
+    rows = _rows(taken, patients, known or {}, seed)
+    text = manifest_text(rows, out / MANIFEST)
     (out / PHOTOS).mkdir(parents=True, exist_ok=True)
     with CocoWriter(out / ANNOTATIONS) as coco:
-        for done, one in enumerate(taken, start=1):
-            name = _id(one.photo, used)
-            file = f"{PHOTOS}/{name}{one.path.suffix.lower()}"
-            shutil.copyfile(one.path, out / file)
-            width, height = one.stored.upright
-            patient = patients[one.photo]
-            shown = None if one.boxes is None else {box.kind for box in one.boxes}
-            rows.append(
-                Row(
-                    photo_id=name,
-                    patient=patient,
-                    file=file,
-                    width=width,
-                    height=height,
-                    split_631=splits[patient].split_631,
-                    split_82=splits[patient].split_82,
-                    kinds=None if shown is None else tuple(kind for kind in Lesion if kind in shown),
-                    extra={"source": one.photo},
-                )
-            )
+        for done, (one, row) in enumerate(zip(taken, rows, strict=True), start=1):
+            (out / row.file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(one.path, out / row.file)
             if one.boxes is not None:
-                coco.add(CocoImage(file, width, height, name), one.boxes)
+                coco.add(CocoImage(row.file, *one.stored.upright, row.photo_id), one.boxes)
             if progress is not None:
                 progress(done, len(taken))
     write_about(about, out / ABOUT)
-    write_manifest(rows, out / MANIFEST)
+    write_whole(out / MANIFEST, text)
     return out / MANIFEST
+
+
+def _rows(taken: Sequence[Taken], patients: Mapping[str, str], known: Mapping[str, Row], seed: int) -> list[Row]:
+    """The manifest of photos: rows that are known, or new ones; splits that are known, or new ones by group."""
+    used: set[str] = set()
+    rows = [_row(one, patients[one.photo], known.get(one.photo), used) for one in taken]
+    _check_groups(rows)
+    kinds_of: dict[str, set[Lesion]] = {}
+    for row in rows:
+        kinds_of.setdefault(row.kept_together, set()).update(row.kinds or ())
+    strata = {name: "+".join(kind.value for kind in Lesion if kind in kinds) for name, kinds in kinds_of.items()}
+    splits = assign_splits((row.kept_together for row in rows), seed, strata)
+    same = all(one.photo in known and known[one.photo].patient == patients[one.photo] for one in taken)
+    dealt = [name for name in _SPLITS if not same or all(getattr(row, name) is None for row in rows)]
+    return [replace(row, **{name: getattr(splits[row.kept_together], name) for name in dealt}) for row in rows]
+
+
+def _row(one: Taken, patient: str, known: Row | None, used: set[str]) -> Row:
+    width, height = one.stored.upright
+    shown = None if one.boxes is None else {box.kind for box in one.boxes}
+    kinds = None if shown is None else tuple(kind for kind in Lesion if kind in shown)
+    if known is not None:
+        kinds = known.kinds if known.kinds is not None else kinds
+        return replace(known, patient=patient, width=width, height=height, kinds=kinds)
+    name = _id(one.photo, used)
+    file = f"{PHOTOS}/{name}{one.path.suffix.lower()}"
+    return Row(
+        photo_id=name, patient=patient, file=file, width=width, height=height, kinds=kinds, extra={"source": one.photo}
+    )
+
+
+def _check_groups(rows: Sequence[Row]) -> None:
+    groups: dict[str, Row] = {}
+    for row in rows:
+        other = groups.setdefault(row.patient, row)
+        if other.group != row.group:
+            what = f"{row.file}: patient {row.patient!r} is in group {row.group!r}, and in {other.group!r} with"
+            raise AnnotationError([f"{what} {other.file}: give one patient's photos one group, or other patients"])
 
 
 def _id(photo: str, used: set[str]) -> str:
     """A photo's id of plain signs, told apart from the others whatever their case."""
-    stem = _UNFIT.sub("-", Path(photo).with_suffix("").as_posix()).strip("-_")[:100] or "photo"
+    stem = _UNFIT.sub("-", Path(photo).with_suffix("").as_posix()).strip("-_")[:_STEM] or "photo"
     name, number = stem, 1
     while name.casefold() in used:
         number += 1

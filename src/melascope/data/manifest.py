@@ -14,7 +14,16 @@ from melascope.data.cells import Problem
 from melascope.data.layout import write_whole
 from melascope.data.row import COLUMNS, Row, Split, read_row
 
-__all__ = ["Manifest", "ManifestError", "Scheme", "read_manifest", "read_table", "scan_manifest", "write_manifest"]
+__all__ = [
+    "Manifest",
+    "ManifestError",
+    "Scheme",
+    "manifest_text",
+    "read_manifest",
+    "read_table",
+    "scan_manifest",
+    "write_manifest",
+]
 
 Scheme = Literal["631", "82"]
 _SHOWN: Final = 5
@@ -98,6 +107,15 @@ def write_manifest(rows: Iterable[Row], path: Path) -> None:
     Raises:
         ManifestError: A value breaks the rule of its column, or two photos have one id; nothing is written.
     """
+    write_whole(path, manifest_text(rows, path))
+
+
+def manifest_text(rows: Iterable[Row], path: Path) -> str:
+    """What `write_manifest` writes.
+
+    Raises:
+        ManifestError: A value breaks the rule of its column, or two photos have one id.
+    """
     rows = list(rows)
     problems = []
     seen: set[str] = set()
@@ -118,7 +136,7 @@ def write_manifest(rows: Iterable[Row], path: Path) -> None:
     writer = csv.DictWriter(stream, [*COLUMNS, *further, *extra], restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    write_whole(path, stream.getvalue())
+    return stream.getvalue()
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> tuple[list[tuple[int, dict[str, str]]], list[Problem]]:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -78,6 +79,7 @@ class Comparison:
     run: str
     mcnemar: McNemar
     p_adjusted: float
+    """By Holm, for all pairs of runs: the best was found on the same photos."""
     exact: Interval
     """Best minus this one, patients drawn together."""
     ap50: Interval
@@ -152,7 +154,7 @@ def evaluate(
     """
     chosen = [(run, _chosen(run, part, only or {})) for run in runs]
     _check(chosen)
-    evaluations = tuple(_evaluation(run, photos, part, threshold, resamples, seed) for run, photos in chosen)
+    evaluations = tuple(_evaluation(run, photos, threshold, resamples, seed) for run, photos in chosen)
 
     def rank(one: Evaluation) -> tuple[float, float]:
         return tuple(-1.0 if math.isnan(v := one.figures[key].value) else v for key in ("exact", "ap50"))  # type: ignore[return-value]
@@ -234,17 +236,15 @@ def _check(chosen: Sequence[tuple[RunResult, Predictions]]) -> None:
 
 
 def _truth(one: Photo) -> tuple[object, ...]:
-    boxes = sorted(zip(one.truth.kinds.tolist(), one.truth.boxes.round(2).tolist(), strict=True))
+    truth = one.truth
+    boxes = sorted(zip(truth.kinds.tolist(), truth.boxes.round(2).tolist(), truth.crowd.tolist(), strict=True))
     return one.patient, one.group, str(boxes)
 
 
-def _evaluation(
-    run: RunResult, chosen: Predictions, part: str, threshold: float | None, resamples: int, seed: int
-) -> Evaluation:
+def _evaluation(run: RunResult, chosen: Predictions, threshold: float | None, resamples: int, seed: int) -> Evaluation:
     photos, names = chosen.photos, [kind.value for kind in chosen.classes]
     levels = levels_of(run.predictions, threshold)
-    if part == "validation" and threshold is None:
-        levels = replace(levels, where=f"{levels.where}: the same photos, so that figures flatter")
+    levels = replace(levels, where=levels.where + _flattery(photos, threshold))
     shown, surest = chosen.shown(), chosen.surest()
     table = counted(photos, levels.boxes)
     by_area = {name: [ranked(photos, k, area=area) for k in range(len(names))] for name, area in AREAS.items()}
@@ -281,6 +281,16 @@ def _evaluation(
     )
 
 
+def _flattery(photos: Sequence[Photo], threshold: float | None) -> str:
+    """Why figures of photos that are not of the test part are too good, in words."""
+    said = []
+    for part, used in (("train", "the network learnt from"), ("validation", "the thresholds were chosen on")):
+        count = sum(one.part == part for one in photos)
+        if count and (part == "train" or threshold is None):
+            said.append(f"{used} {'all' if count == len(photos) else f'{count} of'} these {len(photos)} photos")
+    return f"; {' and '.join(said)}, so that figures flatter" if said else ""
+
+
 def _precisions(by_area: Mapping[str, Sequence[Ranked]], names: Sequence[str], weights: Weights) -> dict[str, Floats]:
     """Average precisions."""
     found: dict[str, Floats] = {}
@@ -303,7 +313,8 @@ def _known_mean(values: Floats) -> Floats:
 
 def _comparisons(best: Evaluation, others: Sequence[Evaluation]) -> tuple[Comparison, ...]:
     tests = [mcnemar(best.right, other.right) for other in others]
-    adjusted = holm([test.p for test in tests])
+    further = [mcnemar(one.right, other.right).p for one, other in combinations(others, 2)]
+    adjusted = holm([*(test.p for test in tests), *further])[: len(tests)]
 
     def apart(other: Evaluation, key: str) -> Interval:
         value = best.figures[key].value - other.figures[key].value

@@ -197,10 +197,17 @@ def _by_kind(
             words_ = f"{areas[kind][name]:.2f}  {name}"
             _key(panel, look, words_, panel.y + side - 14 * (len(drawn) - place), 178)
         if not drawn:
-            panel.note(0.5, 0.5, "no photo shows it", anchor="middle", colour=SOFT)
+            panel.note(0.5, 0.5, _why_empty(benchmark, kind), anchor="middle", colour=SOFT)
         parts += panel.parts
     rows = math.ceil(len(benchmark.classes) / 3)
     return svg(_WIDTH, 30 + rows * (side + 72), title, parts)
+
+
+def _why_empty(benchmark: Benchmark, kind: Lesion) -> str:
+    """Why a kind has no curve."""
+    if not benchmark.shown[kind]:
+        return "no photo shows it"
+    return "every photo shows it" if benchmark.lesions[kind] else "crowds alone show it"
 
 
 def _stairs(rates: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[list[float], list[float]]:

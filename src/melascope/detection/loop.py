@@ -170,21 +170,24 @@ def finished(loop: Loop) -> tuple[Annotated, ...]:
 
 def plain_boxes(entry: Entry) -> tuple[Box, ...]:
     """A photo's boxes without who made them, within the photo."""
-    return tuple(box for box, _ in _within(entry))
+    return tuple(
+        Box(kind=one.kind, x0=one.box[0], y0=one.box[1], x1=one.box[2], y1=one.box[3]) for one in _within(entry)
+    )
 
 
 def plain_chances(entry: Entry) -> tuple[float | None, ...]:
     """The chances of `plain_boxes`, one by one."""
-    return tuple(chance for _, chance in _within(entry))
+    return tuple(one.chance for one in _within(entry))
 
 
-def _within(entry: Entry) -> list[tuple[Box, float | None]]:
+def _within(entry: Entry) -> list[Made]:
+    """A photo's boxes cut at its edges, as they are queued; those beyond it are left out."""
     boxes = []
     for one in entry.boxes:
         x0, y0, x1, y1 = one.box
         x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, entry.width), min(y1, entry.height)
         if x1 > x0 and y1 > y0:
-            boxes.append((Box(kind=one.kind, x0=x0, y0=y0, x1=x1, y1=y1), one.chance))
+            boxes.append(replace(one, box=(x0, y0, x1, y1)))
     return boxes
 
 
@@ -344,9 +347,10 @@ def _entry(value: Mapping[str, Any]) -> Entry:
 
 def _reviewed(entry: Entry, boxes: Sequence[Box], person: str) -> Entry:
     """A photo after its review: which of the network's boxes were left, corrected, deleted, and which are new."""
-    old = entry.boxes
+    old = _within(entry)
     before = np.array([one.box for one in old], dtype=np.float64).reshape(-1, 4)
     after = np.array([box.corners for box in boxes], dtype=np.float64).reshape(-1, 4)
+    after = np.clip(after, 0, [entry.width, entry.height] * 2)
     over = overlap(after, before)
     same_kind = np.array([[box.kind == one.kind for one in old] for box in boxes], dtype=bool).reshape(over.shape)
     # The same kind first; then boxes whose kind was changed.

@@ -261,19 +261,20 @@ class _Reader:
         return ""
 
     def _between(self, photos: Iterable[Photo]) -> None:
-        """What is wrong between photos: one twice, a patient in two parts."""
+        """What is wrong between photos: one twice, a patient or a group in two parts."""
         seen: set[str] = set()
-        parts: dict[str, tuple[str, str]] = {}
+        parts: dict[tuple[str, str], tuple[str, str]] = {}
         for one in photos:
             if one.photo in seen:
                 self.problems.append(f"photo {one.photo}: comes twice: keep one of the two")
             seen.add(one.photo)
-            part, other = parts.setdefault(one.patient, (one.part, one.photo))
-            if part != one.part:
-                self.problems.append(
-                    f"photo {one.photo}: its patient {one.patient!r} is in {one.part} here and in {part} with {other}: "
-                    "a patient belongs to one part; split anew"
-                )
+            for what, name in (("patient", one.patient), ("group", one.group)):
+                part, other = parts.setdefault((what, name), (one.part, one.photo))
+                if name and part != one.part:
+                    self.problems.append(
+                        f"photo {one.photo}: its {what} {name!r} is in {one.part} here and in {part} with {other}: "
+                        f"a {what} belongs to one part; split anew"
+                    )
 
 
 def _finite(value: object) -> bool:

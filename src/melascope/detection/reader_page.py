@@ -223,7 +223,8 @@ def points(found: Study) -> str:
         panel.axes(_FIFTHS, _FIFTHS, "1 − specificity", label, f"{KINDS[kind]} ({count} of {len(found.shown)} photos)")
         panel.line((0, 1), (0, 1), SOFT, width=0.8, dash="3 3")
         if kind not in found.curves:
-            panel.note(0.5, 0.5, "no photo shows it", anchor="middle", colour=SOFT)
+            words = "every photo shows it" if count else "no photo shows it"
+            panel.note(0.5, 0.5, words, anchor="middle", colour=SOFT)
             parts += panel.parts
             continue
         curve = found.curves[kind]

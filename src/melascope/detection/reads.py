@@ -50,8 +50,8 @@ class Reads:
 def read_reads(path: Path, classes: Sequence[Lesion]) -> Reads:
     """Read a table: ``reader``, ``photo``, ``kinds`` (as ``fre;mel`` or ``none``), or a column of each kind, or both.
 
-    A kind's column holds 0 or 1, or a rating from 0 to 100 of how sure the reader is that the photo shows it. A column
-    ``mode`` tells several readings of one photo by one reader apart.
+    A kind's column holds 0 or 1, or a rating from 0 to 100 of how sure the reader is that the photo shows it;
+    probabilities from 0 to 1 are refused. A column ``mode`` tells several readings of one photo by one reader apart.
 
     Raises:
         ReadsError: Everything that is wrong, by row.
@@ -85,6 +85,7 @@ def read_reads(path: Path, classes: Sequence[Lesion]) -> Reads:
         if read is not None:
             rows.append(read)
     problems += _between(rows)
+    problems += _of_one(rows, classes)
     if problems:
         raise ReadsError(path, problems)
     return _gathered(rows, classes, path)
@@ -165,6 +166,17 @@ def _between(rows: Sequence[_Read]) -> list[str]:
                     "must read all; add the rows, or leave these photos out for everyone"
                 )
     return problems
+
+
+def _of_one(rows: Sequence[_Read], classes: Sequence[Lesion]) -> list[str]:
+    """What is wrong where ratings go from 0 to 1 and not from 0 to 100."""
+    highest = max((value for one in rows for value in one.ratings), default=0.0)
+    for one in rows:
+        for kind, value in zip(classes, one.ratings, strict=False):
+            if 0 < value < 1 and highest <= 1:
+                what = f"row {one.row}: {kind.value} is {value:g}, and no rating is above {highest:g}"
+                return [f"{what}: ratings are from 0 to 100 (or all are 0 and 1); multiply them by 100"]
+    return []
 
 
 def _gathered(rows: Sequence[_Read], classes: Sequence[Lesion], path: Path) -> Reads:

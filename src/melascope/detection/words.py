@@ -103,7 +103,8 @@ def comparison_note(benchmark: Benchmark) -> str:
     return (
         f"{benchmark.best} against each other network on the same photos. Differences: {benchmark.best} minus the "
         f"other, {drawn_by(benchmark.clusters, benchmark.patients)} drawn together. McNemar: photos that only one of "
-        f"the two has wholly right; p adjusted by Holm.{clusters}"
+        f"the two has wholly right; p adjusted by Holm for all pairs of networks, since the best was found on these "
+        f"photos.{clusters}"
     )
 
 

@@ -229,17 +229,28 @@ def test_the_whole_loss_is_the_literal_sum(classes: str, objectness: str) -> Non
 
 def test_uncertain_places_do_not_count() -> None:
     """A box that nobody asked for but that fits well says nothing where `ignore` is set."""
-    loss = replace(read_recipe("ding2022").loss, assignment="shape", ignore=0.7)
+    loss = replace(read_recipe("ding2022").loss, assignment="shape")
     maps = [torch.full((1, 3, SIDE // s, SIDE // s, 5 + KINDS), -9.0) for s in STRIDES]
     true = Targets(torch.tensor([0]), torch.tensor([1]), torch.tensor([[1.0, 5.0, 61.0, 50.0]]))
     for raw in maps:
         raw[..., :4] = 0.0
-    quiet = yolo_losses(maps, true, ANCHORS, STRIDES, loss, "v4")
-    maps[2][0, 2, 0, 0, 4] = 9.0  # the anchor of 62 x 62 one cell off: not the best shape, and far from the box
-    loud = yolo_losses(maps, true, ANCHORS, STRIDES, loss, "v4")
-    assert float(loud["objectness"]) != pytest.approx(float(quiet["objectness"]))
-    strict = yolo_losses(maps, true, ANCHORS, STRIDES, replace(loss, ignore=1.0), "v4")
-    assert float(strict["objectness"]) >= float(loud["objectness"]) - 1e-6
+
+    def objectness(ignore: float) -> float:
+        found = yolo_losses(maps, true, ANCHORS, STRIDES, replace(loss, ignore=ignore), "v4")
+        return float(found["objectness"])
+
+    # The anchor of 60 x 45 in the cell beside the one that has to find the box, drawn over to it.
+    maps[2][0, 0, 0, 1, :4] = torch.tensor([-9.0, 1.67, 0, 0])
+    near, far = (2, 0, 0, 0, 1), (2, 0, 2, 1, 1)
+    for (level, *place), least, most in ((near, 0.7, 1.0), (far, 0.0, 0.7)):
+        there = whole_map(maps[level], ANCHORS[level], STRIDES[level], "v4")[tuple(place)]
+        assert least < slow_iou(there.tolist(), true.boxes[0].tolist())[0] < most
+        quiet = objectness(0.7), objectness(1.0)
+        maps[level][(*place, 4)] = 9.0
+        loud = objectness(0.7), objectness(1.0)
+        maps[level][(*place, 4)] = -9.0
+        assert (loud[0] == pytest.approx(quiet[0])) is (least == 0.7)
+        assert loud[1] > quiet[1] + 0.1
 
 
 def test_no_boxes_at_all_is_a_loss_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 
 from melascope.data.about import About, write_about
 from melascope.data.box import KIND_CODES, Box
-from melascope.data.manifest import write_manifest
+from melascope.data.manifest import read_manifest, write_manifest
 from melascope.data.row import Row
 from melascope.data.voc import write_voc
 from melascope.lab.detect.recipe import Truth
@@ -23,7 +24,9 @@ SINGLE = Truth("single", 0.05, 2.0)
 GROUPED = Truth("grouped", 0.05, 2.0)
 
 
-def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[int, int] = (96, 64)) -> Path:
+def made(
+    folder: Path, patients: int = 12, *, split: bool = True, size: tuple[int, int] = (96, 64), who: str = "Q"
+) -> Path:
     width, height = size
     rows = []
     for i in range(patients):
@@ -42,8 +45,8 @@ def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[in
         write_voc(folder / "voc" / f"{name}.xml", f"photos/{name}.png", (height, width), boxes if i % 3 else [])
         rows.append(
             Row(
-                photo_id=name, patient=f"Q{i}", file=f"photos/{name}.png", width=width, height=height, view="frontal",
-                device="dslr" if i % 8 < 4 else "phone", split_631=part if split else None,
+                photo_id=name, patient=f"{who}{i}", file=f"photos/{name}.png", width=width, height=height,
+                view="frontal", device="dslr" if i % 8 < 4 else "phone", split_631=part if split else None,
             )
         )  # fmt: skip
     write_manifest(rows, folder / "manifest.csv")
@@ -51,7 +54,7 @@ def made(folder: Path, patients: int = 12, *, split: bool = True, size: tuple[in
 
 
 def test_of_further_data_sets_all_but_the_test_part_is_learnt_from(tmp_path: Path) -> None:
-    first, second = made(tmp_path / "a", 8), made(tmp_path / "b", 12, size=(100, 64))
+    first, second = made(tmp_path / "a", 8), made(tmp_path / "b", 12, size=(100, 64), who="R")
     alone, both = gather(first, SINGLE), gather(first, SINGLE, more=[second])
     assert [p for p in both.photos if not p.name.startswith("more1/")] == list(alone.photos)
     added = [p for p in both.photos if p.name.startswith("more1/")]
@@ -81,6 +84,49 @@ def test_parts_are_the_manifests_or_dealt_by_patient(tmp_path: Path) -> None:
     assert {p.part for p in dealt.photos} == {"train", "validation", "test"}
     assert len(dealt.part("test")) == 8
     assert 0 < len(dealt.part("validation")) < 12
+
+
+def emptied(folder: Path, column: str, rows: set[int]) -> Path:
+    """The data set with some cells of its manifest emptied."""
+    path = folder / "manifest.csv"
+    cells = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    place = cells[0].index(column)
+    for k in rows:
+        cells[k + 1][place] = ""
+    path.write_text("".join(f"{','.join(row)}\n" for row in cells), encoding="utf-8")
+    return folder
+
+
+def test_a_split_with_gaps_is_told_and_not_dealt_anew(tmp_path: Path) -> None:
+    folder = emptied(made(tmp_path / "a", 40), "split_631", {5})
+    words = r"a/manifest.csv: split_631 is empty for 1 of 40 photos \(photos/p05.png\): fill it,.*split DATA --again"
+    with pytest.raises(StudyError, match=words):
+        gather(folder, SINGLE)
+    # No photo of the chosen ones has a part, others have: some of these are test photos of the same people.
+    phones = {i for i in range(40) if i % 8 >= 4}
+    with pytest.raises(StudyError, match=r"split_631 is empty for 20 of 40 photos \(photos/p04.png, .* \.\.\.\)"):
+        gather(emptied(made(tmp_path / "b", 40), "split_631", phones), SINGLE, device="phone")
+    assert gather(tmp_path / "b", SINGLE, device="dslr").left_out == "20 of 40 photos (device dslr)"
+    path = tmp_path / "split.csv"
+    lines = "".join(f"p{i:02},Q{i},{('train', 'validation', 'test')[i // 2 % 3]}\n" for i in range(40))
+    path.write_text(f"photo,patient,part\n{lines}", encoding="utf-8")
+    assert len(gather(folder, SINGLE, split=path).photos) == 40
+
+
+def test_that_parts_were_dealt_out_is_said(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", 40, split=False)
+    said = "40 of 40 photos (view frontal, patients dealt out by hash: split_82 is empty)"
+    assert gather(folder, SINGLE, scheme="82", view="frontal").left_out == said
+    assert gather(made(tmp_path / "b"), SINGLE).left_out == "12 of 12 photos"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"name": 5}', '{"name": "a", "schema_version": "9"}'])
+def test_a_damaged_dataset_json_is_told(tmp_path: Path, content: str) -> None:
+    first, second = made(tmp_path / "a", 8), made(tmp_path / "b", size=(100, 64), who="R")
+    (second / "dataset.json").write_text(content, encoding="utf-8")
+    for folder, more in ((second, ()), (first, (second,))):
+        with pytest.raises(StudyError, match=r"b/dataset\.json: .*(correct|update) it"):
+            gather(folder, SINGLE, more=more)
 
 
 def test_a_split_file_decides_and_leaves_out(tmp_path: Path) -> None:
@@ -144,6 +190,33 @@ def test_the_people_of_one_seed_are_learnt_from_once(tmp_path: Path) -> None:
     assert gather(first, SINGLE, more=[second])
     with pytest.raises(StudyError, match=r"its people are those of another of these data sets \(seed 5\)"):
         gather(first, SINGLE, more=[second, third])
+
+
+def test_a_test_patient_is_not_learnt_from_by_way_of_other_photos(tmp_path: Path) -> None:
+    first = made(tmp_path / "a", 8)
+    held = {photo.patient for photo in gather(first, SINGLE).photos if photo.part != "train"}
+    assert held == {"Q2", "Q3", "Q6", "Q7"}
+    second = made(tmp_path / "b", 12, size=(100, 64), who="q")
+    words = r"p02.png is of the patient 'q2', a name that is in the validation part of .*; leave the patient out"
+    with pytest.raises(StudyError, match=words):
+        gather(first, SINGLE, more=[second])
+    # The people of a virtual cohort follow from its seed: their names say nothing.
+    write_about(About(name="cohort", generator={"seed": 5, "patients": 12}), second / "dataset.json")
+    assert gather(first, SINGLE, more=[second]).more == "9 of cohort"
+
+
+def test_a_test_group_is_not_learnt_from_by_way_of_other_photos(tmp_path: Path) -> None:
+    folders = []
+    for name, who, width in (("a", "Q", 96), ("b", "R", 100)):
+        folder = made(tmp_path / name, 8, size=(width, 64), who=who)
+        rows = read_manifest(folder / "manifest.csv").rows
+        rows = [replace(row, group=f"{who}-family{row.patient[1:]}") for row in rows]
+        if who == "R":
+            rows[0] = replace(rows[0], group="Q-family3")
+        write_manifest(rows, folder / "manifest.csv")
+        folders.append(folder)
+    with pytest.raises(StudyError, match=r"p00.png is of the group 'Q-family3', a name that is in the test part"):
+        gather(folders[0], SINGLE, more=folders[1:])
 
 
 def test_where_only_masks_are_known_each_patch_of_a_kind_is_a_box(tmp_path: Path) -> None:

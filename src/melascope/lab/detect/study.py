@@ -12,9 +12,11 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.data.about import About
 from melascope.data.box import Box, patches_of_mask
 from melascope.data.dataset import DataSet, Sample
 from melascope.data.groups import grouped
+from melascope.data.layout import MANIFEST
 from melascope.data.manifest import split_of
 from melascope.data.row import Row
 from melascope.data.splits import assign_splits
@@ -143,8 +145,9 @@ def gather(
 ) -> Study:
     """Read a data set's photos and boxes, and who is in which part.
 
-    Parts come from a split.csv, else from the manifest, else patients (or groups) are dealt out by hash. Of 8:2, one
-    group in eight of the training part becomes validation, by hash too: the epoch that is kept needs photos of its own.
+    Parts come from a split.csv, else from the manifest, else, where its column is empty, patients (or groups) are dealt
+    out by hash. Of 8:2, one group in eight of the training part becomes validation, by hash too: the epoch that is kept
+    needs photos of its own.
 
     Args:
         data: A data set's folder (docs/dataset.md).
@@ -159,10 +162,12 @@ def gather(
     Raises:
         ManifestError: A manifest is wrong.
         RatingsError: The split is wrong.
-        StudyError: Nothing is left, nothing is known of the boxes, or a part is empty.
+        StudyError: Nothing is left, nothing is known of the boxes, a part is empty, the manifest's split has gaps,
+            dataset.json is damaged, or a further data set holds photos or people of the validation or test part.
     """
     study = _read(data, truth, scheme, split, view, device, seed)
     _check(study, data)
+    first = study
     own = {_content(study.photos[i]) for part in ("validation", "test") for i in study.part(part)} if more else set()
     seeds = {_seed_of(data)}
     for place, folder in enumerate(more, start=1):
@@ -177,6 +182,8 @@ def gather(
         again = next((photo for photo in learnt if _content(photo) in own), None)
         if again is not None:
             raise StudyError(f"{folder}: {again.name} is a validation or test photo of {data} too; leave it out")
+        if not first.virtual and not further.virtual:
+            _check_people(first, data, learnt, folder)
         added = tuple(
             replace(
                 photo, name=f"more{place}/{photo.name}", patient=f"more{place}/{photo.patient}", part="train",
@@ -195,9 +202,39 @@ def gather(
     return study
 
 
+def _check_people(study: Study, data: Path, learnt: Sequence[Photo], folder: Path) -> None:
+    """Nobody of another data set may bear the name of a validation or test patient, or of such a group."""
+    held = {
+        (what, name.casefold()): photo.part
+        for photo in study.photos
+        if photo.part != "train"
+        for what, name in _people_of(photo)
+    }
+    for photo in learnt:
+        for what, name in _people_of(photo):
+            part = held.get((what, name.casefold()))
+            if part is not None:
+                raise StudyError(
+                    f"{folder}: {photo.name} is of the {what} {name!r}, a name that is in the {part} part of {data} "
+                    f"too; leave the {what} out of {folder / MANIFEST}, or rename it there if it is another one"
+                )
+
+
+def _people_of(photo: Photo) -> list[tuple[str, str]]:
+    """(patient or group, name) of a photo."""
+    return [(what, name) for what, name in (("patient", photo.patient), ("group", photo.group)) if name]
+
+
+def _about(opened: DataSet) -> About | None:
+    try:
+        return opened.about
+    except ValueError as error:
+        raise StudyError(str(error)) from None
+
+
 def _seed_of(folder: Path) -> object:
     """The seed of a virtual cohort, whose people follow from it; None of other data sets."""
-    about = DataSet.open(folder).about
+    about = _about(DataSet.open(folder))
     made = (about.generator if about else None) or {}
     return made.get("seed") if "patients" in made else None
 
@@ -232,7 +269,9 @@ def _read(
     ]
     if not samples:
         raise StudyError(f"{data}: no photo is of view {view!r} and device {device!r}; leave --view or --device out")
-    parts = parts_of(samples, scheme, split, seed)
+    rows = opened.manifest.rows
+    parts = parts_of(samples, scheme, split, seed, rows)
+    dealt = split is None and all(split_of(row, scheme) is None for row in rows)
     photos, unknown = [], 0
     for sample in sorted(samples, key=lambda one: one.row.file):
         row = sample.row
@@ -257,17 +296,20 @@ def _read(
             f"{data}: nothing is known of the boxes of any photo; put annotations.coco.json, voc/ID.xml or lesion "
             "masks there"
         )
-    about = opened.about
+    about = _about(opened)
     made = (about.generator if about else None) or {}
     words = [f"{name} {word}" for name, word in (("view", view), ("device", device)) if word]
     if unknown:
         words.append(f"{unknown} without boxes left out")
+    if dealt:
+        words.append(f"patients dealt out by hash: split_{scheme} is empty")
+    said = f" ({', '.join(words)})" if words else ""
     return Study(
         tuple(photos),
         (about.name if about else "") or data.resolve().name,
         "seed" in made and "patients" in made,
         identity_of(photos),
-        f"{len(photos)} of {len(opened)} photos{f' ({chr(44).join(words)})' if words else ''}",
+        f"{len(photos)} of {len(opened)} photos{said}",
     )
 
 
@@ -288,9 +330,25 @@ def _check(study: Study, data: Path) -> None:
 
 
 def parts_of(
-    samples: Sequence[Sample], scheme: Literal["631", "82"], split: Path | None, seed: int
+    samples: Sequence[Sample],
+    scheme: Literal["631", "82"],
+    split: Path | None,
+    seed: int,
+    manifest: Sequence[Row] | None = None,
 ) -> Mapping[str, str]:
-    """Part by photo id."""
+    """Part by photo id.
+
+    Args:
+        samples: Photos.
+        scheme: 6:3:1, or 8:2.
+        split: A split.csv, which goes before the manifest's split.
+        seed: Of what is dealt out here.
+        manifest: All rows of the data set, if the photos are not all of it.
+
+    Raises:
+        RatingsError: The split.csv is wrong.
+        StudyError: It names no photo, or the manifest gives some photos a part and some none.
+    """
     rows = [sample.row for sample in samples]
     if split is not None:
         given = read_split(split)
@@ -304,6 +362,7 @@ def parts_of(
         return found
     known = {row.photo_id: split_of(row, scheme) for row in rows}
     if any(part is None for part in known.values()):
+        _check_empty(rows if manifest is None else manifest, scheme, samples[0].folder / MANIFEST)
         dealt = assign_splits((row.kept_together for row in rows), seed)
         known = {
             row.photo_id: dealt[row.kept_together].split_631 if scheme == "631" else dealt[row.kept_together].split_82
@@ -315,6 +374,17 @@ def parts_of(
             if parts[row.photo_id] == "train" and _drawn(row, seed):
                 parts[row.photo_id] = "validation"
     return parts
+
+
+def _check_empty(rows: Sequence[Row], scheme: Literal["631", "82"], path: Path) -> None:
+    """Parts are dealt out only where the manifest gives none: or else its test photos would become training photos."""
+    empty = [row.file for row in rows if split_of(row, scheme) is None]
+    if len(empty) < len(rows):
+        shown = f"{', '.join(empty[:3])}{' ...' if len(empty) > 3 else ''}"
+        raise StudyError(
+            f"{path}: split_{scheme} is empty for {len(empty)} of {len(rows)} photos ({shown}): fill it, empty it "
+            "for all, deal all out anew (`melascope dataset split DATA --again`), or give a split (--split FILE)"
+        )
 
 
 def _drawn(row: Row, seed: int) -> bool:
