@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melascope.masi import (
+    DARKNESS,
     DETECTION_FLOOR,
     RegionalScore,
     area_step,
@@ -20,7 +21,10 @@ from melascope.masi import (
     severity,
     step,
 )
+from melascope.photo.light import from_lab, to_lab
+from melascope.skin.chromophores import MELANIN
 from melascope.vocabulary import MASI_REGIONS, Region, Severity
+from tests.conftest import ROOT
 
 scores = st.builds(RegionalScore, st.floats(0, 6), st.floats(0, 4), st.floats(0, 4))
 
@@ -41,6 +45,15 @@ def test_totals_follow_the_published_sums(four: tuple[RegionalScore, ...]) -> No
     assert masi(by_region) == pytest.approx(slow_masi(*four), abs=1e-9)
     without = [RegionalScore(s.area, s.darkness, 0.0) for s in four]
     assert mmasi(by_region) == pytest.approx(slow_masi(*without), abs=1e-9)
+
+
+def test_the_page_says_how_far_the_densities_of_the_steps_darken_skin() -> None:
+    light = from_lab(np.array([65.0, 12.0, 18.0]))
+    darker = light * 10.0 ** (-np.array([[density] for density, _ in DARKNESS[1:]]) * MELANIN)
+    units = (65 - to_lab(darker)[:, 0]).round().astype(int).tolist()
+    page = (ROOT / "docs" / "measurement.md").read_text(encoding="utf-8")
+    assert f"| darkening of skin of L* 65 | {' | '.join(map(str, units))} |" in page
+    assert units == [3, 7, 11, 17]
 
 
 def test_the_ends_of_the_scales() -> None:

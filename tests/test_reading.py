@@ -12,10 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from melascope import networks, reading
+from melascope import analysis, networks, reading
 from melascope.analysis import _reading, analyze
 from melascope.cli.app import app
+from melascope.lesions.pigment import map_pigment
 from melascope.photo import Photo, read_photo
+from melascope.photo.colour import _COLOUR_FROM_INKS
 from melascope.reading import Angle, half_widths, read_severity, seen
 from melascope.record import Masi
 from melascope.skin.framing import face_box, framed_square
@@ -116,6 +118,30 @@ def test_findings_widen_the_interval(installation: Path, photo: Photo, regions: 
     assert plain is not None and wide is not None and plain.masi > 2 and plain.masi == wide.masi
     assert wide.masi - wide.masi_low == pytest.approx(1.5)
     assert wide.masi_high - wide.masi == pytest.approx(3.0)
+
+
+def test_little_normal_skin_widens_both_instruments(
+    installation: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(installation, interval={"knots": [{"at": 10.0, "below": 1.0, "above": 2.0}]})
+    plain = analyze(photo)
+    monkeypatch.setattr(analysis, "map_pigment", lambda regions: replace(map_pigment(regions), normal_share=0.0))
+    wide = analyze(photo)
+    assert {f.code for f in wide.quality.findings} == {f.code for f in plain.quality.findings} | {"little_normal_skin"}
+    reads = plain.severity_reading, wide.severity_reading
+    assert reads[0] is not None and reads[1] is not None
+    assert reads[1].masi_high - reads[1].masi == pytest.approx(2 * (reads[0].masi_high - reads[0].masi))
+    assert plain.regions is not None and wide.regions is not None
+    assert wide.regions.forehead.involved_high > plain.regions.forehead.involved_high  # type: ignore[operator]
+
+
+def test_a_guess_at_the_colours_widens_the_intervals(photo: Photo) -> None:
+    guessed = replace(photo, notes=(_COLOUR_FROM_INKS,))
+    plain, wide = analyze(photo), analyze(guessed)
+    assert plain.masi is not None and wide.masi is not None and plain.skin_tone is not None and wide.skin_tone
+    assert wide.masi.masi == plain.masi.masi
+    assert wide.masi.masi_high > plain.masi.masi_high  # type: ignore[operator]
+    assert wide.skin_tone.ita_high > plain.skin_tone.ita_high
 
 
 @pytest.mark.parametrize(

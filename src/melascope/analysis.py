@@ -86,11 +86,9 @@ def analyze(photo: str | Path | bytes | NDArray[Any] | Photo, *, name: str | Non
     if verdict(findings) is Verdict.REFUSED:
         return _refused(taken.name, taken.sha256, taken.width, taken.height, regions.view, findings)
     pigment = map_pigment(regions)
-    factor = widening(findings)
     if pigment.normal_share < LITTLE_NORMAL:
         findings += (_little_normal_skin(pigment.normal_share),)
-        factor *= 2
-    return _assemble(taken, regions, pigment, findings, factor)
+    return _assemble(taken, regions, pigment, findings)
 
 
 def _little_normal_skin(share: float) -> Finding:
@@ -114,17 +112,16 @@ def _take(photo: str | Path | bytes | NDArray[Any] | Photo, name: str | None) ->
     return read_photo(photo, name)
 
 
-def _assemble(
-    photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: tuple[Finding, ...], factor: float
-) -> Analysis:
+def _assemble(photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: tuple[Finding, ...]) -> Analysis:
     face = regions.view is View.FACE
+    factor = widening(findings)
     measured = measure_regions(regions, pigment, factor)
     findings += _faint_pigment(measured, regions, pigment)
     penalty = tone_penalty(findings)
     tone = measure_tone(regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale)
     lesions = outline_lesions(regions, pigment)
     totals = _masi(measured, face)
-    reading = read_severity(photo.pixels, regions, widening(findings))
+    reading = read_severity(photo.pixels, regions, factor)
     read = None if reading is None else _reading(reading, totals)
     if read is not None and read.disagrees:
         findings += (_readings_disagree(read, totals),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -9,6 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,9 +43,10 @@ RECORD: Final = "analysis.json"
 def find_photos(arguments: Sequence[str | Path], *, out: str | Path | None = None) -> list[Path]:
     """Photographs named by files, folders (searched to the bottom) and patterns such as ``visit?/*.jpg``.
 
-    A file that is named is always in the list, also if it does not exist: it is refused later, as a result. In folders
-    and by patterns, files with one of `EXTENSIONS` are taken; hidden ones, the folder `out` and folders that hold a
-    result are left out. No file comes twice.
+    A file that is named is always in the list, also if it does not exist: it is refused later, as a result, and so is a
+    folder that may not be read. In folders and by patterns, files with one of `EXTENSIONS` are taken; hidden ones, the
+    folder `out` and folders that hold a result are left out. Linked folders within a folder are not followed. No file
+    comes twice.
 
     Raises:
         LookupError: A folder or a pattern holds no photograph, or an argument is empty.
@@ -54,19 +57,15 @@ def find_photos(arguments: Sequence[str | Path], *, out: str | Path | None = Non
         if not str(named).strip():
             raise LookupError("an empty name was given: name a photograph, a folder or a pattern ('.' is this folder)")
         argument = Path(named)
-        if argument.is_dir():
+        folder = os.path.isdir(argument)  # unlike Path.is_dir, false where a name is too long or out of reach
+        if folder:
             here = _in_folder(argument, apart)
-        elif not argument.exists() and glob.has_magic(str(argument)):
-            here = []
-            for match in sorted(glob.glob(str(argument), recursive=True)):
-                if os.path.isdir(match):
-                    here += _in_folder(Path(match), apart)
-                elif Path(match).suffix.lower() in EXTENSIONS:
-                    here.append(Path(match))
+        elif not os.path.exists(argument) and glob.has_magic(str(argument)):
+            here = _by_pattern(argument, apart)
         else:
             here = [argument]
         if not here:
-            kind = "folder" if argument.is_dir() else "pattern"
+            kind = "folder" if folder else "pattern"
             endings = " ".join(sorted(EXTENSIONS))
             raise LookupError(f"the {kind} {shown(str(argument))!r} holds no photograph ({endings}): name another one")
         for path in here:
@@ -74,9 +73,28 @@ def find_photos(arguments: Sequence[str | Path], *, out: str | Path | None = Non
     return list(found.values())
 
 
-def _in_folder(folder: Path, apart: str | None) -> list[Path]:
+def _by_pattern(pattern: Path, apart: str | None) -> list[Path]:
+    named = os.path.abspath(Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts)))
+    if apart is not None and Path(named).is_relative_to(apart):
+        apart = None  # a folder that is named is searched, wherever it lies
     paths = []
-    for root, folders, files in os.walk(folder):
+    for match in map(Path, sorted(glob.glob(str(pattern), recursive=True))):
+        if apart is not None and Path(os.path.abspath(match)).is_relative_to(apart):
+            continue
+        if os.path.isdir(match):
+            paths += _in_folder(match, apart)
+        elif match.suffix.lower() in EXTENSIONS and not os.path.exists(match.parent / RECORD):
+            paths.append(match)
+    return paths
+
+
+def _in_folder(folder: Path, apart: str | None) -> list[Path]:
+    paths: list[Path] = []
+
+    def unreadable(error: OSError) -> None:
+        paths.append(Path(error.filename))  # it is refused later, like a file that cannot be read
+
+    for root, folders, files in os.walk(folder, onerror=unreadable):
         if RECORD in files:
             folders.clear()
             continue
@@ -96,8 +114,9 @@ def give_folders(photos: Sequence[Path], out: str | Path, *, resume: bool = Fals
 
     A name is free if no photograph of this list has it (letter case and Unicode form aside) and if there is no such
     folder yet, or one that is empty or holds the result of the same photograph (same name and SHA-256), which is then
-    replaced. So a second run replaces its own results, and never those of another photograph. To `resume`, a folder
-    with nothing but files of a result that was never finished is free, too.
+    replaced. So a second run replaces its own results, and never those of another photograph. What cannot be read has
+    no SHA-256, and replaces only the refusal of what could not be read either. To `resume`, a folder with nothing but
+    files of a result that was never finished is free, too.
     """
     taken = {SUMMARY}
     folders = []
@@ -132,11 +151,17 @@ def _free(folder: Path, photo: Path) -> bool:
         if not any(folder.iterdir()):
             return True
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))["photo"]
-        digest = sha256_of(photo) if photo.is_file() else None
-        name = without_folder(shown(photo.name))
-        return bool(record["file"] == name and (digest is None or record["sha256"] in (digest, None)))
+        return bool(record["file"] == without_folder(shown(photo.name)) and record["sha256"] in (_digest(photo), None))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _digest(photo: Path) -> str | None:
+    """SHA-256 of a file; None where none can be read."""
+    with contextlib.suppress(OSError):
+        if os.path.isfile(photo):
+            return sha256_of(photo)
+    return None
 
 
 def _unfinished(folder: Path) -> bool:

@@ -222,7 +222,8 @@ def analyze_one(
         analysis = (analyse or _analyse())(photo, name=shown(photo.name))
         if folder is None:
             return analysis
-        original = photo.read_bytes() if exports is not None and exports.dicom else b""
+        dicom = exports is not None and exports.dicom and analysis.quality.usable
+        original = photo.read_bytes() if dicom else b""
         return write(analysis, folder, pdf=pdf, exports=exports or NO_EXPORTS, original=original)
     except Exception as error:  # noqa: BLE001 (one bad file does not stop the rest)
         return give_up(photo, folder, f"the programme failed: {type(error).__name__}: {error}", pdf=pdf)

@@ -49,7 +49,7 @@ AREA_VALUES: Final = tuple(
 )
 """(involved share, continuous A)."""
 DARKNESS: Final = ((0.0, 0.0), (0.03, 1.0), (0.08, 2.0), (0.14, 3.0), (0.22, 4.0))
-"""(melanin density above normal, D). On skin of L* 65 the densities darken by about 3, 8, 13 and 21 units of L*."""
+"""(melanin density above normal, D). On skin of L* 65 the densities darken by about 3, 7, 11 and 17 units of L*."""
 HOMOGENEITY_MM: Final = ((0.0, 0.5), (3.0, 1.0), (10.0, 2.0), (25.0, 3.0))
 """(typical diameter of a patch in mm, H); from 3 to 4 by the involved share, see `regional_score`."""
 

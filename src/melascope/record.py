@@ -250,11 +250,11 @@ class LesionRecord(_Record):
     area_px: Pixels
     """Pixels of the upright photograph."""
     contrast: float
-    """Mean melanin density above the patient's own normal skin (optical density units)."""
+    """Mean melanin density above the unaffected skin around it, by colour alone (optical density units)."""
     edge_sharpness: Share
     """0: fades into the skin; 1: a step. In a close-up its millimetre is a guess."""
     blueness: float
-    """Sign of depth: mean bluish shift of the excess absorption; < 0 brown (epidermal), > 0 blue-grey (dermal)."""
+    """Sign of depth, -1 to +1: bluish shift of the excess absorption; < 0 brown (epidermal), > 0 blue-grey (dermal)."""
     region: str
     """Region that holds most of it."""
 

@@ -65,6 +65,21 @@ def test_refused_failed_or_missing_ends_with_1(tmp_path: Path, word: str | None)
     assert (tmp_path / "out" / "p" / "report.html").is_file()
 
 
+def test_a_name_too_long_is_refused_and_the_run_goes_on(tmp_path: Path) -> None:
+    result = call("analyze", "x" * 300 + ".jpg", put(tmp_path / "a.jpg"), "--out", tmp_path / "out")
+    assert result.exit_code == 1, result.output
+    assert "2 photographs: 1 usable, 1 refused" in " ".join(result.stdout.split())
+
+
+def test_what_cannot_be_read_gives_its_own_reason_also_with_dicom(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="highdicom is not installed: pip install 'melascope[dicom]'")
+    result = CliRunner().invoke(
+        app, ["analyze", str(tmp_path / "gone.jpg"), "--json", "--out", str(tmp_path / "out"), "--dicom"]
+    )
+    assert result.exit_code == 1, result.output
+    assert [f.code for f in Analysis.model_validate_json(result.stdout).quality.findings] == ["file_missing"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -73,6 +88,9 @@ def test_refused_failed_or_missing_ends_with_1(tmp_path: Path, word: str | None)
         (["analyze", "EMPTY"], "holds no photograph"),
         (["analyze", "EMPTY/*.jpg"], "holds no photograph"),
         (["analyze", "A", "B", "--json"], "one photograph"),
+        (["analyze", "A", "--json", "--pdf"], "name a folder for --pdf, --fhir or --dicom with --out"),
+        (["analyze", "A", "--json", "--fhir", "r4"], "name a folder for --pdf, --fhir or --dicom with --out"),
+        (["analyze", "A", "--json", "--dicom"], "name a folder for --pdf, --fhir or --dicom with --out"),
         (["analyze", "A", "--jobs", "0"], "--jobs"),
         (["analyze", "A", "--bogus"], "No such option"),
         (["analyze", "A", "--out", "A"], "is a file"),

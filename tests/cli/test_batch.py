@@ -50,6 +50,55 @@ def test_patterns_are_expanded_and_nothing_comes_twice(tmp_path: Path) -> None:
     assert find_photos([str(tmp_path / "**" / "*.jpg")]) == [first, second]
 
 
+def test_patterns_leave_results_out(tmp_path: Path) -> None:
+    wanted = [put(tmp_path / "out" / "visit" / "b.png"), put(tmp_path / "visit" / "a.png")]
+    for folder in (tmp_path / "out" / "a", tmp_path / "old" / "a"):
+        put(folder / "analysis.json")
+        put(folder / "overlay.png")
+    put(tmp_path / "out" / "c" / "maps.png")  # of a result that is being written
+    for pattern in ("**/*.png", "**", "*", "*/*.png"):
+        found = find_photos([str(tmp_path / "visit"), str(tmp_path / pattern)], out=tmp_path / "out")
+        assert found == wanted[1:], pattern
+    assert find_photos([str(tmp_path / "out" / "v*" / "*.png")], out=tmp_path / "out") == wanted[:1]
+    assert wanted[1] in find_photos([str(tmp_path / "**" / "*.png")], out=tmp_path)
+    with pytest.raises(LookupError, match="holds no photograph"):
+        find_photos([str(tmp_path / "old" / "*" / "*.png")])
+
+
+def test_a_folder_that_may_not_be_read_is_refused_and_the_others_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, locked = put(tmp_path / "in" / "a.jpg"), put(tmp_path / "in" / "locked" / "b.jpg").parent
+    scandir = os.scandir
+
+    def guarded(path: str | Path) -> object:
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert find_photos([tmp_path / "in"]) == [photo, locked]
+    assert find_photos([locked]) == [locked]
+    (result,) = analyze_all([locked], [tmp_path / "out"])
+    assert codes(result.analysis) == ["file_not_readable"]
+    monkeypatch.undo()
+    (result,) = analyze_all([locked], [tmp_path / "out"])
+    assert codes(result.analysis) == ["file_is_folder"]
+
+
+def test_linked_folders_are_not_followed(tmp_path: Path) -> None:
+    photo = put(tmp_path / "in" / "a.jpg")
+    try:
+        (tmp_path / "in" / "again").symlink_to(tmp_path / "in")
+    except OSError:
+        pytest.skip("links are not allowed here")
+    assert find_photos([tmp_path / "in"]) == [photo]
+
+
+def test_a_name_too_long_is_tried_like_any_other() -> None:
+    assert find_photos(["x" * 300 + ".jpg"]) == [Path("x" * 300 + ".jpg")]
+
+
 def test_named_file_is_always_tried(tmp_path: Path) -> None:
     odd, bracket = put(tmp_path / "photo.dat"), put(tmp_path / "a[1].jpg")
     missing = tmp_path / "missing.jpg"
@@ -110,6 +159,20 @@ def test_second_run_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
     assert give_folders([put(tmp_path / "c.jpg")], out) == [out / "c-2"]
     put(first, "ok 3")
     assert give_folders([first], out) == [out / "a-2"]
+
+
+def test_a_photograph_that_is_not_there_replaces_no_result_of_another(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run([put(tmp_path / "a.jpg")], out)
+    mistyped = tmp_path / "typo" / "a.jpg"
+    assert give_folders([mistyped], out) == [out / "a-2"]
+    list(analyze_all([mistyped], [out / "a-2"]))
+    assert give_folders([mistyped], out) == [out / "a-2"]  # its own refusal is replaced
+    endless = Path("x" * 300 + ".jpg")
+    list(analyze_all([endless], give_folders([endless], out)))
+    assert give_folders([endless], out) == [out / ("x" * 120)]
+    put(mistyped, "ok, it is there now")
+    assert give_folders([mistyped], out) == [out / "a-2"]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

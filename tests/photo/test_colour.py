@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from melascope.photo import Photo, PhotoRefused, read_photo
+from melascope.photo.photograph import GREY
 from tests.photo import samples
 
 D50_TO_SRGB = np.array(
@@ -201,13 +202,33 @@ def test_grey_in_every_mode(mode: str) -> None:
         assert np.array_equal(photo.pixels[..., 0], np.asarray(ramp))
 
 
-def test_one_coloured_pixel_off_the_grid_is_colour() -> None:
-    pixels = np.full((300, 300, 3), 120, np.uint8)
-    pixels[151, 153] = 121, 120, 120
-    assert not read_photo(samples.encode(pixels, "PNG")).grey
+def test_a_photograph_is_grey_if_nearly_every_pixel_nearly_is() -> None:
+    pixels = np.tile(np.arange(30, 230, dtype=np.uint8)[:, None, None], (1, 300, 3))
+    pixels[..., 0] += GREY  # a toned print
+    pixels[:2, :, 2] += 20  # dust
+    assert Photo.from_array(pixels).grey
+    photo = read_photo(samples.encode(pixels, "PNG"))
+    assert photo.grey and (photo.pixels.max(axis=2) == photo.pixels.min(axis=2)).all()
+    pixels[2, :, 2] += 20  # more than a hundredth
     assert not Photo.from_array(pixels).grey
-    pixels[151, 153] = 120
-    assert read_photo(samples.encode(pixels, "PNG")).grey
+    assert not read_photo(samples.encode(pixels, "PNG")).grey
+    assert not Photo.from_array(np.full((80, 80, 3), (120 + GREY + 1, 120, 120), np.uint8)).grey
+
+
+@pytest.mark.parametrize("profile", [None, samples.ink_profile()], ids=["no profile", "profile"])
+def test_black_ink_alone_is_grey(profile: bytes | None) -> None:
+    black = np.zeros((80, 90, 4), np.uint8)
+    black[..., 3] = np.arange(90) * 2
+    options = {} if profile is None else {"icc_profile": profile}
+    photo = read_photo(samples.encode(Image.fromarray(black, "CMYK"), "TIFF", **options))
+    assert photo.grey
+    assert codes(photo)[-1] == "grey_scale"
+
+
+def test_lab_without_colour_is_grey() -> None:
+    stored = np.zeros((70, 80, 3), np.uint8)
+    stored[..., 0] = np.arange(80) * 3
+    assert read_photo(samples.tiff(stored, photometric=8, bits=8)).grey
 
 
 def test_a_grey_profile_keeps_grey_grey() -> None:

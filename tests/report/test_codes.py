@@ -8,7 +8,7 @@ pytest.importorskip("pydicom")
 
 from pydicom.sr.codedict import codes as known
 
-from melascope.report.codes import FACE_SKIN, LATERALITY, SNOMED_PLACES, SNOMED_SEVERITIES, Code
+from melascope.report.codes import CONCEPTS, FACE_SKIN, LATERALITY, SNOMED_PLACES, SNOMED_SEVERITIES, Code
 from melascope.vocabulary import Region, Severity
 
 MEANT = [
@@ -34,6 +34,11 @@ MEANT = [
 @pytest.mark.parametrize(("code", "meaning"), MEANT)
 def test_a_code_means_what_it_is_used_for(code: Code, meaning: str) -> None:
     assert code.code == getattr(known.SCT, meaning).value
+
+
+def test_an_index_has_no_unit_of_density() -> None:
+    assert {CONCEPTS[code].unit for code in ("blueness", "edge-sharpness")} == {"1"}
+    assert "-1" in CONCEPTS["blueness"].definition and "+1" in CONCEPTS["blueness"].definition
 
 
 def test_every_code_is_held_against_them() -> None:

@@ -141,6 +141,7 @@ def test_lesion_table_stops_at_twelve_and_counts_the_rest(pages: dict[str, str])
     page = pages["complete"]
     assert len(re.findall(r'<th scope="row">\d+</th>', page)) == 12
     assert "3 smaller patches not listed." in page
+    assert "Share of region" not in page  # a patch may reach into several regions
 
 
 def test_without_a_severity_network_a_page_does_not_speak_of_one(pages: dict[str, str]) -> None:

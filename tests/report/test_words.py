@@ -55,8 +55,18 @@ def test_the_method_claims_no_more_than_was_checked() -> None:
     text = " ".join(words.METHOD)
     assert "has not seen a patient with melasma." in text
     assert "Intervals are meant to hold 90 %; that was checked on virtual patients and painted faces only." in text
-    assert "They widen with every reservation" in text
+    assert "They widen with reservations about the photograph, except for several faces and a missing region." in text
+    assert (
+        "How dark a patch is" not in text
+        and "outlined excess pigment and read its density" in text
+        and "D from the density read in the" in text
+    )
     assert "Intervals hold" not in text
+
+
+def test_contrast_is_told_apart_from_the_excess_and_from_darkness() -> None:
+    gloss = dict(words.glossary(totals=True, tone=True, kinds=True))["Contrast"]
+    assert "above the skin around it, in OD, by colour alone" in gloss and "D does not rest on it" in gloss
 
 
 def test_a_reading_says_how_it_stands_to_what_was_measured() -> None:

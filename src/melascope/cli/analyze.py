@@ -38,7 +38,7 @@ def command(
         list[str],
         typer.Argument(
             metavar="PHOTO",
-            help="Files, folders (searched to the bottom) or patterns such as 'visit1/*.jpg'.",
+            help="Files, folders (searched to the bottom, but not through links) or patterns such as 'visit1/*.jpg'.",
             show_default=False,
         ),
     ],
@@ -83,10 +83,13 @@ def command(
     the file name without its ending; where two photographs share it, the second gets NAME-2. A second run replaces the
     results of the same photograph and never those of another one.
 
-    Exit code: 0 all were analysed, 1 at least one was refused (also: does not exist, failed), 2 wrong usage.
+    Exit code: 0 all were analysed, 1 at least one was refused (also: does not exist, cannot be read, failed), 2 wrong
+    usage.
     """
     from melascope import archive
 
+    if as_json and out is None and (pdf or dicom or fhir is not None):
+        usage("--json alone writes no files: name a folder for --pdf, --fhir or --dicom with --out, or leave them out")
     if pdf:
         _need_typst()
     exports = _exports(fhir, dicom)

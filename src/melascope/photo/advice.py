@@ -146,14 +146,29 @@ WIDENS: Final = {
     "head_tilted": 1.2,
     "region_cut_off": 1.2,
     "covered": 1.3,
+    "colour_from_inks": 1.5,
+    "colour_profile_unreadable": 1.5,
+    "few_colours": 1.5,
+    "little_normal_skin": 2.0,
 }
-"""Code -> factor of the intervals. Judged, not fitted, until rated photographs are there to fit them to: 1.5 where the
-colour or contrast of pigment itself is falsified (light, blur, pixels), 1.2 to 1.3 where only a part of the skin is
-missing or foreshortened. A missing region or a second face does not change what was measured in the rest: no factor."""
-TONE_DEGREES: Final = {"over_exposed": 8.0, "under_exposed": 12.0, "colour_cast": 10.0, "strong_shading": 6.0}
+"""Code -> factor of the intervals. Judged, not fitted, until rated photographs are there to fit them to: 2 where hardly
+any skin is left to compare with, 1.5 where the colour or contrast of pigment itself is falsified (light, blur, pixels,
+inks, profile, palette), 1.2 to 1.3 where only a part of the skin is missing or foreshortened. A missing region or a
+second face does not change what was measured in the rest: no factor."""
+TONE_DEGREES: Final = {
+    "over_exposed": 8.0,
+    "under_exposed": 12.0,
+    "colour_cast": 10.0,
+    "strong_shading": 6.0,
+    "colour_from_inks": 12.0,
+    "colour_profile_unreadable": 6.0,
+    "few_colours": 6.0,
+}
 """Code -> degrees of ITA. On skin of L* 65 and b* 18, a third of a stop of exposure moves ITA by about 10 degrees, and
 0.2 stops between blue and red by about 8: an exposure that is known to be off is granted a third of a stop more, a cast
-the limit at which it is found, shading half a stop on half of the skin."""
+the limit at which it is found, shading half a stop on half of the skin. Inks without a profile leave lightness and hue
+open at once: as much as the worst of these. Adobe RGB or Display P3 taken for sRGB moves ITA by up to 5 degrees on skin
+of L* 50 to 75; a palette of its own moved that of five portraits by up to 3.4, and one that is not will do more."""
 
 
 def finding(

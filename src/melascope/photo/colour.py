@@ -52,9 +52,8 @@ def to_srgb(image: Image.Image, low: Image.Image | None = None) -> tuple[Image.I
     flat, alpha = _flatten(image if low is None else _rounded(image, low))
     if alpha is not None:
         notes.append(alpha_composited(alpha))
-    grey = flat.mode == "L" or (flat.mode == "RGB" and _is_grey(flat))
-    if palette and not grey:
-        notes.append(_few_colours(flat))
+    single = flat.mode == "L"
+    colours = flat.getcolors(256) if palette else None
     if flat.mode == "LAB":
         flat = _apply(flat, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), "LAB")
     elif profile:
@@ -63,10 +62,12 @@ def to_srgb(image: Image.Image, low: Image.Image | None = None) -> tuple[Image.I
             notes.append(_PROFILE_UNREADABLE)
     if flat.mode == "CMYK":
         notes.append(_COLOUR_FROM_INKS)
-    if grey:
-        notes.append(grey_scale())
-        flat = flat.convert("L")
-    return (flat if flat.mode == "RGB" else flat.convert("RGB")), grey, tuple(notes)
+    rgb = flat if flat.mode == "RGB" else flat.convert("RGB")
+    if single or is_grey(np.asarray(rgb)):
+        return rgb.convert("L").convert("RGB"), True, (*notes, grey_scale())
+    if palette:
+        notes.append(_few_colours(None if colours is None else len(colours)))
+    return rgb, False, tuple(notes)
 
 
 def low_bytes(image: ImageFile.ImageFile) -> bool:
@@ -128,13 +129,6 @@ def _grey_16_to_8(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _is_grey(image: Image.Image) -> bool:
-    """Whether an RGB image holds no colour; a coarse grid of its pixels settles nearly every photograph."""
-    if not is_grey(np.asarray(image.resize((64, 64), Image.Resampling.NEAREST))):
-        return False
-    return is_grey(np.asarray(image))
-
-
 def _from_profile(image: Image.Image, profile: bytes) -> tuple[Image.Image, bool]:
     """The image in sRGB by its ICC profile, and True; or the image unchanged and False where the profile is no use."""
     try:
@@ -173,11 +167,10 @@ def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
     return int(np.abs(np.asarray(moved).astype(np.int16) - lattice).max()) <= 1
 
 
-def _few_colours(image: Image.Image) -> Finding:
-    colours = image.getcolors(256)
+def _few_colours(number: int | None) -> Finding:
     return Finding(
         code="few_colours",
-        value=None if colours is None else len(colours),
+        value=number,
         limit=256,
         advice="The file holds at most 256 different colours, which blurs fine differences of skin colour: "
         "send the photograph as the camera took it (JPEG or HEIC).",

@@ -25,6 +25,7 @@ class Finding(BaseModel):
     advice: str
     """What a photographer can do about it."""
     effect: Effect
-    """`refused`: no result is given; `reservation`: intervals widen; `note`: for information."""
+    """`refused`: no result is given; `reservation`: intervals widen, except for several faces and a missing region;
+    `note`: for information."""
     region: str | None = None
     """The region it concerns, or null for the whole photograph."""

@@ -18,6 +18,12 @@ MAX_SIDE: Final = 30_000
 """Pixels of the long side above which a file is not decoded."""
 MAX_MEGAPIXELS: Final = 200
 """Million pixels above which a file is not decoded."""
+GREY: Final = 6
+"""Codes by which the channels of a pixel without colour may differ: black ink comes a few codes off neutral out of a
+press's profile, and so do scans and toned greys. In the least coloured of 350 photographs at hand, close-ups of skin
+among them, a hundredth of the pixels differs by 32 or more."""
+COLOURED: Final = 0.01
+"""Share of coloured pixels up to which a photograph is grey: one dust speck makes no colour photograph."""
 
 
 class PhotoRefused(Exception):
@@ -60,7 +66,7 @@ class Photo:
     sha256: str | None
     """SHA-256 of the file's bytes, hexadecimal; None if there was no file."""
     grey: bool
-    """No colour in it: a grey-scale file, or red, green and blue alike in every pixel."""
+    """No colour in it: a grey-scale file, or red, green and blue nearly alike in nearly every pixel."""
     notes: tuple[Finding, ...] = ()
     """What intake had to do or guess; never `refused`."""
 
@@ -155,11 +161,11 @@ def check_size(width: int, height: int) -> Finding | None:
 
 
 def is_grey(pixels: NDArray[np.uint8]) -> bool:
-    """True if red, green and blue are alike in every pixel of (H, W, 3)."""
-    for part in (pixels[::16, ::16], pixels):  # nearly every photograph is settled by the first
-        if not (np.array_equal(part[..., 0], part[..., 1]) and np.array_equal(part[..., 1], part[..., 2])):
-            return False
-    return True
+    """True if at most `COLOURED` of (H, W, 3) differ by more than `GREY` codes, on a grid of about 1,000 a side."""
+    step = max(1, max(pixels.shape[:2]) // 1000)
+    red, green, blue = np.moveaxis(pixels[::step, ::step], 2, 0)
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return float(np.mean(spread > GREY)) <= COLOURED
 
 
 def grey_scale() -> Finding:

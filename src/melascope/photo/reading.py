@@ -94,6 +94,7 @@ def _file_bytes(source: str | Path, name: str) -> bytes:
     try:
         state = os.stat(source)
         if stat.S_ISDIR(state.st_mode):
+            os.scandir(source).close()  # fails where it may not be read, which is then the reason
             raise _Stop(_refusal("file_is_folder", "This is a folder: name the photographs in it."))
         if not stat.S_ISREG(state.st_mode):
             raise _Stop(_refusal("file_is_special", "This is a device or a pipe: name a regular file."))
@@ -106,10 +107,10 @@ def _file_bytes(source: str | Path, name: str) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         finding = _refusal("file_missing", "There is no such file: check its name and folder.")
     except PermissionError:
-        finding = _refusal("file_not_readable", "The file may not be read: ask its owner for permission to read it.")
+        finding = _refusal("file_not_readable", "It may not be read: ask its owner for permission to read it.")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        advice = f"The file cannot be opened ({reason}): check its name, or copy it to another place."
+        advice = f"It cannot be opened ({reason}): check its name, or copy it to another place."
         finding = _refusal("file_not_readable", advice)
     raise PhotoRefused(finding, name)
 

@@ -72,7 +72,6 @@ class Patch:
     kind: str
     region: str
     size: str
-    share: str
     contrast: str
     edge: str
     hue: str
@@ -187,7 +186,7 @@ def page(analysis: Analysis) -> Page:
         tone=_tone(analysis),
         no_tone="" if refused else "No skin tone was measured: see the remarks on the photograph.",
         reading=_reading(analysis),
-        patches=tuple(_patch(n, p, analysis) for n, p in enumerate(analysis.lesions[:LISTED_LESIONS], start=1)),
+        patches=tuple(_patch(n, p) for n, p in enumerate(analysis.lesions[:LISTED_LESIONS], start=1)),
         patches_more=f"{more} smaller patch{'es' if more > 1 else ''} not listed." if more > 0 else "",
         kinds_named=named,
         remarks=tuple(_remark(f) for f in analysis.quality.findings if f.code != APART),
@@ -368,16 +367,13 @@ def _method(analysis: Analysis) -> tuple[str, ...]:
     return (*words.METHOD, *(sentence for sentence, holds in further if holds))
 
 
-def _patch(number: int, lesion: LesionRecord, analysis: Analysis) -> Patch:
+def _patch(number: int, lesion: LesionRecord) -> Patch:
     x0, y0, x1, y1 = lesion.box
-    score: RegionScore | None = getattr(analysis.regions, lesion.region, None)
-    share = words.percent(min(1.0, lesion.area_px / score.skin_px)) if score is not None and score.skin_px else ""
     return Patch(
         number=number,
         kind=words.kind_words(lesion),
         region=words.region_name(lesion.region),
         size=f"{x1 - x0} × {y1 - y0}",
-        share=share,
         contrast=f"{lesion.contrast:.2f}",
         edge=words.edge(lesion.edge_sharpness),
         hue=words.hue(lesion.blueness),

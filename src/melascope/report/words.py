@@ -44,20 +44,19 @@ METHOD: Final = (
         "Beer–Lambert law; shine is not separated and lowers both where it lies."
     ),
     (
-        "The same network outlined excess pigment; it learnt from virtual patients and from pigment painted on "
-        "generated portraits, and has not seen a patient with melasma. How dark a patch is was measured against the "
-        "unaffected skin around it."
+        "The same network outlined excess pigment and read its density; it learnt from virtual patients and from "
+        "pigment painted on generated portraits, and has not seen a patient with melasma."
     ),
     (
-        "In each region the area step A follows from the involved share, darkness D from the density of melanin in "
-        "the involved skin and homogeneity H from the size of the patches; MASI and mMASI are added up from the "
+        "In each region the area step A follows from the involved share, darkness D from the density read in the "
+        "involved skin and homogeneity H from the size of the patches; MASI and mMASI are added up from the "
         "continuous values behind the steps. In a whole face a second network, which sees all regions together, has "
         "the last word on the three: it may find pigment that is too faint or too broad for an outline."
     ),
     (
         "Intervals are meant to hold 90 %; that was checked on virtual patients and painted faces only. They widen "
-        "with every reservation about the photograph. The score measures pigment and does not establish that this "
-        "pigment is melasma."
+        "with reservations about the photograph, except for several faces and a missing region. The score measures "
+        "pigment and does not establish that this pigment is melasma."
     ),
 )
 NAMING_METHOD: Final = "A small network named the patches by what was measured of them and of those around them."
@@ -133,7 +132,7 @@ _MAP_TERMS: Final = (
         "Patch",
         "A connected area of excess pigment that was outlined. Moles, hair and shadows are meant to be left out.",
     ),
-    ("Contrast", "Mean excess of the patch, in OD."),
+    ("Contrast", "Melanin of the patch above the skin around it, in OD, by colour alone; D does not rest on it."),
     ("Edge", "Whether the border of the patch is a step (sharp) or fades."),
     ("Colour", "Brown suggests pigment near the surface, blue-grey pigment that lies deeper."),
 )

@@ -28,7 +28,7 @@ SHARES: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 BROAD: Final = (0.75, 0.9)
 """Nearly everything involved, where little normal skin is left to compare with."""
 DENSITIES: Final = (0.04, 0.08, 0.12, 0.16)
-"""Optical density in red, slight to marked: on skin of L* 65 about 4, 8, 12 and 15 units of L*."""
+"""Optical density in red, slight to marked: on skin of L* 65 about 3, 7, 10 and 13 units of L*."""
 
 
 @dataclass(frozen=True)

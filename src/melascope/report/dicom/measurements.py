@@ -40,7 +40,7 @@ from melascope.report.dicom.shared import (
     MANUFACTURER,
     MODEL,
     VERSION,
-    networks,
+    algorithm_version,
     ours,
     person_name,
     procedure,
@@ -138,7 +138,7 @@ class _Photo:
         self.numbers = {} if segments is None else segment_numbers(segments)
         self.algorithm = AlgorithmIdentification(
             name=MODEL,
-            version=f"{photo.record.versions.get('melascope', VERSION)} {networks(photo)}".strip(),
+            version=algorithm_version(photo),
             family=standard.DCM.ArtificialIntelligence,
         )
 

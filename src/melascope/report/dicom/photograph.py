@@ -52,11 +52,11 @@ def photograph(statement: Statement, photo: PhotoStatement, pixels: Pixels, numb
     dataset.ManufacturerModelName = MODEL
     dataset.SoftwareVersions = VERSION
     dataset.InstanceNumber = number
-    dataset.ContentDate, dataset.ContentTime = dataset.StudyDate, ""  # not when something was last said of it
+    if dataset.StudyDate:  # not when something was last said of it; an hour that is unknown may not stand there empty
+        dataset.ContentDate = dataset.StudyDate
     dataset.PatientOrientation = ["L", "F"] if photo.view == "frontal" else ""
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     dataset.ImageComments = f"View: {photo.view or 'not told'}"
-    dataset.BurnedInAnnotation = "NO"
     dataset.RecognizableVisualFeatures = "YES"
     dataset.AcquisitionContextSequence = []
     _place(dataset, photo)
@@ -71,8 +71,8 @@ def _whom(dataset: Dataset, statement: Statement) -> None:
     if statement.subject is not None:  # P-0001 is somebody else in another study
         dataset.IssuerOfPatientID = statement.subject.system.removeprefix("https://")[-64:]
     dataset.PatientBirthDate = dataset.PatientSex = ""
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = "Code in place of the name; metadata of the file not taken over"
+    # Nobody looked for writing in the picture: that the identity is removed from it, too, cannot be said.
+    dataset.DeidentificationMethod = "Metadata only: code for the name, nothing of the file taken over"
     dataset.StudyInstanceUID = uid("study", statement.key)
     dataset.StudyDate = "" if statement.day is None else statement.day.strftime("%Y%m%d")
     dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""

@@ -13,7 +13,17 @@ from pydicom.sr.codedict import codes as standard
 
 from melascope.report.codes import CONCEPTS, LATERALITY, SNOMED_PLACES
 from melascope.report.dicom.files import Pixels
-from melascope.report.dicom.shared import MANUFACTURER, MODEL, VERSION, networks, ours, snomed, stamp, uid
+from melascope.report.dicom.shared import (
+    MANUFACTURER,
+    MODEL,
+    VERSION,
+    algorithm_version,
+    networks,
+    ours,
+    snomed,
+    stamp,
+    uid,
+)
 from melascope.report.statement import PhotoStatement, Statement
 from melascope.vocabulary import FACIAL_SKIN
 
@@ -34,7 +44,7 @@ def segmentation(
     seen = [region for region in FACIAL_SKIN if bool((pixels.regions == region).any())]
     masks = [pixels.regions == region for region in seen]
     algorithm = AlgorithmIdentificationSequence(
-        name=MODEL, family=standard.DCM.ArtificialIntelligence, version=f"{VERSION} {networks(photo)}".strip()
+        name=MODEL, family=standard.DCM.ArtificialIntelligence, version=algorithm_version(photo)
     )
     described = [
         SegmentDescription(
@@ -70,7 +80,13 @@ def segmentation(
     if not masks:
         return None
     moment = photo.analysed or statement.made
-    names = statement.key, photo.key, VERSION, networks(photo), moment.astimezone(UTC).isoformat(timespec="seconds")
+    names = (
+        statement.key,
+        photo.key,
+        VERSION,
+        " ".join(networks(photo)),
+        moment.astimezone(UTC).isoformat(timespec="seconds"),
+    )
     made = Segmentation(
         source_images=[picture],
         pixel_array=np.stack(masks, axis=-1)[None],

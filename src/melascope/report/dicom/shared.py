@@ -18,6 +18,8 @@ __all__ = [
     "MANUFACTURER",
     "MODEL",
     "VERSION",
+    "algorithm_version",
+    "networks",
     "ours",
     "patient",
     "person_name",
@@ -31,6 +33,10 @@ __all__ = [
 MANUFACTURER: Final = "The Melascope developers"
 MODEL: Final = "Melascope"
 VERSION: Final = version("melascope")
+_SIGNS: Final = 12
+"""Of a network's version."""
+_LONGEST: Final = 64
+"""Signs of a text of the kind LO."""
 _NAMESPACE: Final = UUID("3f0c7a52-95f4-5d0b-8d39-0c2f7d5b6a10")
 _PHOTOGRAPHY: Final = CodedConcept("197157006", "SCT", "Photography of patient")
 _MEANINGS: Final = {"{score}": "score", "%": "percent", "deg": "degree", "{od}": "optical density", "1": "no units"}
@@ -83,6 +89,12 @@ def procedure() -> CodedConcept:
     return _PHOTOGRAPHY
 
 
-def networks(photo: PhotoStatement) -> str:
-    """Versions of the networks, as one word."""
-    return " ".join(version for name, version in sorted(photo.record.versions.items()) if name.endswith("network"))
+def networks(photo: PhotoStatement) -> list[str]:
+    """Versions of the networks, by their names' order."""
+    return [version for name, version in sorted(photo.record.versions.items()) if name.endswith("network")]
+
+
+def algorithm_version(photo: PhotoStatement) -> str:
+    """Versions of the package and of the networks, these by their first signs: DICOM takes 64 signs in all."""
+    package = photo.record.versions.get("melascope", VERSION)
+    return " ".join((package, *(version[:_SIGNS] for version in networks(photo))))[:_LONGEST]
