@@ -7,7 +7,7 @@
 
 `runs/skin/faces` is what `python -m melascope.lab.skin label` wrote. Every variant starts from the same ImageNet
 weights, sees as many views, and is measured on the same views of virtual patients and of painted portraits that no
-training has seen; so is the network that ships. A stopped benchmark goes on.
+training has seen; so is the network that ships. A stopped benchmark goes on; a folder of other trainings is refused.
 """
 
 from __future__ import annotations
@@ -150,9 +150,21 @@ def main() -> None:
     for name, changes in VARIANTS.items():
         recipe = replace(Recipe(samples=given.samples), **changes)
         out = given.out / name.replace(" ", "-").replace(",", "").replace(".", "")
-        checkpoint = train(
-            [given.faces], None, out, cohorts=given.cohort, weights=given.weights, recipe=recipe, threads=given.threads
-        )
+        try:
+            checkpoint = train(
+                [given.faces],
+                None,
+                out,
+                cohorts=given.cohort,
+                weights=given.weights,
+                recipe=recipe,
+                threads=given.threads,
+            )
+        except ValueError as error:
+            parser.error(
+                f"{error}; a benchmark goes on with the --faces, --cohort, --weights and --samples that it was begun "
+                "with, or in another --out"
+            )
         trained = SkinNetwork()
         trained.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
         _fill(rows, name, trained, tests_on, recipe.size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -41,9 +41,18 @@ def test_the_angle_lies_in_its_band(patients: list[Patient]) -> None:
         assert next(band for limit, band in ITA_BANDS if patient.ita_deg > limit) == patient.band
 
 
-def test_a_patient_depends_on_seed_and_number_alone() -> None:
-    assert sample_patient(COHORT, 77) == sample_patient(COHORT, 77)
-    assert sample_patient(COHORT, 77) != sample_patient(Cohort(180, 4, visits=4, per_head=10), 77)
+def test_a_patient_depends_on_what_is_asked_for_seed_and_number() -> None:
+    one = sample_patient(COHORT, 77)
+    assert one == sample_patient(COHORT, 77)
+    assert one == sample_patient(replace(COHORT, patients=90, visits=1, photos=5, size_px=192), 77)
+    for other in (replace(COHORT, seed=4), replace(COHORT, per_head=5), replace(COHORT, kinds=("mel",))):
+        assert one != sample_patient(other, 77)
+
+
+def test_two_cohorts_of_one_seed_share_heads_by_number_whoever_has_them() -> None:
+    other = replace(COHORT, per_head=5, kinds=("mel",))
+    assert sample_cast(COHORT, 7) == sample_cast(other, 7)
+    assert (sample_patient(COHORT, 77).cast, sample_patient(other, 77).cast) == (7, 15)
 
 
 @pytest.mark.parametrize(

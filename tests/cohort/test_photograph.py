@@ -12,6 +12,8 @@ from melascope.cohort.camera import sample_camera
 from melascope.cohort.chart import PX_MM, SIDE, Chart
 from melascope.cohort.face import Face
 from melascope.cohort.photograph import photograph, scene_light
+from melascope.cohort.shot import sample_shot
+from melascope.cohort.view import Geometry
 from melascope.vocabulary import Region
 
 H = W = 48
@@ -97,6 +99,24 @@ def test_what_a_pixel_is_called_and_carries() -> None:
     assert (photo.instances > 0)[lesion].all() and not photo.instances[~lesion].any()
     assert photo.density[lesion].max() == pytest.approx(0.12)
     assert photo.mm2_per_px[30, 10] == pytest.approx(1.0) and photo.mm2_per_px[0, 5] == 0
+
+
+def test_every_pixel_of_a_wall_that_faces_the_camera_shows_as_much_of_it() -> None:
+    """However far off the axis: what a slanting ray loses by its angle it gains by the wall's."""
+    shot = sample_shot(np.random.default_rng(1), device="phone", view="frontal", size_px=H)
+    shot = replace(shot, distance_mm=250.0, field_mm=330.0)
+    across = ((np.arange(2 * H) + 0.5) / (2 * H) - 0.5) * shot.field_mm
+    x, y = np.meshgrid(across, -across)
+    samples = np.zeros((2 * H, 2 * W, 11), np.float32)
+    samples[..., 4] = 1.0  # normals towards the camera
+    samples[..., 7] = np.sqrt(x**2 + y**2 + shot.distance_mm**2)  # along the ray
+    wall = Geometry(samples, np.full((2 * H, 2 * W), Part.SKIN, np.uint8), shot)
+    seen = replace(
+        buffers(), part=wall.part, skin_share=wall.skin, mm_per_px=wall.mm_per_px, cosine=wall.cosine
+    )  # fmt: skip
+    photo = photograph(face(), seen, chart(), (0.04, 0.03, 0.02), sample_camera(np.random.default_rng(0), "phone"))
+    assert wall.cosine.min() < 0.75
+    assert photo.mm2_per_px / (shot.field_mm / H) ** 2 == pytest.approx(1.0, abs=0.01)
 
 
 def test_hair_hides_lesions() -> None:

@@ -190,7 +190,8 @@ def test_scale_and_slant_are_those_of_the_ball(buffers, exact):
     back = np.stack([-x, -y, np.ones_like(x)], -1)
     cosine = (normals * back).sum(-1) / np.linalg.norm(back, axis=-1)
     depth = SHOT.distance_mm - (normals * RADIUS + CENTRE + placement(ball(), SHOT)[1])[..., 2]
-    assert np.abs(buffers.mm_per_px[bare] - (190 / 500 / 64 * depth)[bare]).max() < 0.02
+    narrower = 190 / 500 / 64 * depth / np.linalg.norm(back, axis=-1) ** 0.5
+    assert np.abs(buffers.mm_per_px[bare] - narrower[bare]).max() < 0.02
     assert np.abs(buffers.cosine[bare] - cosine[bare]).max() < 0.05
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 pytestmark = pytest.mark.torch
 
+from benchmarks import ablations  # noqa: E402
 from benchmarks.ablations import VARIANTS, tally  # noqa: E402
 
+from melascope.lab.skin import train as training  # noqa: E402
 from melascope.lab.skin.train import Recipe  # noqa: E402
 from melascope.lesions.pigment import OUTLINED  # noqa: E402
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region  # noqa: E402
@@ -59,3 +63,23 @@ def test_every_variant_changes_the_recipe_in_what_it_says() -> None:
     assert whole == Recipe()
     assert all(recipe != whole for recipe in recipes.values())
     assert len(set(recipes.values())) == len(recipes)
+
+
+def test_a_folder_of_other_trainings_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "everything"
+    run.mkdir()
+    (run / "recipe.json").write_text('{"samples": 12800}', encoding="utf-8")
+    for name in ("read_cohort", "read_labelled"):
+        monkeypatch.setattr(ablations, name, lambda *_, **__: [])
+        monkeypatch.setattr(training, name, lambda *_, **__: [])
+    options = {"--faces": "f", "--cohort": "c", "--test": "t", "--weights": __file__, "--out": tmp_path}
+    words = [str(word) for pair in options.items() for word in pair]
+    monkeypatch.setattr("sys.argv", ["ablations", *words, "--samples", "640", "--threads", "1"])
+    with pytest.raises(SystemExit) as ended:
+        ablations.main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert ended.value.code == 2
+    assert "everything: holds a run with another samples (12800 there, 640 now)" in said
+    assert "goes on with the --faces, --cohort, --weights and --samples that it was begun with" in said

@@ -43,8 +43,9 @@ def test_network_and_card_belong_together(run: Path, to: Path) -> None:
     assert card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert card["steps"] == 12
     assert card["limits"].startswith("Trained on 17 faces and 0 photographs of virtual patients;")
-    assert card["data"]["close_ups"].startswith("5 of PAD-UFES-20")
-    assert "no patient with melasma was seen" in card["data"]["pigment"]
+    assert card["data"]["faces"].startswith("17, folders and licences not recorded;")
+    assert card["data"]["close_ups"].startswith("5, folders and licences not recorded;")
+    assert card["initialised_from"] == "not recorded"
     assert sorted(p.name for p in to.iterdir()) == ["skin.json", "skin.onnx"]
 
 
@@ -54,3 +55,29 @@ def test_a_failed_check_leaves_what_was_there(run: Path, to: Path, monkeypatch: 
     with pytest.raises(RuntimeError, match="differ by"):
         room.export(run, to)
     assert {p.name: p.read_text() for p in to.iterdir()} == {"skin.onnx": "old", "skin.json": "old"}
+
+
+def test_the_card_says_what_the_run_wrote_down(run: Path) -> None:
+    faces = [{"folder": "mine", "photos": 9, "licence": "CC0"}, {"folder": "yours", "photos": 8, "licence": ""}]
+    recipe = {"faces": 17, "skin": 0, "virtual": 3, "start": None}
+    recipe["data"] = {
+        "faces": faces, "close_ups": [], "cohorts": [{"folder": "A", "photos": 3, "licence": "CC0-1.0"}],
+    }  # fmt: skip
+    card = room._card(SkinNetwork(), {"step": 1}, recipe, run / "checkpoint.pt")
+    assert card["data"]["faces"].startswith("9 of mine (CC0), 8 of yours (licence not recorded);")
+    assert card["data"]["close_ups"].startswith("none;")
+    assert card["data"]["virtual_patients"].startswith("3 of A (CC0-1.0);")
+    assert not any(word in json.dumps(card) for word in ("PAD-UFES", "voteview", "tobecwb"))
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (None, "random start"),
+        ({"file": "any.pth", "sha256": room._IMAGENET}, "ImageNet MobileNetV2 (Apache-2.0)"),
+        ({"file": "mine.pth", "sha256": "abc"}, "mine.pth (sha256 abc)"),
+        ({"file": "skin.onnx", "sha256": "abc"}, "an earlier skin.onnx (sha256 abc)"),
+    ],
+)
+def test_the_card_says_where_a_run_started(start: dict[str, str] | None, said: str) -> None:
+    assert room._origin({"start": start}) == said

@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 pytestmark = pytest.mark.torch
 
-from melascope import analyze, cli  # noqa: E402
+from melascope import analyze, cli, networks  # noqa: E402
 from melascope.data.box import KIND_CODES  # noqa: E402
 from melascope.data.manifest import write_manifest  # noqa: E402
 from melascope.data.row import Row  # noqa: E402
@@ -56,6 +56,27 @@ def test_each_photo_counts_alike_and_photos_of_nothing_more() -> None:
     weights = weights_of(both, none_weight=3.0)
     sums = [weights[both.photos == photo].sum() for photo in np.unique(both.photos)]
     assert sums == pytest.approx([1.0] * 7 + [3.0] * 2)
+
+
+def test_heads_of_one_seed_are_one_in_whatever_folder(tmp_path: Path) -> None:
+    files = []
+    for name, part, seed in (
+        ("a", "train", "seed7"),
+        ("b", "test", "seed7"),
+        ("c", "test", "seed8"),
+        ("d", "test", ""),
+    ):
+        facts = made_up(20, name)
+        told = {**vars(facts), "parts": np.full(20, part), "groups": np.full(20, "head0003"), "names": np.array(FACTS)}
+        np.savez(tmp_path / f"{name}.npz", **told, skin=networks.load("skin").sha256, seed=np.array(seed))
+        files.append(tmp_path / f"{name}.npz")
+    assert len(read_facts([files[0], *files[2:]]).labels) == 60
+    with pytest.raises(ValueError, match=r"seed7/head0003 is in the parts test, train: nobody may be in two"):
+        read_facts(files)
+    old = dict(np.load(files[1]))
+    del old["seed"]
+    np.savez(files[1], **old)
+    assert len(read_facts(files).groups) == 80  # an older version told no seed
 
 
 def test_what_can_be_told_apart_is_named_and_the_file_says_what_torch_says(tmp_path: Path) -> None:
@@ -117,6 +138,11 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     assert 2 in halves and 5 in halves
     assert facts.labels[first][aside].tolist() == np.array(halves)[aside].tolist()
     assert (facts.labels[~first] == OTHER).all()
+    assert str(np.load(out)["seed"]) == ""
+    about = {"name": "a cohort", "generator": {"seed": 7, "patients": 3}}
+    (tmp_path / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    draw_facts(tmp_path, tmp_path / "virtual.npz", jobs=1)
+    assert str(np.load(tmp_path / "virtual.npz")["seed"]) == "seed7"
     torn = dict(np.load(out))
     torn["parts"] = np.where(np.arange(count) % 2, "test", "train")
     np.savez(tmp_path / "torn.npz", **torn)

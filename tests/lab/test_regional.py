@@ -202,6 +202,31 @@ def test_maps_of_two_skin_networks_are_refused(tmp_path: Path) -> None:
         regional_faces.read_faces(folder)
 
 
+def test_one_head_in_two_folders_is_refused(tmp_path: Path) -> None:
+    folder = drawn(tmp_path / "faces", 8)
+    first = dict(np.load(folder / "some.npz"))
+    heads = np.array([f"head{n}" for n in range(8)])
+
+    def write(name: str, seed: int) -> None:
+        named = {"group": np.char.add(f"{name}, ", heads), "person": np.char.add(f"seed{seed}/", heads)}
+        np.savez(folder / f"{name}.npz", **first | named)
+
+    write("a", 7)
+    write("b", 8)
+    assert len(regional_faces.read_faces(folder).groups) == 24  # the first folder was drawn by an older version
+    write("b", 7)
+    with pytest.raises(ValueError, match=r"'a, head0' and 'b, head0' are one head, seed7/head0: two folders hold"):
+        regional_faces.read_faces(folder)
+
+
+def test_a_virtual_head_is_known_by_its_seed(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "manifest.csv").write_text("photo_id,patient,file,view,group\na,b,photos/a.jpg,frontal,head0003\n")
+    (tmp_path / "records" / "a.json").write_text(json.dumps({"cohort": {"seed": 7}, "truth": {}}))
+    (job,) = [job for job in regional_faces._jobs(tmp_path, "", 0.0) if job.again is None]
+    assert (job.group, job.person) == (f"{tmp_path.name}, head0003", "seed7/head0003")
+
+
 def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path: Path) -> None:
     from skimage import data
 

@@ -42,6 +42,11 @@ def parts(cells: str, total: str = "8.9") -> tuple[str, ...]:
 
 FAULTS = (
     Fault(
+        "semicolon in a rater's name",
+        (HEADER, *(row.replace("ben", "ben; resident") for row in GOOD)),
+        ("row 3", "'ben; resident'", "holds a semicolon", "write another sign"),
+    ),
+    Fault(
         "photo missing from the folder",
         (HEADER, *GOOD),
         ("row 4", "b.jpg", "is not in", "add the photo"),

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melascope.masi import RegionalScore, icc, severity
+from melascope.masi import RegionalScore, icc, masi, severity
 from melascope.severity.agreement import REREAD_RANGE, agreement, drift, kappa, limits
+from melascope.severity.agreement_page import between, figures, html, number
 from melascope.severity.ratings import Rating, Ratings
 from melascope.severity.readings import readings
 from melascope.vocabulary import MASI_REGIONS, Region, Severity
@@ -209,6 +210,38 @@ def test_regions_have_correlations_of_their_own() -> None:
         weight = 0.1 if region is Region.CHIN else 0.3
         points = [[weight * s.area * (s.darkness + s.homogeneity) for s in line] for line in table]
         assert by_name[region, "points"] == icc(points)
+
+
+def test_regions_and_affected_readings_draw_patients_too() -> None:
+    """Six readings of a patient are hardly more than one: no interval may take them for independent."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for i in range(120):
+        if i % 6 == 0:
+            true, sick = rng.integers(0, 4, (4, 3)).astype(float), i % 30 > 0
+        for rater in ("x", "y"):
+            steps = np.clip(true + rng.integers(0, 2, (4, 3)), 0, (6, 4, 4)) * sick
+            parts = {region: RegionalScore(*map(float, step)) for region, step in zip(MASI_REGIONS, steps, strict=True)}
+            rows.append(Rating(f"p{i}", f"P{i // 6}", rater, masi(parts) or 0.0, None, parts, 2 + i))
+    clustered = Ratings(tuple(rows), Path("ratings.csv"), None)
+    alone = replace(clustered, rows=tuple(replace(row, patient=row.photo) for row in rows))
+    first, second = (agreement(one, resamples=400) for one in (alone, clustered))
+    assert first.affected_single is None and all(part.icc_single is None for part in first.parts)
+    pairs = [(first.affected, second.affected)]
+    pairs += [(one.single, many.single) for one, many in zip(first.parts, second.parts, strict=True)]
+    assert len(pairs) == 17
+    wider = []
+    for one, many in pairs:
+        assert one is not None and many is not None and many.value == pytest.approx(one.value)
+        wider.append((many.high - many.low) / (one.high - one.low))
+    assert min(wider) > 1.05 and np.median(wider) > 1.5
+    names = [(row[0], row[1], row[3]) for row in figures(second)]
+    assert ("ICC(2,1), patients drawn", "MASI of readings with melasma", "") in names
+    assert sum(name.startswith("ICC(2,1), patients drawn") for name, _, _ in names) == 18
+    page = html(second, "x")
+    part = second.parts[0].single
+    assert part is not None and f"{number(part.value)}<small>{between(part.low, part.high)}</small>" in page
+    assert "those of single regions too" in page and "McGraw" not in page
 
 
 def test_readings_that_cannot_be_compared_are_refused() -> None:

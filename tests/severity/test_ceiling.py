@@ -59,6 +59,29 @@ def test_the_raters_agreement_counts_a_shared_reading_once() -> None:
     assert found.single == pytest.approx(expected.single)
 
 
+def test_two_visits_of_equal_scores_are_two_readings() -> None:
+    """What was looked at decides, where it is known: a shared reading counts once, equal ones count both."""
+    given = [replace(row, subject=f"{row.patient} visit 1") for row in rows(40)]
+    shared = [replace(row, photo=f"{row.photo}-phone") for row in given]
+    later = [replace(row, photo=f"{row.photo}-later", subject=f"{row.patient} visit 2") for row in given]
+    found = ceiling([*given, *shared, *later], resamples=100).agreement
+    assert found is not None and found.subjects == 80
+    assert found == icc([list(row.raters.values()) for row in (*given, *given)])
+
+
+def test_the_raters_agreement_draws_patients() -> None:
+    given = [replace(row, subject=row.photo) for row in rows(120, per_patient=6)]
+    alone = ceiling([replace(row, patient=row.photo) for row in given], resamples=400)
+    found = ceiling(given, resamples=400)
+    assert found.single is not None and found.mean is not None and alone.single is not None
+    assert found.agreement == alone.agreement and found.single.value == pytest.approx(alone.single.value)
+    assert found.single.high - found.single.low > 1.5 * (alone.single.high - alone.single.low)
+    heads = ceiling([replace(row, patient=row.photo, group=row.patient) for row in given], resamples=400)
+    assert heads.single == found.single
+    one = ceiling([replace(row, group="head") for row in given], resamples=100).single
+    assert one is not None and np.isnan(one.low)
+
+
 def test_without_truths_or_raters_there_is_no_ceiling() -> None:
     given = [replace(row, true_masi=None, raters={}) for row in rows(30)]
     found = ceiling(given, resamples=100)
@@ -76,7 +99,7 @@ def test_raters_come_from_a_table_of_ratings() -> None:
     photo = given[0].photo
     table = [Rating(photo, "patient0000", n, masi, None, None, 2, "head") for n, masi in (("a", 3.0), ("b", 5.0))]
     found = with_raters(given, Ratings(tuple(table), Path("ratings.csv"), None))
-    assert found[0].raters == {"a": 3.0, "b": 5.0}
+    assert found[0].raters == {"a": 3.0, "b": 5.0} and found[0].subject == photo
     assert found[1].raters == {}
     assert [row.group for row in found] == ["head", "", ""]
     same = with_raters(

@@ -135,13 +135,11 @@ def _print_agreement(report: Report) -> None:
         console.print(
             Text(f"ICC(2,{len(read.raters)})  {number(mean.value)} ({between(mean.low, mean.high)}): their mean")
         )
-    if report.icc_affected is not None:
-        found = report.icc_affected
-        span = between(found.single_low, found.single_high)
+    if report.icc_affected is not None and report.affected is not None:
+        found, seen = report.affected, report.icc_affected.subjects
+        span = between(found.low, found.high)
         console.print(
-            Text(
-                f"ICC(2,1)  {number(found.single)} ({span}): the {found.subjects} readings in which a rater saw melasma"
-            )
+            Text(f"ICC(2,1)  {number(found.value)} ({span}): the {seen} readings in which a rater saw melasma")
         )
     bands = [f"{band.value}" for band in Severity]
     print_table(

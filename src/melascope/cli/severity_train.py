@@ -266,6 +266,7 @@ def _machine(
 @contextmanager
 def _told() -> Iterator[None]:
     """What cannot be done is said in a sentence, without a traceback."""
+    from melascope.data import ManifestError
     from melascope.lab.severity.photos import PhotosError
     from melascope.lab.severity.recipe import RecipeError
     from melascope.lab.severity.registry import NoSuchNetwork
@@ -277,8 +278,8 @@ def _told() -> Iterator[None]:
     from melascope.severity.ratings import RatingsError
 
     told = (
-        PhotosError, PredictionsError, RatingsError, RecipeError, RunError, NoSuchNetwork, SourceError, StudyError,
-        WeightsError,
+        ManifestError, PhotosError, PredictionsError, RatingsError, RecipeError, RunError, NoSuchNetwork, SourceError,
+        StudyError, WeightsError,
     )  # fmt: skip
     try:
         yield

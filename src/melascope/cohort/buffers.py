@@ -39,8 +39,8 @@ class Buffers:
         skin_share: 0 to 1, share of the pixel that is skin.
         on_chart: 0 to 1, share of the pixel that is skin on the face chart.
         chart: (H, W, 2) mm on the chart, of the foremost skin in the pixel; NaN where there is none.
-        mm_per_px: A pixel's side at the skin's distance, mm, across the line of sight; the skin it shows measures
-            ``mm_per_px**2 / cosine``. NaN off the skin.
+        mm_per_px: Side of the square that a pixel covers at the skin's distance, mm, across the line of sight, which is
+            smaller off the camera's axis; the skin it shows measures ``mm_per_px**2 / cosine``. NaN off the skin.
         cosine: Of the angle between skin normal and view, 0 to 1; 0 off the skin.
         irradiance: (H, W, 3), so that albedo times irradiance is radiance; 0 off the skin.
         tilt_x: Relative change of luminance irradiance by a surface slope of 1 along chart x.

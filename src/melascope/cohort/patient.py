@@ -1,8 +1,12 @@
 """Who is photographed: casts of patients who share a head, their skins, lesions, visits and photographs.
 
-Everything is drawn from the cohort's seed and a patient's number alone, never from the order of work, so that any
+Everything is drawn from what is asked for, its seed and a patient's number, never from the order of work, so that any
 photograph can be made again by itself. A *cast* is a head with its hair and clothes; the patients of a cast differ in
 skin, lesions, hair colour and camera. A cast belongs to one split: no head is in two of them.
+
+Two cohorts of one seed hold the same people as far as they have kinds, tones and `cast_size` in common. With another
+`cast_size` a patient's number falls to another head, with other kinds its lesions are others: what is left in common
+are the heads, by their number.
 """
 
 from __future__ import annotations

@@ -70,13 +70,12 @@ def render(sitter: Sitter, shot: Shot) -> Buffers:
         other += glass[..., :3] / white * ((glass[..., 3] > 0) & (glass[..., 3] < view.depth_min))[..., None]
     other += view.shares[Part.BACKGROUND][..., None] * paint_backdrop(shot.backdrop, shot.size_px)
     skin = view.skin > 0
-    size = np.float32(shot.field_mm / shot.distance_mm / shot.size_px)
     return Buffers(
         part=view.part,
         skin_share=view.skin,
         on_chart=view.shares[Part.SKIN],
         chart=view.chart,
-        mm_per_px=np.where(skin, view.depth * size, np.float32(np.nan)),
+        mm_per_px=np.where(skin, view.mm_per_px, np.float32(np.nan)),
         cosine=np.where(skin, view.cosine, np.float32(0)),
         irradiance=np.where(skin[..., None], light, np.float32(0)),
         tilt_x=np.where(view.shares[Part.SKIN] > 0, tilt[0], np.float32(0)),

@@ -41,6 +41,7 @@ class Geometry:
         part: (H, W) what most of the pixel shows.
         chart: (H, W, 2) mm, NaN where there is none.
         depth: (H, W) distance of the skin along the camera's axis, mm; 0 where there is none.
+        mm_per_px: (H, W) side of the square that a pixel covers across the line of sight at the skin's distance.
         depth_min: (H, W) distance to the foremost thing, mm; infinite where there is none.
         normal: (H, W, 3) of the skin, where there is none of solids, 0 elsewhere.
         cosine: (H, W) of the angle between skin normal and view.
@@ -75,6 +76,8 @@ class Geometry:
         slant = np.linalg.norm(back, axis=-1)
         self.cosine: NDArray[np.float32] = np.clip((self.normal * back).sum(axis=-1) / slant, 0, 1)
         self.depth: NDArray[np.float32] = _borrowed(far_mean[..., None], counts, self.skin > 0)[..., 0] / slant
+        # Pixels are squares of the image plane: off the axis one is seen at a slant, which makes its angle smaller.
+        self.mm_per_px: NDArray[np.float32] = self.depth * (reach / np.float32(side)) / np.sqrt(slant)
         self.chart = self._chart(samples[..., :2], far)
 
     def _chart(self, place: NDArray[np.float32], far: NDArray[np.float32]) -> NDArray[np.float32]:

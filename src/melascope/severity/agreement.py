@@ -32,6 +32,7 @@ __all__ = [
     "Reread",
     "agreement",
     "drawn_figures",
+    "drawn_icc",
     "drift",
     "kappa",
     "limits",
@@ -102,6 +103,14 @@ class Part:
     component: str
     """area, darkness, homogeneity, or points: what the region adds to the MASI."""
     icc: Agreement | None
+    icc_single: Interval | None = None
+    """ICC(2,1) with the interval of drawn patients; None unless patients have several readings."""
+    icc_mean: Interval | None = None
+
+    @property
+    def single(self) -> Interval | None:
+        """ICC(2,1) with the interval that fits the readings."""
+        return _fitting(self.icc_single, self.icc, "single")
 
 
 @dataclass(frozen=True)
@@ -138,6 +147,9 @@ class Report:
     icc_affected: Agreement | None
     """Of the readings in which a rater saw melasma; None where that is all of them. Healthy faces, on which all agree,
     raise the correlation."""
+    affected_single: Interval | None
+    """Its ICC(2,1) with the interval of drawn patients; None unless patients have several readings."""
+    affected_mean: Interval | None
     raters: tuple[Rater, ...]
     pairs: tuple[Pair, ...]
     drifts: tuple[Drift, ...]
@@ -159,13 +171,40 @@ class Report:
         """ICC(2,k), likewise."""
         return _fitting(self.icc_mean, self.icc, "mean")
 
+    @property
+    def affected(self) -> Interval | None:
+        """ICC(2,1) of the readings in which a rater saw melasma, likewise."""
+        return _fitting(self.affected_single, self.icc_affected, "single")
+
 
 def drawn_figures(table: Readings, resamples: int = RESAMPLES, seed: int = SEED) -> dict[str, Interval]:
-    """The figures of a report that come from drawing patients, which is all of it that takes long.
+    """The figures of a report that come from drawing patients and follow from the MASI alone: what takes longest.
 
     Whoever keeps them gives them to `agreement` again.
     """
     return bootstrap(lambda weights: _figures(table, weights), table.clusters, resamples, seed)
+
+
+def drawn_icc(
+    tables: Mapping[str, Floats], clusters: NDArray[np.intp], resamples: int = RESAMPLES, seed: int = SEED
+) -> dict[str, tuple[Interval, Interval]]:
+    """ICC(2,1) and ICC(2,k) with intervals by drawing patients, of several tables of the same readings.
+
+    Args:
+        tables: (n, k) scores by name.
+        clusters: (n,) number of each reading's patient, or group of patients; numbers may be left out.
+        resamples: Draws.
+        seed: Of the draws.
+    """
+    numbers = np.unique(clusters, return_inverse=True)[1]
+
+    def measure(weights: Floats | None) -> dict[str, Floats]:
+        w = np.ones(len(numbers)) if weights is None else weights
+        pairs = {name: _weighted_icc(scores, w) for name, scores in tables.items()}
+        return {f"{k} {name}": value for name, pair in pairs.items() for k, value in enumerate(pair)}
+
+    found = bootstrap(measure, numbers, resamples, seed)
+    return {name: (found[f"0 {name}"], found[f"1 {name}"]) for name in tables}
 
 
 def agreement(
@@ -191,29 +230,30 @@ def agreement(
     if not reread_range > 0:
         raise ValueError(f"range = {reread_range:g}: must be above 0 MASI points, such as {REREAD_RANGE:g}")
     table = readings(ratings)
-    clusters = int(table.clusters.max()) + 1
-    several = clusters < len(table.subjects)
+    several = table.several
     drawn = draw(table, resamples, seed)
     whole = _icc(table.masi)
-    affected = table.masi[table.masi.max(1) > 0]
+    seen = table.masi.max(1) > 0
+    affected = None if seen.all() else _icc(table.masi[seen])
+    single = mean = None
+    if several and affected is not None:
+        single, mean = drawn_icc({"": table.masi[seen]}, table.clusters[seen], resamples, seed)[""]
     notes = list(ratings.notes)
     if several:
-        words = drawn_by(clusters, table.people)
+        words = drawn_by(int(table.clusters.max()) + 1, table.people)
         notes.append(f"{table.people} patients have {len(table.subjects)} readings: intervals draw {words}")
     return Report(
         readings=table,
         icc=whole,
         icc_single=drawn["icc_single"] if several and whole else None,
         icc_mean=drawn["icc_mean"] if several and whole else None,
-        icc_affected=_icc(affected) if len(affected) < len(table.masi) else None,
+        icc_affected=affected,
+        affected_single=single,
+        affected_mean=mean,
         raters=tuple(_rater(table, column, several, drawn) for column in range(len(table.raters))),
         pairs=tuple(_pair(table, i, j, several, drawn) for i, j in combinations(range(len(table.raters)), 2)),
         drifts=tuple(_drifts(table)) if len(table.subjects) > 2 else (),
-        parts=tuple(
-            Part(region, name, _icc(table.part(region, name))) for region in MASI_REGIONS for name in COMPONENTS
-        )
-        if table.has_parts
-        else (),
+        parts=_parts(table, resamples, seed) if table.has_parts else (),
         reread=_reread(table, reread_range),
         reread_range=reread_range,
         notes=tuple(notes),
@@ -371,6 +411,20 @@ def _pair(table: Readings, i: int, j: int, several: bool, drawn: Mapping[str, In
         drawn[f"same {i} {j}"],
         tuple(tuple(int(value) for value in row) for row in counts),
     )
+
+
+def _parts(table: Readings, resamples: int, seed: int) -> tuple[Part, ...]:
+    """Agreement on each component of each region."""
+    scores = {f"{region.key} {name}": table.part(region, name) for region in MASI_REGIONS for name in COMPONENTS}
+    drawn = drawn_icc(scores, table.clusters, resamples, seed) if table.several else {}
+    found = []
+    for region in MASI_REGIONS:
+        for name in COMPONENTS:
+            key = f"{region.key} {name}"
+            whole = _icc(scores[key])
+            pair = (None, None) if whole is None else drawn.get(key, (None, None))
+            found.append(Part(region, name, whole, *pair))
+    return tuple(found)
 
 
 def _drifts(table: Readings) -> list[Drift]:

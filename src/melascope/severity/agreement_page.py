@@ -80,14 +80,17 @@ def figures(report: Report) -> Iterator[tuple[object, ...]]:
     n = len(report.readings.subjects)
     if report.icc is not None:
         yield from _icc_rows(report.icc)
-    for name, one in (("ICC(2,1), patients drawn", report.icc_single), ("ICC(2,k), patients drawn", report.icc_mean)):
-        if one is not None:
-            yield (name, "MASI", "", "", *_cells(one), n)
+    yield from _drawn_rows((report.icc_single, report.icc_mean), n)
     if report.icc_affected is not None:
-        yield from _icc_rows(report.icc_affected, "MASI of readings with melasma")
+        affected = "MASI of readings with melasma"
+        yield from _icc_rows(report.icc_affected, affected)
+        yield from _drawn_rows(
+            (report.affected_single, report.affected_mean), report.icc_affected.subjects, of=affected
+        )
     for part in report.parts:
         if part.icc is not None:
             yield from _icc_rows(part.icc, part.component, part.region.key)
+            yield from _drawn_rows((part.icc_single, part.icc_mean), n, part.component, part.region.key)
     for rater in report.raters:
         yield ("mean MASI", rater.name, "", "", rater.mean, "", "", n)
         yield ("standard deviation of MASI", rater.name, "", "", rater.deviation, "", "", n)
@@ -151,9 +154,17 @@ def _icc_rows(found: Agreement, of: str = "MASI", region: str = "") -> Iterator[
     yield ("ICC(2,k)", of, "", region, found.mean, found.mean_low, found.mean_high, found.subjects)
 
 
-def _parts(report: Report) -> list[tuple[str, list[Agreement | None]]]:
-    """(region, ICC of each of `COMPONENTS`)."""
-    found = {(part.region, part.component): part.icc for part in report.parts}
+def _drawn_rows(
+    found: tuple[Interval | None, Interval | None], n: int, of: str = "MASI", region: str = ""
+) -> Iterator[tuple[object, ...]]:
+    for name, one in zip(("ICC(2,1), patients drawn", "ICC(2,k), patients drawn"), found, strict=True):
+        if one is not None:
+            yield (name, of, "", region, *_cells(one), n)
+
+
+def _parts(report: Report) -> list[tuple[str, list[Interval | None]]]:
+    """(region, ICC(2,1) of each of `COMPONENTS`)."""
+    found = {(part.region, part.component): part.single for part in report.parts}
     return [(region.label, [found[region, name] for name in COMPONENTS]) for region in MASI_REGIONS] if found else []
 
 

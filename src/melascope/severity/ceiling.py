@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.masi import Agreement, icc
+from melascope.severity.agreement import drawn_icc
 from melascope.severity.intervals import RESAMPLES, SEED, Interval, bootstrap
 from melascope.severity.metrics import confusion, measure_labels, measure_ranks
 from melascope.severity.prediction import Prediction, Scored, band, scored
@@ -52,7 +53,11 @@ class Ceiling:
     raters: tuple[Reader, ...]
     """Each rater against the mean of the others, then all together; empty unless all photos have the same raters."""
     agreement: Agreement | None
-    """Intraclass correlation of the raters' MASI over the photos."""
+    """Intraclass correlation of the raters' MASI over the readings."""
+    single: Interval | None = None
+    """Its ICC(2,1) with the interval of drawn patients, as all on the page."""
+    mean: Interval | None = None
+    """Its ICC(2,k), likewise."""
 
 
 def ceiling(rows: Sequence[Prediction], resamples: int = RESAMPLES, seed: int = SEED) -> Ceiling:
@@ -70,17 +75,34 @@ def ceiling(rows: Sequence[Prediction], resamples: int = RESAMPLES, seed: int = 
         for name, classes in known:
             figures = _figures(table.truth, classes, masi, table.clusters, resamples, seed)
             readers.append(Reader(name, label, figures))
-    raters, agreement = _raters(rows, table, resamples, seed)
-    return Ceiling(tuple(readers), raters, agreement)
+    raters, scores = _raters(rows, table, resamples, seed)
+    if scores is None:
+        return Ceiling(tuple(readers), raters, None)
+    chosen = _readings(rows)
+    try:
+        found = icc(scores[chosen])
+    except ValueError:
+        return Ceiling(tuple(readers), raters, None)
+    drawn = drawn_icc({"": scores[chosen]}, table.clusters[chosen], resamples, seed)
+    return Ceiling(tuple(readers), raters, found, *drawn[""])
 
 
 def with_raters(rows: Sequence[Prediction], ratings: Ratings) -> tuple[Prediction, ...]:
-    """The same rows with the single raters' MASI, and the groups of patients; who is not rated keeps what is there."""
+    """The same rows with the single raters' MASI, what they looked at, and the groups of patients.
+
+    Who is not rated keeps what is there.
+    """
     rated = {photo: ratings.of(photo) for photo in ratings.photos}
     groups = {one.patient: one.group for some in rated.values() for one in some}
     rows = [replace(row, group=groups.get(row.patient) or row.group) for row in rows]
     return tuple(
-        replace(row, raters={one.rater: one.masi for one in rated[row.photo]}) if row.photo in rated else row
+        replace(
+            row,
+            raters={one.rater: one.masi for one in rated[row.photo]},
+            subject=rated[row.photo][0].looked_at,
+        )
+        if row.photo in rated
+        else row
         for row in rows
     )
 
@@ -92,7 +114,8 @@ def masi_scores(masi: Floats) -> Floats:
 
 def _raters(
     rows: Sequence[Prediction], table: Scored, resamples: int, seed: int
-) -> tuple[tuple[Reader, ...], Agreement | None]:
+) -> tuple[tuple[Reader, ...], Floats | None]:
+    """Readers, and (n, k) scores of the raters; None of them unless all photos have the same raters."""
     names = tuple(rows[0].raters)
     if len(names) < 2 or any(set(row.raters) != set(names) for row in rows):
         return (), None
@@ -114,12 +137,20 @@ def _raters(
         seed,
     )
     found.append(Reader("one rater", "mean of the others" if len(names) > 2 else "the other", figures))
-    # Photos of one visit may share a reading, which counts once.
-    readings = np.unique(np.column_stack([table.patients, scores]), axis=0)[:, 1:]
-    try:
-        return tuple(found), icc(readings)
-    except ValueError:
-        return tuple(found), None
+    return tuple(found), scores
+
+
+def _readings(rows: Sequence[Prediction]) -> list[int]:
+    """The first photo of each reading: photos of one visit may share one, which counts once.
+
+    Tables that do not say what was looked at, those of older versions, cannot tell a shared reading from two that are
+    equal: there equal scores of a patient count once.
+    """
+    first: dict[tuple[object, ...], int] = {}
+    for index, row in enumerate(rows):
+        key = (row.subject,) if row.subject else (row.patient, *sorted(row.raters.items()))
+        first.setdefault(key, index)
+    return list(first.values())
 
 
 def _figures(

@@ -121,9 +121,8 @@ def ceiling_note(benchmark: Benchmark) -> str:
     found = benchmark.ceiling.agreement
     if found is not None:
         words.append(
-            f"Agreement over the readings: ICC(2,1) {found.single:.2f} ({found.single_low:.2f} to "
-            f"{found.single_high:.2f}), ICC(2,{found.raters}) {found.mean:.2f} ({found.mean_low:.2f} to "
-            f"{found.mean_high:.2f})."
+            f"Agreement over the readings: ICC(2,1) {_short(benchmark.ceiling.single)}, ICC(2,{found.raters}) "
+            f"{_short(benchmark.ceiling.mean)}."
         )
     return " ".join(words)
 
@@ -192,6 +191,14 @@ def _span(figure: Interval, *, signed: bool = False) -> str:
         return _value(figure)
     first, last = (f"{end:{sign}z.3f}".replace("-", "−") for end in (figure.low, figure.high))
     return f"{figure.value:{sign}z.3f} ({first} to {last})".replace("(-", "(−")
+
+
+def _short(figure: Interval | None) -> str:
+    """A figure of two digits with its interval, where there is one."""
+    if figure is None:
+        return "–"
+    between = "" if math.isnan(figure.low) else f" ({figure.low:.2f} to {figure.high:.2f})"
+    return f"{figure.value:.2f}{between}"
 
 
 def _p(value: float) -> str:

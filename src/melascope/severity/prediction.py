@@ -42,6 +42,9 @@ class Prediction:
     tone_band: str = ""
     device: str = ""
     view: str = ""
+    subject: str = ""
+    """What the raters looked at: the photo, or what several photos show (``p1 visit 2``), which then share one
+    reading; empty where it is not known, as in tables of older versions."""
     raters: Mapping[str, float] = field(default_factory=dict)
     """MASI by rater, where the single ones are known."""
 

@@ -27,11 +27,11 @@ __all__ = [
 
 COLUMNS: Final = (
     "photo", "patient", "part", "truth", "rated_masi", "p_mild", "p_moderate", "p_severe", "predicted_masi",
-    "true_masi", "tone_band", "device", "view", "group", "raters",
+    "true_masi", "tone_band", "device", "view", "group", "subject", "raters",
 )  # fmt: skip
 """``raters`` holds the MASI of the single raters, ``rater1=12.0;rater2=14.5``, where they are known."""
 _REQUIRED: Final = COLUMNS[:8]
-_WORDS: Final = ("photo", "patient", "part", "tone_band", "device", "view", "group")
+_WORDS: Final = ("photo", "patient", "part", "tone_band", "device", "view", "group", "subject")
 _SHARES: Final = COLUMNS[5:8]
 _MASI: Final = (number("masi", 0, 48).read, "must be a MASI from 0 to 48, with a decimal point")
 _SHARE: Final = (number("p", 0, 1).read, "must be a probability from 0 to 1, with a decimal point")

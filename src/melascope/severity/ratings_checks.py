@@ -26,6 +26,7 @@ def checked(found: Found, incomplete: Incomplete = "refuse") -> Ratings:
     _spelling(found, "photo", ((r.photo, r.row) for r in rows), _name_key, "")
     _spelling(found, "patient", ((r.patient, r.row) for r in rows), _name_key, " (two people would count as two)")
     _spelling(found, "rater", ((r.rater, r.row) for r in rows), _rater_key, "")
+    _signs(found)
     _people(found)
     _twice(found)
     lacking = _lacking(rows)
@@ -68,6 +69,13 @@ def _spelling(found: Found, kind: str, names: Iterable[tuple[str, int]], key: Ca
                 f"{kind} {name!r} differs from {other!r} of row {at} in capitals or blanks alone{aside}; "
                 "spell one name one way",
             )
+
+
+def _signs(found: Found) -> None:
+    """Raters' names are written between semicolons in predictions.csv."""
+    for name, row in dict(reversed([(rating.rater, rating.row) for rating in found.rows])).items():
+        if ";" in name:
+            found.wrong(row, f"rater {name!r} holds a semicolon, which parts raters in predictions; write another sign")
 
 
 def _people(found: Found) -> None:

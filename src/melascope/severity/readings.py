@@ -52,6 +52,11 @@ class Readings:
         return np.array([numbers[unit] for unit in units], dtype=np.intp)
 
     @property
+    def several(self) -> bool:
+        """Whether a patient, or a group, has several readings, which are not independent."""
+        return int(self.clusters.max()) + 1 < len(self.subjects)
+
+    @property
     def people(self) -> int:
         """How many patients there are."""
         return len(set(self.patient_names))

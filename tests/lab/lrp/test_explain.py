@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from torch import Tensor, nn  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from melascope.cli.app import app  # noqa: E402
+from melascope.data.pixels import PixelsError  # noqa: E402
 from melascope.lab.lrp import DEFAULT, LrpError  # noqa: E402
 from melascope.lab.severity import explain_pictures as pictures  # noqa: E402
 from melascope.lab.severity.cards import IMAGENET  # noqa: E402
@@ -167,6 +170,15 @@ def test_places_divide_the_photo() -> None:
     assert float(masks["chin"].mean()) == pytest.approx(float((regions == Region.CHIN).mean()), abs=1e-6)
 
 
+def test_masks_of_another_size_are_said(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((96, 72, 3), np.uint8))
+    picture: Any = SimpleNamespace(side=SIDE, frame="face", margin=0.1)
+    truth = Truth(np.zeros((56, 56), np.uint8), None)
+    with pytest.raises(PixelsError, match=r"a.png: 72 × 96, its masks are of another size; run `melascope dataset"):
+        masks_of(truth, picture, tmp_path / "a.png")
+    assert truth.sha256 != Truth(truth.regions, truth.regions).sha256
+
+
 def test_zero_has_no_colour_and_full_colour_is_the_scale() -> None:
     photo = np.full((2, 2, 3), 200, np.uint8)
     shown = pictures.heat(photo, np.array([[0.0, 2.0], [-2.0, 1.0]]), 2.0)
@@ -211,9 +223,10 @@ def test_from_a_run_to_the_page_and_on_after_a_stop(tmp_path: Path) -> None:
     regions = np.random.default_rng(5).integers(0, len(Region), (56, 56)).astype(np.uint8)
     truth = Truth(regions, np.where(regions % 2, 3, 0).astype(np.uint8))
     methods = (DEFAULT, "gradient-input", "occlusion")
-    plan = Plan(
-        rows, {r.photo: Path(r.photo) for r in rows}, {"a": truth, "ccc": truth}, methods, 2, 7, tmp_path / "out"
-    )
+    files = {row.photo: tmp_path / row.photo for row in rows}
+    for path in files.values():
+        path.write_text("a picture")
+    plan = Plan(rows, files, {"a": truth, "ccc": truth}, methods, 2, 7, tmp_path / "out")
     run: Any = FakeRun(tmp_path)
     found = explain_run(run, plan)
     assert [one.photo for one in found] == ["a", "bb", "ccc"]
@@ -231,6 +244,13 @@ def test_from_a_run_to_the_page_and_on_after_a_stop(tmp_path: Path) -> None:
     assert run.reads == 3
     assert again == found
     assert read_measured(log, "another key") == []
+
+    files["bb"].write_text("another picture")
+    other = Truth(regions, np.zeros_like(regions))
+    changed = explain_run(run, replace(plan, truths={"a": truth, "ccc": other}))
+    assert run.reads == 5  # the photo that changed, and the one whose masks did
+    assert changed[0] == found[0] and changed[1].seen != found[1].seen
+    assert changed[2].places["melasma"] == 0 < found[2].places["melasma"]
 
     page = write_explanation(found, plan.folder, "melascope severity explain", data="a test", part="test", virtual=True)
     text = page.read_text(encoding="utf-8")

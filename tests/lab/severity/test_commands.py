@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from melascope.cli import outcome, severity_train
 from melascope.cli.app import app
+from melascope.data import ManifestError
 from melascope.severity.sharing import MAJORITY
 from tests.lab.severity.test_study import cohort
 
@@ -73,6 +74,21 @@ class TestWithTorch:
         data = cohort(tmp_path / "c", count=12)
         found = said(words[0], str(data), "--out", str(tmp_path / "out"), *words[1:])
         assert found[0] == code and line in " ".join(found[1].split())
+
+    def test_a_damaged_description_ends_without_a_traceback(self, tmp_path: Path) -> None:
+        data = cohort(tmp_path / "c", count=12)
+        (data / "dataset.json").write_text("{", encoding="utf-8")
+        for command in COMMANDS:
+            code, line = said(command, str(data), "--out", str(tmp_path / "out"), "--all")
+            assert code == 1 and line.startswith("Error: ") and "dataset.json: " in line
+
+    def test_a_manifest_that_is_wrong_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def wrong(*_: object, **__: object) -> None:
+            raise ManifestError("manifest.csv", [])
+
+        monkeypatch.setattr("melascope.lab.severity.study.read_source", wrong)
+        code, line = said("train", str(tmp_path), "--out", str(tmp_path / "out"))
+        assert code == 1 and line.startswith("Error: manifest.csv")
 
     def test_no_network_no_silent_random_start(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def offline(*_: object, **__: object) -> None:

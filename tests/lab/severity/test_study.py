@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from melascope.lab.severity.recipe import Picture, read_recipe
-from melascope.lab.severity.sources import SourceError, read_source
+from melascope.lab.severity.sources import SourceError, names_of, read_source
 from melascope.lab.severity.study import Study, StudyError, class_probabilities, gather
 from melascope.severity.ratings import RatingsError
 from melascope.severity.sharing import MAJORITY
@@ -173,6 +174,40 @@ def test_two_cohorts_of_one_seed_hold_the_same_people(tmp_path: Path) -> None:
         assert all(len(each) == 1 for each in parts_of(found, lambda photo: photo.split("/")[1][1:3]).values())
     alone = gather(first, labels="truth", majority=None, seed=1)
     assert set(alone.people.values()) & set(found.people.values()) == {f"seed3/head{i}" for i in range(10)}
+
+
+def test_cohorts_of_one_seed_are_tied_by_head_and_by_number(tmp_path: Path) -> None:
+    """With another number of patients a head, a patient's number is on another head: both ties hold."""
+    first = grouped(cohort(tmp_path / "a", 30), lambda i: f"head{i // 2}")
+    second = grouped(cohort(tmp_path / "b", 60), lambda i: f"head{i // 2 + 100 if i < 15 else i}")
+    found = gather([first, second], labels="truth", majority=None, seed=1)
+    for who in (lambda photo: photo.split("/")[1][1:3], lambda photo: found.people[photo]):
+        assert all(len(each) == 1 for each in parts_of(found, who).values())
+    assert names_of("seed3/head4", "b/P9") == ("seed3/head4", "seed3/P9")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": 5}'])
+def test_a_damaged_description_is_said(tmp_path: Path, text: str) -> None:
+    folder = cohort(tmp_path / "c", 4)
+    (folder / "dataset.json").write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match=r"dataset.json: .*; correct it"):
+        read_source(folder)
+
+
+def test_a_folder_with_a_semicolon_is_refused_beside_others(tmp_path: Path) -> None:
+    folders = [cohort(tmp_path / name, 4) for name in ("a", "b;c")]
+    with pytest.raises(SourceError, match="b;c: a semicolon parts raters in predictions"):
+        gather(folders, labels="truth")
+
+
+def test_the_digest_follows_labels_and_files(tmp_path: Path) -> None:
+    found = study(tmp_path / "photos")
+    assert study(tmp_path / "photos").digest == found.digest
+    rows = (replace(found.ratings.rows[0], masi=40.0), *found.ratings.rows[1:])
+    assert replace(found, ratings=replace(found.ratings, rows=rows)).digest != found.digest
+    path = next(iter(found.ratings.files.values()))
+    path.write_bytes(path.read_bytes() + b"another picture")
+    assert replace(found).digest != found.digest  # a copy has not been digested yet
 
 
 def test_raters_of_two_panels_are_not_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,10 @@ from melascope.lab.severity.explain_plan import PlanError, planned  # noqa: E402
 from melascope.lab.severity.export import _means, _quantise, onnx_probabilities  # noqa: E402
 from melascope.lab.severity.photos import keep  # noqa: E402
 from melascope.lab.severity.recipe import Recipe, read_recipe  # noqa: E402
-from melascope.lab.severity.run import RunError, load_run, predict  # noqa: E402
+from melascope.lab.severity.run import RunError, load_run, predict, read_config, write_config  # noqa: E402
 from melascope.lab.severity.ship import ship  # noqa: E402
 from melascope.lab.severity.study import gather  # noqa: E402
-from melascope.lab.severity.train import Machine, is_finished, train  # noqa: E402
+from melascope.lab.severity.train import Machine, check_same, is_finished, train  # noqa: E402
 from melascope.lab.severity.weights import WeightsError, check_people, start  # noqa: E402
 from melascope.severity.prediction import band  # noqa: E402
 from melascope.severity.predictions import read_predictions  # noqa: E402
@@ -170,6 +171,61 @@ def test_a_finished_run_is_found_and_another_is_refused(whole: Path) -> None:
         train(photos, "resnet18", ours(2), whole, weights="none", machine=ON)
 
 
+def test_corrected_labels_and_other_weights_are_another_run(whole: Path, tmp_path: Path) -> None:
+    photos = study(whole.parent / "photos")
+    rows = tuple(
+        replace(row, masi=row.masi + 0.5) if row.photo == photos.photos[0] else row for row in photos.ratings.rows
+    )
+    corrected = replace(photos, ratings=replace(photos.ratings, rows=rows))
+    with pytest.raises(RunError, match="the photos or the ratings, of which some were corrected"):
+        train(corrected, NETWORK, ours(2), whole, weights="none", machine=ON)
+    saved = whole / "weights.safetensors"
+    for asked in ("imagenet", str(whole), str(saved)):
+        with pytest.raises(RunError, match="weights: 'random start' there"):
+            check_same(whole, NETWORK, ours(2), photos, 7, asked)
+    with pytest.raises(WeightsError, match="there is no such file"):
+        check_same(whole, NETWORK, ours(2), photos, 7, str(tmp_path / "gone.pth"))
+    digest = hashlib.sha256(saved.read_bytes()).hexdigest()
+    starts = {str(whole): "trained on 15 of 24 photos", str(saved): "weights.safetensors; no patient is shared with it"}
+    for asked, note in starts.items():
+        write_config(replace(load_run(whole).config, start=note, weights_sha256=digest), tmp_path)
+        check_same(tmp_path, NETWORK, ours(2), photos, 7, asked)
+        other = next(key for key in starts if key != asked)
+        with pytest.raises(RunError, match="weights: "):  # a run's last layer is taken over, a file's is not
+            check_same(tmp_path, NETWORK, ours(2), photos, 7, other)
+        write_config(replace(load_run(whole).config, start=note, weights_sha256="0" * 64), tmp_path)
+        with pytest.raises(RunError, match="now, of other content"):
+            check_same(tmp_path, NETWORK, ours(2), photos, 7, asked)
+
+
+def test_a_run_of_an_older_version_is_found_finished_and_refused_unfinished(whole: Path, tmp_path: Path) -> None:
+    photos = study(whole.parent / "photos")
+    write_config(replace(load_run(whole).config, digest=""), tmp_path)
+    with pytest.raises(RunError, match="the version, which kept no digest of photos and ratings"):
+        check_same(tmp_path, NETWORK, ours(2), photos, 7, "none")
+    (tmp_path / "card.json").write_text("{}")
+    check_same(tmp_path, NETWORK, ours(2), photos, 7, "none")
+
+
+def test_a_run_s_file_of_weights_is_asked_whom_it_has_seen(whole: Path, tmp_path: Path) -> None:
+    photos = study(whole.parent / "photos")
+    swapped = {"train": "test", "validation": "validation", "test": "train"}
+    other = replace(photos, split={photo: swapped[part] for photo, part in photos.split.items()})
+    options = {"machine": ON, "quick": True, "cache": whole / "cache"}
+    with pytest.raises(WeightsError, match=r"was trained on .* of the photos that are to be validated or tested on"):
+        train(other, NETWORK, ours(1), tmp_path / "run", weights=str(whole / "weights.safetensors"), **options)
+    alone = tmp_path / "mine.safetensors"
+    alone.write_bytes((whole / "weights.safetensors").read_bytes())
+
+    def killer(line: str) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(other, NETWORK, ours(1), tmp_path / "run", weights=str(alone), tell=killer, **options)
+    there = read_config(tmp_path / "run")
+    assert there.start == "mine.safetensors; whether a patient is shared with it cannot be told"
+
+
 def test_an_earlier_run_serves_as_a_start_if_nobody_was_seen(whole: Path, tmp_path: Path) -> None:
     begun = start(NETWORK, str(whole), classes=4)
     learnt = (whole / "split.csv").read_text(encoding="utf-8").count(",train")
@@ -212,6 +268,18 @@ def test_cohorts_of_other_seeds_hold_other_people(whole: Path, tmp_path: Path) -
     (tmp_path / "photos.json").write_text(json.dumps(known | {"people": people}), encoding="utf-8")
     with pytest.raises(WeightsError, match="such as seed1/p00"):
         check_people(tmp_path, {"new": "0" * 64}, ["a/p00"], "a + b", ["seed1/p00"])
+
+
+def test_virtual_people_of_one_seed_are_found_by_head_and_by_number(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "split.csv").write_text((whole / "split.csv").read_text(encoding="utf-8"), encoding="utf-8")
+    known = json.loads((whole / "photos.json").read_text(encoding="utf-8"))
+    known |= {"identity": "seed 1, 24 patients", "people": dict.fromkeys(known["groups"], "seed1/head0")}
+    (tmp_path / "photos.json").write_text(json.dumps(known), encoding="utf-8")
+    new = {"new": "0" * 64}
+    for name in ("seed1/head0", "seed1/p00"):  # by number: the patient on another head, where heads hold others
+        with pytest.raises(WeightsError, match=f"such as {name}"):
+            check_people(tmp_path, new, ["p00"], "seed 1, 9 patients", [name])
+    assert check_people(tmp_path, new, ["p00"], "seed 2, 9 patients", ["seed2/p00"]) == "no patient is shared with it"
 
 
 def test_several_data_sets_with_a_stated_masi_are_learnt_shipped_and_explained(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -126,6 +126,8 @@ def draw_facts(
                 tell(f"{data.name}: {done} of {len(work)} photos")
     counts = [len(facts) for facts, _, _, _ in rows]
     words = np.repeat(np.array([words for _, _, _, words in rows]), counts, axis=0)
+    about = opened.about
+    seed_of = about.generator.get("seed") if about and "patients" in about.generator else None
     part = out.with_name(f".{out.name}.part.npz")
     np.savez_compressed(
         part,
@@ -133,7 +135,8 @@ def draw_facts(
         labels=np.concatenate([labels for _, labels, _, _ in rows]),
         areas=np.concatenate([areas for _, _, areas, _ in rows]),
         **dict(zip(("photos", "groups", "parts", "views", "bands"), words.T, strict=True)),
-        sources=np.full(len(words), (opened.about.name if opened.about else "") or data.resolve().name),
+        sources=np.full(len(words), (about.name if about else "") or data.resolve().name),
+        seed=np.array("" if seed_of is None else f"seed{seed_of}"),
         names=np.array(FACTS),
         skin=networks.load("skin").sha256,
     )
@@ -153,14 +156,24 @@ def read_facts(files: Sequence[Path]) -> Facts:
         if one["names"].tolist() != list(FACTS) or str(one["skin"]) != networks.load("skin").sha256:
             raise ValueError(f"{path}: was drawn by another version or another skin network; draw it again")
     facts = Facts(*(np.concatenate([one[name.name] for one in loaded]) for name in fields(Facts)))
-    # Heads are called alike in every cohort; canvases and patients are the same wherever they are called so.
-    own = np.char.startswith(facts.groups, "head")
-    people = np.where(own, np.char.add(np.char.add(facts.sources, "/"), facts.groups), facts.groups)
+    people = np.concatenate([_people(one) for one in loaded])
     for who in np.unique(people):
         parts = set(facts.parts[people == who].tolist())
         if "test" in parts and len(parts) > 1:
             raise ValueError(f"{who} is in the parts {', '.join(sorted(parts))}: nobody may be in two; split anew")
     return facts
+
+
+def _people(drawn: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
+    """Names that hold in other files too.
+
+    Heads are called alike in every cohort, and are the same in those of one seed; canvases and patients are the same
+    wherever they are called so. What an older version drew tells no seed: its heads bear the name of the data set.
+    """
+    groups = drawn["groups"]
+    cohort = str(drawn["seed"]) if "seed" in drawn and str(drawn["seed"]) else drawn["sources"]
+    named = np.char.add(np.char.add(cohort, "/"), groups)
+    return np.where(np.char.startswith(groups, "head"), named, groups)
 
 
 _Work = tuple[Path, Path | None, tuple[str, ...]]

@@ -73,6 +73,8 @@ class Measured:
     patient: str
     group: str = ""
     """Patients who are not independent, as in the predictions."""
+    seen: str = ""
+    """SHA-256 of the photo's file, and of its masks where they are known."""
     truth: int
     explained: int
     """The likeliest class."""
@@ -106,6 +108,16 @@ class Plan:
         weights = hashlib.sha256((run.folder / "weights.safetensors").read_bytes()).hexdigest()
         return f"{_FORM} {weights[:16]} {' '.join(self.methods)} {self.seed}"
 
+    def seen(self, photo: str) -> str:
+        """What a measurement depends on of its photo, as `Measured.seen`.
+
+        Raises:
+            OSError: The photo cannot be read.
+        """
+        truth = self.truths.get(photo)
+        digest = hashlib.sha256(self.files[photo].read_bytes()).hexdigest()
+        return f"{digest} {truth.sha256}" if truth else digest
+
 
 def heat_map_path(folder: Path, run: str, photo: str) -> Path:
     """Of the strip of heat maps of one photo."""
@@ -122,8 +134,9 @@ def explain_run(run: Run, plan: Plan, advance: Callable[[], None] = lambda: None
 
     Raises:
         LrpError: A method of LRP, and the network holds something for which no rule is known.
+        OSError: A photo is not there.
         PhotoRefused: A photo cannot be read.
-        ValueError: Masks do not fit a photo.
+        PixelsError: Masks do not fit a photo.
     """
     name, key = run.config.name, plan.key(run)
     log = plan.folder / "measured.jsonl"
@@ -135,6 +148,8 @@ def explain_run(run: Run, plan: Plan, advance: Callable[[], None] = lambda: None
     plan.folder.mkdir(parents=True, exist_ok=True)
     for row in plan.photos:
         known = done.get((name, row.photo))
+        if known is not None and known.seen != plan.seen(row.photo):
+            known = None  # another picture, or other masks, under the same name
         whole = known is not None and (row.photo not in checked or bool(known.sanity))
         if known is None or not whole or not heat_map_path(plan.folder, name, row.photo).is_file():
             if row.photo in checked and not twins:
@@ -209,6 +224,7 @@ def _measure(run: Run, explainer: Explainer, row: Prediction, plan: Plan, twins:
         photo=row.photo,
         patient=row.patient,
         group=row.group,
+        seen=plan.seen(row.photo),
         truth=row.truth,
         explained=chosen,
         probability=float(probabilities[chosen]),

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from melascope.data import DataSet
 from melascope.data.layout import MANIFEST
+from melascope.data.pixels import PixelsError
 from melascope.lab.severity.recipe import Picture
 from melascope.photo import read_photo
 from melascope.severity.prediction import Prediction
@@ -37,6 +39,14 @@ class Truth:
     """(H, W) codes of the upright photo."""
     lesions: NDArray[np.uint8] | None
     """(H, W) codes; None where not known."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of both masks."""
+        found = hashlib.sha256()
+        for mask in (self.regions, self.lesions):
+            found.update(b"none" if mask is None else str(mask.shape).encode() + np.ascontiguousarray(mask).tobytes())
+        return found.hexdigest()
 
 
 def choose(rows: Sequence[Prediction], count: int) -> list[Prediction]:
@@ -85,13 +95,16 @@ def masks_of(truth: Truth, picture: Picture, path: Path) -> dict[str, NDArray[np
         path: The photo, in which the frame is found.
 
     Raises:
-        ValueError: The masks are of another size than the photo.
+        PixelsError: The masks are of another size than the photo.
     """
     regions, lesions = truth.regions, truth.lesions
     if picture.frame == "face":
         pixels = read_photo(path).pixels
         if pixels.shape[:2] != regions.shape:
-            raise ValueError(f"{path.name}: {pixels.shape[1]} × {pixels.shape[0]}, its masks are of another size")
+            raise PixelsError(
+                f"{path.name}: {pixels.shape[1]} × {pixels.shape[0]}, its masks are of another size; run `melascope "
+                "dataset check`"
+            )
         box = face_box(pixels)
         if box is not None:
             regions = cut_square(regions, box, picture.margin)

@@ -57,6 +57,8 @@ def planned(
         out: Where everything is written.
 
     Raises:
+        ManifestError: The description of a data set is wrong.
+        PixelsError: A mask is damaged.
         PlanError: No photo is left, or two runs bear one name.
         PredictionsError: A run's predictions are damaged.
         RatingsError: The ratings are wrong.

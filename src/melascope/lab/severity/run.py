@@ -80,6 +80,8 @@ class Config:
     weights_note: str = ""
     """The start, and what was cut short, for tables."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    """Of photos and labels, see `Study.digest`; empty in runs of older versions."""
 
     @property
     def side(self) -> int:
@@ -257,6 +259,7 @@ def read_config(folder: Path) -> Config:
             data=dict(table["data"]),
             weights_note=str(table["weights_note"]),
             versions=dict(table["versions"]),
+            digest=str(table.get("digest", "")),
         )
     except RecipeError as error:
         raise RunError(str(error)) from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from melascope.data.about import About
 from melascope.data.cells import number
 from melascope.data.dataset import DataSet
 from melascope.data.layout import MANIFEST, RATINGS
@@ -15,7 +16,7 @@ from melascope.data.manifest import scan_manifest
 from melascope.data.row import Row
 from melascope.severity.ratings import TRUTH, Rating, Ratings, RatingsError, read_ratings
 
-__all__ = ["LABELS", "Known", "Labels", "Source", "SourceError", "join", "read_source", "set_name"]
+__all__ = ["LABELS", "Known", "Labels", "Source", "SourceError", "join", "names_of", "read_source", "set_name"]
 
 Labels = Literal["raters", "truth"]
 LABELS: Final[tuple[Labels, ...]] = get_args(Labels)
@@ -52,7 +53,8 @@ class Source:
     identity: str
     """Tells two data sets apart whose patients bear the same names; empty where it cannot be told."""
     people: Mapping[str, str]
-    """Who must not be divided, by photo: the group or the patient, of virtual patients with the seed that made them."""
+    """Who must not be divided, by photo: the group or the patient, of virtual patients with the seed that made them;
+    `names_of` gives all names of one."""
 
 
 def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters") -> Source:
@@ -66,7 +68,8 @@ def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters
     Raises:
         ManifestError: The description of the data set is wrong.
         RatingsError: The ratings or the manifest are wrong.
-        SourceError: The files of the photos are not known, or a table is asked for the truth.
+        SourceError: The files of the photos are not known, a table is asked for the truth, or `dataset.json` is
+            damaged.
     """
     data = _folder(data)
     is_set = data.is_dir() and (data / MANIFEST).is_file()
@@ -91,7 +94,7 @@ def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters
         )
         for row in opened.manifest.rows
     }
-    about = opened.about
+    about = _about(opened)
     if about is None:
         return Source(ratings, known, data.resolve().name, False, "", people)
     made = about.generator or {}
@@ -106,16 +109,16 @@ def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters
 def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
     """Several data sets as one.
 
-    A photo, a rater of it, and a virtual patient are called FOLDER/NAME. Nobody is divided: virtual people made by one
-    seed are the same in any cohort, anyone else who bears the same name counts as the same person, and so do all who
-    share a group.
+    A photo, a rater of it, and a virtual patient are called FOLDER/NAME. Nobody is divided: of virtual people made by
+    one seed those who share a head or a patient's number are kept together in whatever cohorts they are, anyone else
+    who bears the same name counts as the same person, and so do all who share a group.
 
     Args:
         data: Their paths.
         sources: What they hold.
 
     Raises:
-        SourceError: Two folders have the same name.
+        SourceError: Two folders have the same name, or one's name holds a semicolon.
     """
     if len(sources) == 1:
         return sources[0]
@@ -125,6 +128,9 @@ def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
         raise SourceError(
             f"{twice[0]}: two of the data sets have this name, by which photos are told apart; rename one"
         )
+    parting = [name for name in names if ";" in name]
+    if parting:
+        raise SourceError(f"{parting[0]}: a semicolon parts raters in predictions, who bear this name; rename it")
     rows: list[Rating] = []
     files: dict[str, Path] = {}
     known: dict[str, Known] = {}
@@ -156,6 +162,28 @@ def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
         " + ".join(source.identity for source in sources if source.identity),
         {photo: who if who.startswith("seed") else ratings.group(photo) for photo, who in people.items()},
     )
+
+
+def names_of(person: str, patient: str) -> tuple[str, ...]:
+    """Names under which somebody is known in other data sets.
+
+    A virtual head follows from seed and number; a patient's skin and lesions from seed, number and what was asked for.
+    Two cohorts of one seed may so share a head whose patients are called otherwise, or patients on other heads.
+
+    Args:
+        person: As in `Source.people`.
+        patient: Of the ratings.
+
+    Example:
+        >>> names_of("seed7/head0003", "cohort/p00035")
+        ('seed7/head0003', 'seed7/p00035')
+        >>> names_of("family", "anna")
+        ('family',)
+    """
+    seed, virtual, _ = person.partition("/")
+    if not (virtual and seed.startswith("seed")):
+        return (person,)
+    return person, f"{seed}/{patient.rpartition('/')[2]}"
 
 
 def set_name(data: Path) -> str:
@@ -193,13 +221,20 @@ def _undivided(rows: Sequence[Rating], people: Mapping[str, str]) -> tuple[Ratin
 
 
 def _ties(row: Rating, people: Mapping[str, str]) -> list[tuple[str, str]]:
-    ties = [("patient", row.patient), ("person", people[row.photo])]
+    ties = [("patient", row.patient), *(("person", name) for name in names_of(people[row.photo], row.patient))]
     return [*ties, ("group", row.group)] if row.group else ties
 
 
 def _folder(data: Path) -> Path:
     """A data set's folder where one of its tables was named."""
     return data.parent if data.name in {MANIFEST, RATINGS} and (data.parent / MANIFEST).is_file() else data
+
+
+def _about(opened: DataSet) -> About | None:
+    try:
+        return opened.about
+    except (OSError, ValueError) as error:
+        raise SourceError(str(error)) from None
 
 
 def _scored(row: Row, folder: Path) -> float | None:

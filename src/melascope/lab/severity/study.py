@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +61,19 @@ class Study:
     def part(self, name: str) -> tuple[str, ...]:
         """Photos of one part."""
         return tuple(photo for photo in self.photos if self.split[photo] == name)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of every photo's name, its file's size (which stands for its content), and its raters' MASI.
+
+        It changes where a label is corrected.
+        """
+        files = self.ratings.files
+        states = [
+            [photo, files[photo].stat().st_size, sorted(rating.masi for rating in self.ratings.of(photo))]
+            for photo in sorted(self.photos)
+        ]
+        return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
     def truth(self, photos: Sequence[str]) -> NDArray[np.int64]:
         """(n,) classes of the raters' mean."""
@@ -117,6 +133,7 @@ class Study:
                     tone_band=known.tone_band,
                     device=known.device,
                     view=known.view,
+                    subject=self.ratings.of(photo)[0].looked_at,
                     raters={rating.rater: rating.masi for rating in self.ratings.of(photo)},
                 )
             )
@@ -164,6 +181,7 @@ def gather(
         choose: Instead of `majority`: which photos are taken.
 
     Raises:
+        ManifestError: The description of a data set is wrong.
         RatingsError: The ratings or the split are wrong.
         SourceError: Photos without files, or data sets that cannot be taken together.
         StudyError: Nothing is left, or a part or class is empty.

@@ -27,9 +27,10 @@ from melascope.lab.severity.lesson import Lesson, scaled
 from melascope.lab.severity.photos import Photos, keep
 from melascope.lab.severity.recipe import Recipe, differences
 from melascope.lab.severity.run import CONFIG, Config, Run, RunError, load_run, read_config, write_config
+from melascope.lab.severity.sources import names_of
 from melascope.lab.severity.study import Study
 from melascope.lab.severity.watch import Watch
-from melascope.lab.severity.weights import Start, check_people, start
+from melascope.lab.severity.weights import Start, check_people, kind_of, sha256_of, start
 from melascope.severity.prediction import CLASSES
 from melascope.severity.sharing import write_split
 
@@ -98,7 +99,7 @@ def train(
         The run; None in all processes but the first of a training on several devices.
 
     Raises:
-        RunError: The folder holds another run.
+        RunError: The folder holds another run, or an unfinished one of an older version that does not tell its labels.
         WeightsError: The weights cannot be had, do not fit, or have seen patients of validation or test.
         PhotosError: Photos cannot be read.
         KeyboardInterrupt: Interrupted; the same call goes on.
@@ -150,12 +151,16 @@ def _config(
     photos: Photos,
 ) -> Config:
     note = begun.note
-    if Path(weights).is_dir():
+    if weights not in {"none", "imagenet"}:
+        # A file of weights may lie in its run's folder, which knows whom it has seen; of any other it cannot be told.
+        earlier = Path(weights) if Path(weights).is_dir() else Path(weights).parent
         tested = [*study.part("validation"), *study.part("test")]
         people = {study.ratings.patient(p) for p in tested} | {study.ratings.group(p) for p in tested}
         digests = {photo: photos.digests[photo] for photo in tested}
-        named = {study.people[p] for p in tested if p in study.people}
-        note = f"{note}; {check_people(Path(weights), digests, people, study.identity, named)}"
+        named = {
+            name for p in tested if p in study.people for name in names_of(study.people[p], study.ratings.patient(p))
+        }
+        note = f"{note}; {check_people(earlier, digests, people, study.identity, named)}"
     counts = {
         part: {band.value: int((study.truth(study.part(part)) == k).sum()) for k, band in enumerate(CLASSES)}
         for part in ("train", "validation", "test")
@@ -184,6 +189,7 @@ def _config(
         data=data,
         weights_note=note,
         versions={package: _version(package) for package in ("melascope", "torch", "torchvision", "lightning")},
+        digest=study.digest,
     )
 
 
@@ -369,8 +375,12 @@ def _unfold(network: nn.Module, learnt: Learnt, scaling: Scaling) -> None:
 def check_same(folder: Path, name: str, recipe: Recipe, study: Study, seed: int, weights: str) -> None:
     """Makes sure that a folder holds the run that is asked for.
 
+    A run of an older version has no digest of its photos and labels: a finished one is taken as it is, and an
+    unfinished one is refused, since it could go on with other labels than it was begun with.
+
     Raises:
         RunError: It does not.
+        WeightsError: What it should have started from is not there.
     """
     there = read_config(folder)
     unlike = list(differences(recipe, there.recipe))
@@ -381,10 +391,13 @@ def check_same(folder: Path, name: str, recipe: Recipe, study: Study, seed: int,
         unlike.append(f"labels: {labels} there, {study.labels} now")
     if there.seed != seed:
         unlike.append(f"seed: {there.seed} there, {seed} now")
-    if weights == "none" and not there.start.startswith("random"):
-        unlike.append(f"weights: {there.start!r} there, none now")
-    if weights != "none" and there.start.startswith("random"):
-        unlike.append(f"weights: {there.start!r} there, {weights!r} now")
+    kind, sha256 = sha256_of(weights)
+    if (kind, sha256) != (kind_of(there.start), there.weights_sha256):
+        unlike.append(f"weights: {there.start!r} there, {weights!r} now{', of other content' if sha256 else ''}")
+    if there.digest and there.digest != study.digest:
+        unlike.append("the photos or the ratings, of which some were corrected, added or left out")
+    if not there.digest and not is_finished(folder):
+        unlike.append("the version, which kept no digest of photos and ratings")
     split = folder / "split.csv"
     if split.is_file():
         from melascope.severity.sharing import read_split

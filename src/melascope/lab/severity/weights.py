@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from melascope.lab.severity.cards import CARDS, IMAGENET, PLAIN, TIMM, Scaling, called
 from melascope.lab.severity.registry import _timm, empty, head_of, resize_head
+from melascope.lab.severity.sources import names_of
 
-__all__ = ["Start", "WeightsError", "check_people", "start"]
+__all__ = ["Start", "WeightsError", "check_people", "kind_of", "sha256_of", "start"]
 
+_SAVED: Final = "weights.safetensors"
 _WAY_OUT: Final = "use --weights none (a random start) or --weights FILE"
 
 
@@ -64,12 +66,44 @@ def start(name: str, weights: str, *, classes: int = 3, side: int = 224) -> Star
     path = Path(weights)
     if path.is_dir():
         return _run(name, path, classes, side)
+    _there(path)
+    return _file(name, path, classes, side)
+
+
+def kind_of(note: str) -> str:
+    """What kind of start the note of one tells of, in words.
+
+    Example:
+        >>> kind_of("random start"), kind_of("ImageNet (torchvision)"), kind_of("trained on 5 of 9"), kind_of("a.pth")
+        ('none', 'imagenet', 'a run', 'a file')
+    """
+    begins = {"random start": "none", "ImageNet (": "imagenet", "trained on ": "a run"}
+    return next((kind for words, kind in begins.items() if note.startswith(words)), "a file")
+
+
+def sha256_of(weights: str) -> tuple[str, str]:
+    """The kind of start that is asked for, as `kind_of` says it, and the SHA-256 of what it is read from.
+
+    Empty where it has none of its own: ``none``, ``imagenet``.
+
+    Raises:
+        WeightsError: There is no such file or folder.
+    """
+    if weights in {"none", "imagenet"}:
+        return weights, ""
+    path = Path(weights)
+    kind = "a run" if path.is_dir() else "a file"
+    path = path / _SAVED if path.is_dir() else path
+    _there(path)
+    return kind, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _there(path: Path) -> None:
     if not path.is_file():
         raise WeightsError(
-            f"--weights {weights}: must be none, imagenet, a file (.pth, .safetensors) or a run's folder, and there is "
+            f"--weights {path}: must be none, imagenet, a file (.pth, .safetensors) or a run's folder, and there is "
             "no such file or folder; correct its name"
         )
-    return _file(name, path, classes, side)
 
 
 def _imagenet(name: str, classes: int, side: int) -> Start:
@@ -146,9 +180,9 @@ def _run(name: str, folder: Path, classes: int, side: int) -> Start:
         ) from None
     if architecture != name:
         raise WeightsError(f"{folder}: holds {called(architecture)}, not {called(name)}; name a run of {called(name)}")
-    path = folder / "weights.safetensors"
+    path = folder / _SAVED
     if not path.is_file():
-        raise WeightsError(f"{folder}: has no weights.safetensors: its training has not ended; finish it first")
+        raise WeightsError(f"{folder}: has no {_SAVED}: its training has not ended; finish it first")
     network = empty(name, outputs, side)
     state = _read(path)
     try:
@@ -176,7 +210,7 @@ def check_people(
     """Makes sure that a run was not trained on people on whom its successor will be validated or tested.
 
     Args:
-        folder: The earlier run.
+        folder: The earlier run, or whatever folder its weights lie in.
         photos: SHA-256 of the photos of validation and test now.
         patients: Patients, and groups that may not be divided, of validation and test now.
         identity: Of the data now, see `Study.identity`.
@@ -195,7 +229,8 @@ def check_people(
         known = json.loads((folder / "photos.json").read_text(encoding="utf-8"))
         digests = {known["sha256"][photo] for photo in seen}
         theirs, groups = known["identity"], {known["groups"][photo] for photo in seen}
-        before = {known["people"][photo] for photo in seen} if known.get("people") else set()
+        people_of = known.get("people") or {}
+        before = {name for row in rows if people_of for name in names_of(people_of[row["photo"]], str(row["patient"]))}
     except (OSError, ValueError, KeyError, TypeError):
         return "whether a patient is shared with it cannot be told"
     same = sorted(photo for photo, digest in photos.items() if digest in digests)

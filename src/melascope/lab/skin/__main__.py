@@ -47,26 +47,32 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that render views.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of the network.")] = 2,
     out: Folder = Path("runs/skin"),
+    labelled: Annotated[
+        Path | None, typer.Option(help="Folder with what `label` wrote, faces and skin; OUT if left out.")
+    ] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Further labelled folders.")] = None,
     cohort: Annotated[list[Path] | None, typer.Option(help="Virtual cohorts, rendered with maps.")] = None,
 ) -> None:
-    """Train on OUT/faces, OUT/skin and virtual cohorts, or go on where a stopped run ended."""
+    """Train on LABELLED/faces, LABELLED/skin and virtual cohorts, or go on where a stopped run ended."""
     from melascope.lab.skin.train import Recipe
     from melascope.lab.skin.train import train as run
 
-    skin = out / "skin"
-    folders = [out / "faces", *(also or [])]
+    skin = (labelled or out) / "skin"
+    folders = [(labelled or out) / "faces", *(also or [])]
     recipe = Recipe(samples=samples, rate=rate)
-    run(
-        folders,
-        skin if skin.exists() else None,
-        out,
-        cohorts=cohort or (),
-        weights=weights,
-        recipe=recipe,
-        workers=workers,
-        threads=threads,
-    )
+    try:
+        run(
+            folders,
+            skin if skin.exists() else None,
+            out,
+            cohorts=cohort or (),
+            weights=weights,
+            recipe=recipe,
+            workers=workers,
+            threads=threads,
+        )
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @app.command()

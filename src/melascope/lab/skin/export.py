@@ -23,6 +23,9 @@ __all__ = ["MOST_GAP", "export", "written_whole"]
 
 MOST_GAP: Final = 1e-4
 """Most by which a probability or density may differ between onnxruntime and torch."""
+_IMAGENET: Final = "92719e906546f4a6342a20bd0585cea80f72a288fe25426f740ed1b35551f7c9"
+"""SHA-256 of the file of ImageNet's weights that this laboratory starts from."""
+_UNKNOWN: Final = "not recorded"
 
 
 class _Probabilities(torch.nn.Module):
@@ -102,11 +105,33 @@ def _write_checked(model: _Probabilities, example: torch.Tensor, path: Path) -> 
 
 
 def _origin(recipe: dict[str, Any]) -> str:
-    imagenet = "ImageNet MobileNetV2 (Apache-2.0)"
-    start = recipe.get("start")
-    if start is None or not start["file"].endswith(".onnx"):
-        return imagenet
-    return f"an earlier {start['file']} of this laboratory (sha256 {start['sha256']}), it from {imagenet}"
+    """What a run started from."""
+    if "start" not in recipe:
+        return _UNKNOWN
+    start = recipe["start"]
+    if start is None:
+        return "random start"
+    if start["sha256"] == _IMAGENET:
+        return "ImageNet MobileNetV2 (Apache-2.0)"
+    earlier = "an earlier " if start["file"].endswith(".onnx") else ""
+    return f"{earlier}{start['file']} (sha256 {start['sha256']})"
+
+
+def _listed(recipe: dict[str, Any], what: str, count: str) -> str:
+    """The folders of one kind, with how many photographs were learnt from, and their licences.
+
+    Args:
+        recipe: Of the run.
+        what: `faces`, `close_ups` or `cohorts`.
+        count: Name of their number in the recipe, which is all that older runs have.
+    """
+    if "data" not in recipe:
+        return f"{recipe.get(count, 'an unknown number')}, folders and licences {_UNKNOWN}"
+    parts = [
+        f"{one['photos']} of {one['folder']} ({one['licence'] or f'licence {_UNKNOWN}'})"
+        for one in recipe["data"][what]
+    ]
+    return ", ".join(parts) or "none"
 
 
 def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -126,21 +151,21 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
         "architecture": "MobileNetV2 blocks 0-16 and a light top-down decoder",
         "initialised_from": _origin(recipe),
         "data": {
-            "faces": "98 generated portraits (CC BY 4.0, tobecwb/facial-features-yolo8x-seg) and 141 official "
-            "portraits (largely public domain, voteview/member_photos); persons by hash, two thirds for training",
-            "close_ups": f"{recipe['skin']} of PAD-UFES-20 (CC BY 4.0), two thirds of the patients, as skin of unknown "
-            "place",
-            "labels": "MediaPipe Face Landmarker (Apache-2.0) polygons, refined by colour: no label was drawn by hand",
-            "virtual_patients": f"{recipe.get('virtual', 0)} photographs rendered by melascope's cohort, with exact "
+            "faces": f"{_listed(recipe, 'faces', 'faces')}; persons by hash, two thirds for training",
+            "close_ups": f"{_listed(recipe, 'close_ups', 'skin')}; two thirds of the persons, as skin of unknown place",
+            "labels": "as the folders hold them; `label` draws polygons of MediaPipe Face Landmarker (Apache-2.0), "
+            "refined by colour",
+            "virtual_patients": f"{_listed(recipe, 'cohorts', 'virtual')}; rendered by melascope's cohort, with exact "
             "regions, pigment, kinds and depth",
-            "pigment": "painted on the generated portraits as optical density, at two depths, with moles, redness, "
-            "shaved beards, shadows and shine as look-alikes; official portraits serve unpainted; no patient with "
-            "melasma was seen; close-ups of patients' skin taught it what skin is, not pigment",
+            "pigment": "painted on the faces that may be painted as optical density, at two depths, with moles, "
+            "redness, shaved beards, shadows and shine as look-alikes; other people serve unpainted; no outline of a "
+            "patient's pigment was learnt; close-ups taught it what skin is, not pigment",
         },
         "recipe": recipe,
         "steps": int(saved["step"]),
-        "limits": f"Trained on {recipe['faces']} faces and {recipe.get('virtual', 0)} photographs of virtual patients; "
-        "no patient with melasma was seen. The truth of the region figures on photographs is the teacher's, not a "
-        "person's. Faces older than teenagers, mostly unoccluded; dark skin was seen darkened or rendered only.",
+        "limits": f"Trained on {recipe.get('faces', 'an unknown number of')} faces and {recipe.get('virtual', 0)} "
+        "photographs of virtual patients; pigment was learnt painted or rendered, from no patient. The truth of the "
+        "region figures on photographs is the teacher's, not a person's. Which ages, coverings and skin tones the "
+        f"photographs show was {_UNKNOWN}.",
         "figures": {},
     }

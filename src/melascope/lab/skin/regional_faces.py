@@ -44,6 +44,8 @@ class _Job:
     photo: Path
     record: Path | None
     group: str
+    person: str
+    """The group under a name that holds in other folders too."""
     band: str
     kinds: str
     again: int | None
@@ -87,7 +89,7 @@ def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
     return total
 
 
-_COLUMNS: Final = ("maps", "face", "counted", "truth", "group", "band", "kinds")
+_COLUMNS: Final = ("maps", "face", "counted", "truth", "group", "person", "band", "kinds")
 
 
 def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
@@ -103,7 +105,9 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
             continue
         # Who is painted on in several folders is one person: the file's name tells, of which there is no other sign.
         render = bool(told) and "canvas" not in told
+        cohort = told.get("cohort", {})
         group = f"{folder.name}, {row.group}" if render else str(told.get("canvas", row.group or row.patient))
+        person = f"seed{cohort['seed']}/{row.group}" if render and "seed" in cohort else group
         band, kinds = row.tone_band or "", " ".join(row.kinds or ())
         seed = zlib.crc32(row.photo_id.encode())
         photograph = COPIES_CLEAR if row.masi == 0 and kinds in ("", "none") else COPIES
@@ -111,7 +115,7 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
         if _part(group) in (*FIGURES, *FACTORS):
             copies = 0
         for copy in (None, *range(seed, seed + copies)):
-            yield _Job(folder / row.file, record if told else None, group, band, kinds, copy)
+            yield _Job(folder / row.file, record if told else None, group, person, band, kinds, copy)
 
 
 def _face(number: int, job: _Job) -> tuple[Any, ...] | None:  # noqa: ARG001
@@ -132,7 +136,7 @@ def _face(number: int, job: _Job) -> tuple[Any, ...] | None:  # noqa: ARG001
         one = true.get(region.key, {"share": 0.0, "density": 0.0, "diameter_mm": 0.0})
         truth[place] = 1.0, one["share"], one["density"], one["diameter_mm"]
     maps = face_maps(regions, pigment)
-    return maps.maps.astype(np.float16), maps.face, rows, truth, job.group, job.band, job.kinds
+    return maps.maps.astype(np.float16), maps.face, rows, truth, job.group, job.person, job.band, job.kinds
 
 
 def _true(told: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +205,8 @@ def read_faces(folder: Path) -> Faces:
 
     Raises:
         FileNotFoundError: There is nothing.
-        ValueError: The maps are not all of one skin network.
+        ValueError: The maps are not all of one skin network, or two folders show the same virtual heads, which could be
+            learnt from in one and measured in the other. Folders that an older version drew do not tell.
     """
     paths = sorted(path for path in folder.glob("*.npz") if not path.name.endswith(".part.npz"))
     if not paths:
@@ -212,7 +217,9 @@ def read_faces(folder: Path) -> Faces:
         raise ValueError(
             f"{folder}: its faces were drawn with {len(networks_of)} skin networks; draw all of them again"
         )
+    parts = [{"person": part["group"], **part} for part in parts]
     joined = {key: np.concatenate([part[key] for part in parts]) for key in _COLUMNS}
+    _check_heads(joined["person"], joined["group"])
     maps, face, counted_, truth = (torch.from_numpy(joined[key].astype(np.float32)) for key in _COLUMNS[:4])
     return Faces(
         maps=maps,
@@ -225,3 +232,15 @@ def read_faces(folder: Path) -> Faces:
         skin=networks_of.pop(),
         sources=np.repeat([path.stem for path in paths], [len(part["face"]) for part in parts]),
     )
+
+
+def _check_heads(people: NDArray[np.str_], groups: NDArray[np.str_]) -> None:
+    """Makes sure that nobody bears two names, by which they would be dealt to two parts."""
+    names: dict[str, str] = {}
+    for person, group in sorted(set(zip(people.tolist(), groups.tolist(), strict=True))):
+        other = names.setdefault(person, group)
+        if other != group:
+            raise ValueError(
+                f"{other!r} and {group!r} are one head, {person}: two folders hold one cohort, or cohorts of one seed; "
+                "leave one out, or render it with another --seed"
+            )

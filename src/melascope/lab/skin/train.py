@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from melascope.data.about import read_about
+from melascope.data.layout import ABOUT, write_whole
 from melascope.lab.machine import computes_bf16, keep_freed_memory
 from melascope.lab.skin.faces import LabelledFace, read_cohort, read_labelled
 from melascope.lab.skin.network import CLASSES, KINDS, SkinNetwork, load_imagenet, load_shipped, renormalise
@@ -198,12 +200,17 @@ def train(
         labelled: Labelled folders of faces; persons of the held-out third are left out.
         skin: Labelled folder of skin close-ups, or None.
         cohorts: Folders of virtual patients, rendered with maps; all of them are trained on.
-        out: Folder of the run: `recipe.json`, `history.csv`, `checkpoint.pt`.
+        out: Folder of the run: `recipe.json`, `history.csv`, `checkpoint.pt`. A run that stopped goes on from its last
+            checkpoint.
         weights: Where a new run starts: ImageNet MobileNetV2 (torchvision state dict), or a `skin.onnx` to go on from;
             None starts from random weights.
         recipe: Settings; the defaults if None.
         workers: Processes that render views.
         threads: CPU threads of the network.
+
+    Raises:
+        FileNotFoundError: A folder holds no faces.
+        ValueError: `out` holds a run with another recipe, start or data, or a folder's `dataset.json` is damaged.
     """
     recipe = recipe or Recipe()
     out.mkdir(parents=True, exist_ok=True)
@@ -213,10 +220,18 @@ def train(
     bf16 = computes_bf16(device)
     if device.type == "cpu":
         keep_freed_memory()
-    faces = [face for folder in labelled for face in read_labelled(folder, held_out=False)]
-    virtual = [face for folder in cohorts for face in read_cohort(folder)]
-    faces += virtual
+    photographed = [(folder, read_labelled(folder, held_out=False)) for folder in labelled]
+    rendered = [(folder, read_cohort(folder)) for folder in cohorts]
     close_ups = read_labelled(skin, held_out=False) if skin else []
+    faces = [face for _, some in (*photographed, *rendered) for face in some]
+    virtual = sum(len(some) for _, some in rendered)
+    data = {
+        "faces": [_about(*each) for each in photographed],
+        "close_ups": [_about(skin, close_ups)] if skin else [],
+        "cohorts": [_about(*each) for each in rendered],
+    }
+    counts = {"faces": len(faces) - virtual, "skin": len(close_ups), "virtual": virtual}
+    _claim(out, {**asdict(recipe), **counts, "start": _start(weights), "data": data})
     network = SkinNetwork().to(device)
     checkpoint = out / "checkpoint.pt"
     steps, done = recipe.samples // recipe.batch, 0
@@ -239,17 +254,6 @@ def train(
     optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
     if saved:
         optimiser.load_state_dict(saved["optimiser"])
-    (out / "recipe.json").write_text(
-        json.dumps(
-            {
-                **asdict(recipe),
-                "faces": len(faces) - len(virtual),
-                "skin": len(close_ups),
-                "virtual": len(virtual),
-                "start": _start(weights),
-            }
-        )
-    )
     stream = Views(faces, close_ups, recipe, start=done)
     loader = iter(DataLoader(stream, batch_size=recipe.batch, num_workers=workers, prefetch_factor=4))
     network.train()
@@ -284,6 +288,40 @@ def train(
             torch.save({**state, "optimiser": optimiser.state_dict()}, partial)
             partial.replace(checkpoint)
     return checkpoint
+
+
+def _claim(out: Path, told: dict[str, Any]) -> None:
+    """Takes the folder for this run, or refuses one that holds another.
+
+    What an older version did not write down of its run is not compared, and stays unwritten.
+    """
+    path = out / "recipe.json"
+    if not path.exists():
+        if (out / "checkpoint.pt").exists():
+            raise ValueError(f"{out}: holds a checkpoint.pt and no recipe.json; name another folder, or delete it")
+        write_whole(path, json.dumps(told, ensure_ascii=False))
+        return
+    try:
+        there = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise ValueError(f"{path}: is damaged; name another folder, or delete {out}") from None
+    unlike = [
+        f"{name} ({json.dumps(value, ensure_ascii=False)[:160]} there, "
+        f"{json.dumps(told.get(name), ensure_ascii=False)[:160]} now)"
+        for name, value in there.items()
+        if told.get(name) != value
+    ]
+    if unlike:
+        raise ValueError(
+            f"{out}: holds a run with another {', another '.join(unlike)}; name another folder, or delete it"
+        )
+
+
+def _about(folder: Path, faces: Sequence[LabelledFace]) -> dict[str, Any]:
+    """What the card says of a folder: name, photographs learnt from, licence where its `dataset.json` names one."""
+    path = folder / ABOUT
+    licence = read_about(path).licence if path.is_file() else ""
+    return {"folder": folder.resolve().name, "photos": len(faces), "licence": licence}
 
 
 def _start(weights: Path | None) -> dict[str, str] | None:

@@ -1,0 +1,85 @@
+"""The skin network's training: a folder holds one run, and says what it was made from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
+pytest.importorskip("torchvision", reason="torchvision is not installed: `make lab` adds it")
+
+from melascope.lab.skin.__main__ import app  # noqa: E402
+from melascope.lab.skin.faces import is_held_out, write_labelled  # noqa: E402
+from melascope.lab.skin.train import Recipe, train  # noqa: E402
+from tests.lab.drawn import drawn_face  # noqa: E402
+
+pytestmark = pytest.mark.torch
+NOTHING = Recipe(samples=0, size=64)
+"""Everything but the steps."""
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """A labelled folder of two faces, of which none is held out."""
+    people = [name for name in (f"person{number}" for number in range(9)) if not is_held_out(name)][:2]
+    write_labelled((drawn_face(person=name) for name in people), tmp_path / "faces")
+    return tmp_path / "faces"
+
+
+def recipe_of(run: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_run_says_what_it_was_made_from(faces: Path, tmp_path: Path) -> None:
+    train([faces], None, tmp_path / "one", weights=None, recipe=NOTHING)
+    assert recipe_of(tmp_path / "one")["data"] == {
+        "faces": [{"folder": "faces", "photos": 2, "licence": ""}], "close_ups": [], "cohorts": [],
+    }  # fmt: skip
+    (faces / "dataset.json").write_text('{"name": "portraits", "licence": "CC BY 4.0"}')
+    train([faces], faces, tmp_path / "two", weights=None, recipe=NOTHING)
+    told = {"folder": "faces", "photos": 2, "licence": "CC BY 4.0"}
+    assert recipe_of(tmp_path / "two")["data"] == {"faces": [told], "close_ups": [told], "cohorts": []}
+
+
+def test_a_folder_with_another_run_is_refused_and_left_as_it_is(faces: Path, tmp_path: Path) -> None:
+    run, other = tmp_path / "run", tmp_path / "other.onnx"
+    train([faces], None, run, weights=None, recipe=NOTHING)
+    torch.save({"of": "the run that is there"}, run / "checkpoint.pt")
+    before = (run / "recipe.json").read_bytes()
+    other.write_bytes(b"another start")
+    with pytest.raises(ValueError, match=r"another rate \(0.002 there, 0.001 now\); name another folder, or delete it"):
+        train([faces], None, run, weights=None, recipe=Recipe(samples=0, size=64, rate=1e-3))
+    with pytest.raises(ValueError, match=r"another start \(null there, .*other.onnx"):
+        train([faces], None, run, weights=other, recipe=NOTHING)
+    faces.rename(tmp_path / "others")
+    with pytest.raises(ValueError, match=r"another data \(.*faces.* there, .*others.* now\)"):
+        train([tmp_path / "others"], None, run, weights=None, recipe=NOTHING)
+    assert (run / "recipe.json").read_bytes() == before
+
+
+def test_a_run_of_an_older_version_goes_on_by_what_it_wrote_down(faces: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train([faces], None, run, weights=None, recipe=NOTHING)
+    old = recipe_of(run)
+    del old["data"]
+    (run / "recipe.json").write_text(json.dumps(old), encoding="utf-8")
+    train([faces], None, run, weights=None, recipe=NOTHING)
+    assert recipe_of(run) == old  # nothing is said of what was not written down then
+    (run / "recipe.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"recipe.json: is damaged; name another folder"):
+        train([faces], None, run, weights=None, recipe=NOTHING)
+    (run / "recipe.json").unlink()
+    torch.save({}, run / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"holds a checkpoint.pt and no recipe.json"):
+        train([faces], None, run, weights=None, recipe=NOTHING)
+
+
+def test_the_command_says_it_in_a_sentence(faces: Path, tmp_path: Path) -> None:
+    words = ["train", "--labelled", str(tmp_path), "--out", str(tmp_path / "run"), "--samples"]
+    assert CliRunner().invoke(app, [*words, "0"]).exit_code == 0
+    refused = CliRunner().invoke(app, [*words, "1"], env={"COLUMNS": "400"})
+    assert refused.exit_code == 2 and "holds a run with another samples" in refused.stderr
