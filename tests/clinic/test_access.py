@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 from httpx2 import Response
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from melascope.clinic.app import PAGES
-from melascope.clinic.tables import Rater, ReadingStudy, Role, Showing
+from melascope.clinic.tables import Audit, Rater, ReadingStudy, Role, Showing
 from tests.clinic.made import House, Person
 from tests.clinic.reading import Reading
 
@@ -219,6 +219,34 @@ def test_each_role_at_each_address(house: House) -> None:
             if name == "POST /sign-out" and who != "signed out":
                 assert person.get("/patients").status_code == 303
     assert not wrong
+
+
+UNLOGGED: Final = {
+    "GET /photos/{photo}/state": "a word about the analysis, asked for by a page that is logged",
+    "GET /readings/{reading}": "no patient is on it",
+    "GET /readings/{reading}/photos/{showing}": "its picture is logged",
+}
+"""Pages without a row of their own, and why."""
+
+
+def test_each_look_at_a_patient_is_in_the_audit_log(house: House) -> None:
+    found = {**people(house), "rater": house.person("annotator of practice")}
+    silent = []
+    for name, kind in TABLE.items():
+        method, _, path = name.partition(" ")
+        if method != "GET" or "{" not in path:
+            continue
+        target, before = address(house, path), rows(house)
+        answer = found["annotator" if kind == RATE else "administrator"].get(target)
+        assert answer.status_code in (200, 303), name
+        if answer.status_code == 200 and rows(house) == before:
+            silent.append(name)
+    assert silent == list(UNLOGGED)
+
+
+def rows(house: House) -> int:
+    with house.clinic.database.reading() as db:
+        return db.scalar(select(func.count()).select_from(Audit)) or 0
 
 
 @pytest.mark.parametrize("who", ["clinician of elsewhere", "nobody", "Root"])

@@ -109,6 +109,31 @@ def test_another_password_ends_the_other_sessions(house: House) -> None:
     assert here.post("/account/password", {"old": "no"}).status_code in (403, 422)
 
 
+def test_another_password_ends_the_keys_of_the_account_and_no_others(house: House) -> None:
+    person, name = house.member(), "clinician of practice"
+
+    def made(name: str) -> str:
+        with house.clinic.database.writing() as db:
+            return accounts.new_token(db, db.scalars(select(User).where(User.name == name)).one(), "tests")
+
+    def holds(secret: str) -> bool:
+        return house.browser().get("/api/v1/studies", headers={"authorization": f"Bearer {secret}"}).status_code == 200
+
+    secret, other = made(name), made("annotator of practice")
+    assert holds(secret) and holds(other)
+    new = "another long phrase"
+    form = {"old": PASSWORD, "password": new, "again": new}
+    assert person.post("/account/password", form).status_code == 303
+    assert not holds(secret) and holds(other)
+    secret = made(name)
+    with house.clinic.database.writing() as db:
+        link = accounts.invite(db, None, db.scalars(select(User).where(User.name == name)).one())
+    assert holds(secret)  # until the link is used
+    with house.clinic.database.writing() as db:
+        accounts.redeem(db, house.clinic.keeper, link, name, PASSWORD)
+    assert not holds(secret) and holds(other)
+
+
 def test_the_walk_of_a_new_colleague(house: House) -> None:
     root = house.person("Root")
     page = root.post("/administration/users", {"name": "Dr New"}).text

@@ -28,6 +28,7 @@ def test_a_restored_clinic_holds_the_same(house: House, tmp_path: Path) -> None:
         return
     made = write_backup(clinic.database, clinic.store.inner, tmp_path / "b.zip")
     count = made.files
+    assert (tmp_path / "b.zip").stat().st_mode & 0o777 == 0o600
     assert made.keys == ()
     with pytest.raises(BackupError, match="there already"):
         write_backup(clinic.database, clinic.store.inner, tmp_path / "b.zip")

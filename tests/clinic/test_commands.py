@@ -33,6 +33,8 @@ def test_a_clinic_is_made_filled_backed_up_and_restored(tmp_path: Path) -> None:
     assert code == 1 and "dr who is taken" in said
     assert "/start/" in run("user", "reset", "DR WHO", "--data", data)[1]
     assert run("user", "reset", "nobody", "--data", data)[0] == 1
+    code, said = run("user", "add", "x", "--study", "nowhere", "--data", data)
+    assert code == 1 and "no study" in said
     code, said = run("user", "list", "--data", data)
     assert "Dr Who\tinvited" in said and "manages accounts" in said
     to = str(tmp_path / "backup.zip")
@@ -101,6 +103,63 @@ def test_accounts_need_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "/start/" in run("user", "reset", "Dr Who", "--data", data)[1]
 
 
+@pytest.mark.parametrize("words", [("backup", "b.zip"), ("user", "list"), ("user", "add", "x"), ("user", "reset", "x")])
+def test_a_mistyped_folder_becomes_no_clinic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "clinic.sqlite").touch()
+    for data in ("mistyped", "empty", "other"):
+        code, said = run(*words, "--data", data)
+        assert code == 1 and "there is no clinic" in said and "melascope clinic init" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "other"]
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_backup_leaves_the_database_as_it_is(tmp_path: Path) -> None:
+    from alembic import command
+
+    from melascope.clinic.database import HEAD, Database, alembic_config
+
+    data = tmp_path / "clinic"
+    data.mkdir()
+    database = Database(f"sqlite:///{data / 'clinic.sqlite'}")
+    with database._writer.begin() as connection:
+        command.upgrade(alembic_config(connection), "0004")
+    assert run("backup", str(tmp_path / "early.zip"), "--data", str(data))[0] == 0
+    assert database.revision() == "0004"
+    assert run("user", "list", "--data", str(data))[0] == 0
+    assert database.revision() == HEAD
+    database.close()
+
+
+def test_a_link_has_one_slash_whatever_ends_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = str(tmp_path / "clinic")
+    monkeypatch.setenv("MELASCOPE_PUBLIC_URL", "https://clinic.example.org/")
+    assert "https://clinic.example.org/start/" in run("init", "--data", data)[1]
+    assert run("user", "add", "Dr Who", "--data", data)[1].startswith("https://clinic.example.org/start/")
+    assert run("user", "reset", "Dr Who", "--data", data)[1].startswith("https://clinic.example.org/start/")
+
+
+def test_the_demo_touches_no_other_clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, mine = str(tmp_path / "clinic"), tmp_path / "clinic" / "clinic.sqlite"
+    assert run("init", "--data", data)[0] == 0
+    for name, value in (("DATABASE_URL", f"sqlite:///{mine}"), ("STORE_URL", str(tmp_path / "photographs"))):
+        monkeypatch.setenv(f"MELASCOPE_{name}", value)
+    monkeypatch.setenv("MELASCOPE_STORE_KEY_FILE", str(tmp_path / "not-there.key"))
+    served = []
+    monkeypatch.setattr("melascope.clinic.server.serve", lambda clinic, listener: served.append((clinic, listener)))
+    code, said = run("demo", "--data", str(tmp_path / "demo"), "--port", "0")
+    assert code == 0 and "sign in as demo" in said
+    [(clinic, listener)] = served
+    listener.close()
+    clinic.database.close()
+    assert (tmp_path / "demo" / "photographs").is_dir() and not (tmp_path / "photographs").exists()
+    assert "demo" not in run("user", "list", "--data", data)[1]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -108,7 +167,6 @@ def test_accounts_need_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         (("serve", "--public-url", "clinic.example.org"), 2, "must look like"),
         (("init", "--store", "nonsense://x"), 2, "Protocol not known"),
         (("user", "add", "x", "--role", "king"), 2, "must be administrator"),
-        (("user", "add", "x", "--study", "nowhere"), 1, "no study"),
         (("restore", "nothing.zip"), 1, "there is no"),
     ],
 )

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from melascope.clinic import patients, photos, visits
 from melascope.clinic.corrections import correct, read
 from melascope.clinic.handover import statement_of
+from melascope.clinic.store import Away
 from melascope.clinic.study_table import PHOTOS, REGIONS, TABLES, photos_csv, regions_csv
 from melascope.clinic.tables import Audit, Patient, Photo, PhotoView, Visit
 from tests.clinic.made import House, jpeg
@@ -24,6 +25,32 @@ from tests.clinic.test_api import key
 from tests.report.test_fhir import checked, observed, of_type, parts
 
 SCORE = {"area": 6, "darkness": 4, "homogeneity": 4}
+
+
+def test_a_patient_is_exported_with_all_originals_or_not_at_all(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, store = house.member(), house.clinic.store
+    address = f"/patients/{house.patient}/export.zip"
+    with house.clinic.database.reading() as db:
+        photo = db.get_one(Photo, house.photo)
+        original = f"{photo.sha256}.original"
+        assert photo.analysed is not None
+        picture = photo.analysed.pictures["files"]["thumb.jpg"]
+    store.remove(house.patient, picture)
+    names = zipfile.ZipFile(io.BytesIO(person.get(address).content)).namelist()
+    assert [name.rpartition("/")[2] for name in names if "missing" in name] == ["thumb.jpg.missing.txt"]
+    get = store.inner.get
+
+    def away(patient: str, name: str) -> bytes:
+        if name.endswith(".png"):
+            raise Away("a file of the store cannot be read (ConnectTimeout)")
+        return get(patient, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.inner, "get", away)
+        assert person.get(address).status_code == 503
+    store.remove(house.patient, original)
+    assert person.get(address).status_code == 503
+    assert key(house, "clinician of practice").get(f"/api/v1/patients/{house.patient}/export").status_code == 503
 
 
 def rescore(house: House) -> None:

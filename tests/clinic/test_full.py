@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select
 from starlette.datastructures import UploadFile
 
 from melascope.clinic import accounts
-from melascope.clinic.store import FileStore
+from melascope.clinic.store import FileStore, StoreError
 from melascope.clinic.tables import Audit, Job, Photo, User
 from tests.clinic.made import House, Person, jpeg
 
@@ -57,6 +57,26 @@ def test_no_room_for_a_photograph(house: House, monkeypatch: pytest.MonkeyPatch)
     ]
     assert person.upload(house.visit, jpeg(20)).status_code == 303 and send().status_code == 201
     assert counted(house) == tuple(number + 2 for number in before)
+
+
+def test_no_room_for_the_second_of_three_photographs(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, before = house.member(), counted(house)
+    put, kept = FileStore.put, list[str]()
+
+    def narrow(store: FileStore, patient: str, name: str, data: bytes) -> None:
+        if kept:
+            raise StoreError("the file could not be kept (No space left on device)")
+        put(store, patient, name, data)
+        kept.append(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileStore, "put", narrow)
+        page = person.upload(house.visit, jpeg(20), jpeg(24), jpeg(28))
+    assert page.status_code == 507 and "1 of 3 photographs were kept" in page.text
+    assert "Nothing was saved" not in page.text
+    assert counted(house) == tuple(number + 1 for number in before)
+    assert person.upload(house.visit, jpeg(20), jpeg(24), jpeg(28)).status_code == 303
+    assert counted(house) == tuple(number + 3 for number in before)
 
 
 def _digests(house: House) -> list[str]:

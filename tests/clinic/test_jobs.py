@@ -230,7 +230,6 @@ def test_a_patient_deleted_during_the_analysis_leaves_no_file_and_no_row(house: 
             actor = house.actor("administrator of practice")
             code = photo_of(db, actor, photo, Right.DELETE).visit.patient.code
             patients.delete_patient(db, actor, house.patient, code)
-        house.clinic.store.forget(house.patient)
         return drawn(data, name)
 
     Runner(house.clinic.database, house.clinic.store, work=deleting).drain()

@@ -77,6 +77,21 @@ def test_a_photograph_is_reviewed_by_keys_and_by_mouse(served: tuple[str, str], 
 
         assert lacks(page) == []
 
+        # Keys act where the focus is, and the focus does not get lost with a button that goes.
+        page.focus("nav a >> nth=0")
+        before = boxes()
+        press("x", "1", "z", "ArrowLeft")
+        assert boxes() == before and page.url == first
+        page.click(".review-canvas", position={"x": 3, "y": 3})
+        press("z", "z")  # the box that was drawn goes, and its button with it
+        assert len(boxes()) == 2
+        press("y", "y")
+        assert boxes() == before
+        while page.is_enabled("[data-do=undo]"):
+            page.click("[data-do=undo]")
+        while boxes() != before:
+            press("y")
+
         press("p", "n")  # there is no previous one and so nothing is lost; the next one puts the changes aside
         page.wait_for_url(lambda address: address != first)
         page.goto(first)

@@ -7,11 +7,13 @@ import logging
 import re
 import struct
 import zlib
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 from sqlalchemy import func, select
+from starlette.requests import Request
 
 from melascope.clinic import logs
 from melascope.clinic.gate import POLICY
@@ -124,6 +126,13 @@ def test_what_people_write_stays_text(house: House) -> None:
     assert person.post("/patients", {"study": house.study, "code": SCRIPT}).status_code == 422
 
 
+def test_a_skin_type_is_one_of_six(house: House) -> None:
+    person = house.member()
+    for raw in ("0", "7", "12", "23456", "six"):
+        assert person.post("/patients", {"study": house.study, "fitzpatrick": raw}).status_code == 422, raw
+    assert person.post("/patients", {"study": house.study, "fitzpatrick": "6"}).status_code == 303
+
+
 def test_a_search_is_never_part_of_the_statement(house: House) -> None:
     person = house.member()
     for words in ("' OR 1=1 --", '"; DROP TABLE patients; --', "%", "_", "\\", "\x00"):
@@ -185,7 +194,23 @@ def test_a_body_beyond_the_limit_is_refused_whatever_its_header_says(house: Hous
     assert count(house, Photo) == 2
 
 
-def test_a_body_that_goes_on_and_on_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+FORM: Final = {"content-type": "multipart/form-data; boundary=x"}
+
+
+class Body:
+    """A form that is sent piece by piece, without its length; it tells how much of it was asked for."""
+
+    def __init__(self, pieces: int, file: bool = True) -> None:
+        self.pieces, self.asked, self._file = pieces, 0, file
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="frontal"' + b'; filename="a"' * self._file + b"\r\n\r\n"
+        for _ in range(self.pieces):
+            self.asked += 1
+            yield b"x" * 100_000
+
+
+def test_a_body_that_goes_on_and_on_is_cut_off(house: House) -> None:
     from dataclasses import replace
 
     from fastapi.testclient import TestClient
@@ -195,9 +220,47 @@ def test_a_body_that_goes_on_and_on_is_cut_off(house: House, monkeypatch: pytest
     small = replace(house.clinic.settings, upload_mb=0)
     app = application(replace(house.clinic, settings=small))
     with TestClient(app, base_url="http://localhost", follow_redirects=False) as browser:
-        parts = (b"x" * 100_000 for _ in range(30))
-        headers = {"content-type": "application/octet-stream"}
-        assert browser.post("/sign-in", content=parts, headers=headers).status_code in (400, 413, 422)
+        person = Person(browser)
+        person.sign_in("clinician of practice")
+        answer = browser.post(f"/visits/{house.visit}/photos", content=iter(Body(30)), headers=FORM)
+        assert answer.status_code == 413
+
+
+def read(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Addresses of the requests whose bodies are read from now on."""
+    found, stream = list[str](), Request.stream
+
+    def noted(request: Request) -> AsyncGenerator[bytes]:
+        found.append(request.url.path)
+        return stream(request)
+
+    monkeypatch.setattr(Request, "stream", noted)
+    return found
+
+
+def test_a_form_is_not_read_before_it_is_known_who_sends_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, stranger = house.member(), house.browser()
+    address, frame = f"/visits/{house.visit}/photos", f"/visits/{house.visit}/live/frame"
+    found = read(house, monkeypatch)
+    for target in (address, frame, "/sign-out"):
+        for cookie in ("", "melascope=guessed"):
+            answer = stranger.post(target, content=iter(Body(3)), headers={**FORM, "cookie": cookie})
+            assert answer.status_code == 401
+    evil = {**FORM, "origin": "https://evil.example"}
+    for target, browser in ((address, person.client), ("/sign-in", stranger)):
+        assert browser.post(target, content=iter(Body(3)), headers=evil).status_code == 403
+    assert found == []
+    assert person.upload(house.visit, jpeg(7)).status_code == 303
+    assert found == [address]
+
+
+def test_a_form_that_anybody_may_send_holds_no_file_and_little_text(house: House) -> None:
+    browser = house.browser()
+    for target in ("/sign-in", "/start/nothing", "/language"):
+        assert browser.post(target, content=iter(Body(1, file=False)), headers=FORM).status_code == 413
+        assert browser.post(target, files={"name": ("a", b"x")}).status_code == 400
+        long = {"name": "x" * 70_000}
+        assert browser.post(target, data=long).status_code == 413
 
 
 def test_a_name_that_is_not_the_clinics_is_not_answered(house: House) -> None:
@@ -211,6 +274,28 @@ def test_a_sign_in_leads_nowhere_else(house: House) -> None:
         assert found
         data = {"csrf": found[1], "name": "Root", "password": PASSWORD, "next": target}
         assert browser.post("/sign-in", data=data).headers["location"] == "/"
+
+
+def test_a_page_that_waits_by_itself_keeps_no_session_alive(house: House) -> None:
+    from datetime import timedelta
+
+    person = house.member()
+
+    def aged(minutes: int) -> SignIn:
+        with house.clinic.database.writing() as db:
+            for row in db.scalars(select(SignIn)):
+                row.seen -= timedelta(minutes=minutes)
+            return row
+
+    aged(20)
+    assert person.get(f"/photos/{house.photo}/state").status_code == 200
+    aged(11)
+    assert person.get(f"/photos/{house.photo}/state").status_code == 303
+    person.sign_in("clinician of practice")
+    aged(20)
+    assert person.get(f"/photos/{house.photo}").status_code == 200  # who looks stays
+    aged(11)
+    assert person.get(f"/photos/{house.photo}/state").status_code == 200
 
 
 def test_a_session_ends_when_idle_and_after_its_hours(house: House) -> None:
@@ -278,6 +363,23 @@ def test_metrics_are_for_this_machine_or_for_the_token(house: House) -> None:
     assert house.patient not in browser.get("/metrics").text
 
 
+def test_metrics_are_not_given_by_a_proxy_on_the_same_machine(house: House) -> None:
+    from dataclasses import replace
+
+    from fastapi.testclient import TestClient
+
+    from melascope.clinic.app import application
+
+    settings = replace(house.clinic.settings, public_url="https://clinic.example.org")
+    app = application(replace(house.clinic, settings=settings))
+    browser = TestClient(app)  # of which the connection comes from this machine
+    for host, status in (("clinic.example.org", 403), ("localhost:8321", 200), ("[::1]:8321", 200)):
+        assert browser.get("/metrics", headers={"host": host}).status_code == status
+    app = application(replace(house.clinic, settings=replace(settings, metrics_token="word")))
+    headers = {"host": "clinic.example.org", "authorization": "Bearer word"}
+    assert TestClient(app).get("/metrics", headers=headers).status_code == 200
+
+
 def test_settings_refuse_an_address_that_is_none() -> None:
     from melascope.clinic.settings import SettingsError
 
@@ -293,3 +395,13 @@ def test_two_files_in_one_form_are_two_photographs(house: House) -> None:
         views = sorted(p.view.value for p in db.scalars(select(Photo).where(Photo.visit_id == house.visit)))
     assert views == ["close-up", "frontal", "left"]
     assert person.upload(house.visit, jpeg(3), view="sideways").status_code == 422
+
+
+def test_one_file_that_cannot_be_taken_keeps_the_whole_form_out(house: House) -> None:
+    person = house.member()
+    assert person.upload(house.visit, jpeg(3), b"MZ not a photograph").status_code == 422
+    parts = [("left", ("a", io.BytesIO(jpeg(3)))), ("sideways", ("b", io.BytesIO(jpeg(4))))]
+    assert person.post(f"/visits/{house.visit}/photos", files=parts).status_code == 422
+    assert count(house, Photo) == 2
+    assert person.upload(house.visit, jpeg(3), jpeg(4)).status_code == 303
+    assert count(house, Photo) == 4

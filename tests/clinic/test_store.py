@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from melascope.clinic.store import FileStore, StoreError
+from melascope.clinic.store import Away, FileStore, StoreError
 
 PATIENT = "ab" + "0" * 30
 
@@ -70,15 +70,33 @@ def test_forgetting_a_patient_leaves_nothing(tmp_path: Path) -> None:
         store.get(PATIENT, "one")
 
 
-def test_a_sweep_takes_what_a_crash_left_and_spares_what_is_fresh(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_deleted_is_said(tmp_path: Path) -> None:
     store = FileStore(tmp_path)
-    for name in ("aa", "bb", "cc"):
-        store.put(name * 16, "photo", b"x")
+    store.put(PATIENT, "one", b"1")
+    store.remove(PATIENT, "never-there")
+    (tmp_path / PATIENT[:2] / PATIENT / "folder").mkdir()
+    with pytest.raises(StoreError, match="could not be deleted"):
+        store.remove(PATIENT, "folder")
+
+
+def test_an_empty_folder_is_a_disk_that_is_not_mounted_and_nothing_counts_as_deleted(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    for deed in (lambda: store.remove(PATIENT, "one"), lambda: store.forget(PATIENT), lambda: store.files(PATIENT)):
+        with pytest.raises(Away, match="mounted"):
+            deed()
+
+
+def test_a_sweep_takes_what_is_half_written_and_spares_what_is_fresh_or_whole(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    folders = [tmp_path / name / (name * 16) for name in ("aa", "bb")]
+    for folder in folders:
+        store.put(folder.name, "photo", b"x")
+        (folder / "photo.1-2.part").write_bytes(b"half")
     old = time.time() - 7200
-    half = tmp_path / "aa" / ("aa" * 16) / "photo.1-2.part"
-    half.write_bytes(b"half")
-    for path in (half, tmp_path / "bb" / ("bb" * 16)):
+    for path in (*folders, folders[0] / "photo", folders[0] / "photo.1-2.part"):
         os.utime(path, (old, old))
-    assert store.sweep({"aa" * 16}) == 2
-    assert sorted(store.patients()) == ["aa" * 16, "cc" * 16]  # cc has no row yet, but is fresh
-    assert not half.exists()
+    assert store.sweep() == 1
+    assert [sorted(path.name for path in folder.iterdir()) for folder in folders] == [
+        ["photo"],
+        ["photo", "photo.1-2.part"],
+    ]

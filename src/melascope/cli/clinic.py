@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from importlib.util import find_spec
@@ -27,6 +29,7 @@ app.add_typer(user, name="user")
 _Data = Annotated[
     Path, typer.Option("--data", help="Folder of database and photographs; made if there is none.", show_default=True)
 ]
+_Known = Annotated[Path, typer.Option("--data", help="Folder of a clinic that is there.", show_default=True)]
 _Store = Annotated[
     str | None,
     typer.Option(
@@ -85,8 +88,7 @@ def serve(
         secret = accounts.first_link(db)
     typer.echo(f"The clinic is at {settings.public_url}")
     if secret:
-        url = settings.public_url.rstrip("/")
-        typer.echo(f"Make the administrator (works once, for three days): {url}/start/{secret}")
+        typer.echo(f"Make the administrator (works once, for three days): {settings.public_url}/start/{secret}")
     from melascope.clinic import server
 
     if workers == 1:
@@ -102,10 +104,13 @@ def demo(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at.")] = 8321,
 ) -> None:
-    """Run a clinic with the package's virtual patients, for looking around. Nobody in it exists."""
+    """Run a clinic with the package's virtual patients, for looking around. Nobody in it exists.
+
+    Whatever database, store or key the environment names belongs to another clinic, and is not touched.
+    """
     from melascope.cli.demo import samples
 
-    settings = _settings(data, f"http://127.0.0.1:{port}", 1)
+    settings = _settings(data, f"http://127.0.0.1:{port}", 1, environ={})
     listener = _listen("127.0.0.1", port)
     from melascope.clinic.demo import NAME, fill, fill_course
     from melascope.clinic.demo_readings import fill_readings
@@ -155,7 +160,7 @@ def init(data: _Data = _DATA, store: _Store = None) -> None:
 @user.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="Name to sign in with.")],
-    data: _Data = _DATA,
+    data: _Known = _DATA,
     administrator: Annotated[bool, typer.Option("--administrator", help="May manage accounts and studies.")] = False,
     study: Annotated[str | None, typer.Option(help="Name of a study to join.")] = None,
     role: Annotated[str, typer.Option(help="administrator, clinician, annotator or read-only.")] = "clinician",
@@ -189,7 +194,7 @@ def add(
 
 
 @user.command("list")
-def listing(data: _Data = _DATA) -> None:
+def listing(data: _Known = _DATA) -> None:
     """List accounts with their roles."""
     from sqlalchemy import select
 
@@ -207,7 +212,7 @@ def listing(data: _Data = _DATA) -> None:
 
 
 @user.command("reset")
-def reset(name: Annotated[str, typer.Argument(help="Whose password to set anew.")], data: _Data = _DATA) -> None:
+def reset(name: Annotated[str, typer.Argument(help="Whose password to set anew.")], data: _Known = _DATA) -> None:
     """Print a new one-time link for an account."""
     from sqlalchemy import select
 
@@ -227,7 +232,7 @@ def reset(name: Annotated[str, typer.Argument(help="Whose password to set anew."
 @app.command("backup")
 def backup(
     to: Annotated[Path, typer.Argument(metavar="TO", help="ZIP to write.")],
-    data: _Data = _DATA,
+    data: _Known = _DATA,
     store: _Store = None,
 ) -> None:
     """Write database and photographs into one ZIP, while the clinic runs.
@@ -240,7 +245,7 @@ def backup(
     from melascope.clinic.store import StoreError
 
     settings = _settings(data, None, 1, store, key=False)
-    database = _database(settings)
+    database = _database(settings, migrate=False)  # a copy made before an upgrade is one of before the upgrade
     try:
         made = write_backup(database, place_of(settings), to)
     except SettingsError as error:
@@ -287,7 +292,7 @@ def key() -> None:
 
 @app.command("rekey")
 def rekey(
-    data: _Data = _DATA,
+    data: _Known = _DATA,
     store: _Store = None,
     new_key_file: Annotated[
         Path | None, typer.Option(help="File of the key that the photographs get.", show_default=False)
@@ -320,7 +325,15 @@ def rekey(
     typer.echo(f"{changed} files {'decrypted' if plain else 'encrypted with the new key'}, {same} were so already.")
 
 
-def _settings(data: Path, url: str | None, processes: int, store: str | None = None, *, key: bool = True) -> Settings:
+def _settings(
+    data: Path,
+    url: str | None,
+    processes: int,
+    store: str | None = None,
+    *,
+    key: bool = True,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
     missing = [
         package
         for package, module in (
@@ -342,7 +355,7 @@ def _settings(data: Path, url: str | None, processes: int, store: str | None = N
     if data.exists() and not data.is_dir():
         usage(f"--data {data}: is a file; name a folder")
     try:
-        return Settings.of(data, public_url=url, processes=processes, store_url=store, key=key)
+        return Settings.of(data, public_url=url, processes=processes, store_url=store, key=key, environ=environ)
     except SettingsError as error:
         usage(str(error))
 
@@ -363,14 +376,15 @@ def _open(settings: Settings) -> Clinic:
         fail(f"{settings.data}: {error.strerror}; name another folder with --data")
 
 
-def _database(settings: Settings) -> Database:
-    """The database alone: accounts and backups need neither the store to answer nor its key."""
-    from melascope.clinic.app import open_database
-    from melascope.clinic.database import DatabaseError
+def _database(settings: Settings, *, migrate: bool = True) -> Database:
+    """The database of a clinic that is there, alone: accounts and backups need neither the store nor its key."""
+    from melascope.clinic.database import Database, DatabaseError
 
     try:
-        return open_database(settings)
+        database = Database(settings.database_url)
+        database.need()
+        if migrate:
+            database.migrate()
     except DatabaseError as error:
         fail(str(error))
-    except OSError as error:
-        fail(f"{settings.data}: {error.strerror}; name another folder with --data")
+    return database

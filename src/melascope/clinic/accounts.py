@@ -128,7 +128,7 @@ def link_owner(db: Session, secret: str) -> User:
 
 
 def redeem(db: Session, keeper: Hasher, secret: str, name: str, password: str) -> User:
-    """Set name and password by a one-time link, which is spent; all sessions of the account end.
+    """Set name and password by a one-time link, which is spent; all sessions and keys of the account end.
 
     Raises:
         NotFound: The link is of no use.
@@ -142,13 +142,13 @@ def redeem(db: Session, keeper: Hasher, secret: str, name: str, password: str) -
     user.name, user.folded, user.password = shown, shown.casefold(), keeper.hash(password)
     db.execute(delete(Link).where(Link.user_id == user.id))
     db.execute(delete(Attempts).where(Attempts.digest == digest(user.folded)))
-    end_all(db, user.id)
+    _end_all(db, user)
     log(db, user.id, "user.password", user)
     return user
 
 
 def change_password(db: Session, keeper: Hasher, user: User, old: str, new: str) -> None:
-    """Set another password; all sessions of the account end.
+    """Set another password; all sessions and keys of the account end.
 
     Raises:
         Invalid: The old one is wrong, or the new one too weak.
@@ -157,8 +157,14 @@ def change_password(db: Session, keeper: Hasher, user: User, old: str, new: str)
         raise Invalid("error.password_wrong", "old")
     _check_strength(new, user.name)
     user.password = keeper.hash(new)
-    end_all(db, user.id)
+    _end_all(db, user)
     log(db, user.id, "user.password", user)
+
+
+def _end_all(db: Session, user: User) -> None:
+    """End the sessions and keys that were made with the earlier password: somebody else may have them."""
+    end_all(db, user.id)
+    db.execute(delete(Token).where(Token.user_id == user.id))
 
 
 def set_disabled(db: Session, actor: Actor, user: User, disabled: bool) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.responses import JSONResponse, Response
 
-from melascope.clinic import accounts, logs, patients, photos, visits
+from melascope.clinic import accounts, logs, patients, photos, removals, visits
 from melascope.clinic.access import (
     Actor,
     Blinded,
@@ -341,9 +341,8 @@ def get_patient(who: Who, patient: Identifier) -> PatientOut:
 def delete_patient(who: Who, patient: Identifier, code: Annotated[str, Query(max_length=40)]) -> None:
     """Delete a patient for good; the code has to be named so that nobody deletes by mistake."""
     with who.writing() as db:
-        gone = patients.delete_patient(db, who.actor, patient, code)
-    with _answers():
-        who.clinic.store.forget(gone)
+        patients.delete_patient(db, who.actor, patient, code)
+    removals.carry_out(who.clinic.database, who.clinic.store)
 
 
 @router.get("/patients/{patient}/export", response_class=Response)

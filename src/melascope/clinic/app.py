@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 from importlib.resources import files
 
 from fastapi import FastAPI
-from sqlalchemy import select
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import melascope
-from melascope.clinic import accounts, api, api_exports, api_readings, health, logs
+from melascope.clinic import accounts, api, api_exports, api_readings, health, logs, removals
 from melascope.clinic.accounts import Hasher
 from melascope.clinic.bucket import place_of
 from melascope.clinic.database import Database
@@ -36,12 +35,11 @@ from melascope.clinic.pages import (
 )
 from melascope.clinic.seal import Key, Sealed
 from melascope.clinic.settings import KEY_VARIABLE, Settings
-from melascope.clinic.tables import Patient, ReviewBatch
 from melascope.clinic.tally import Tally
 from melascope.clinic.texts import choose, texts
 from melascope.clinic.worker import Measure, measure
 
-__all__ = ["application", "begin", "open_clinic", "open_database"]
+__all__ = ["application", "begin", "open_clinic"]
 
 PAGES = (entry, patients, compare, visits, live, exports, photos, readings, review, administration)
 
@@ -63,29 +61,17 @@ def open_clinic(settings: Settings, *, work: Measure = measure, keeper: Hasher |
     key = None if settings.store_key is None else Key.read(settings.store_key, KEY_VARIABLE)
     store = Sealed(place_of(settings), key)
     store.verify()
-    database = open_database(settings)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.database_url)
+    database.migrate()
     runner = Runner(database, store, processes=settings.processes, limit_s=settings.analysis_seconds, work=work)
     return Clinic(settings, database, store, runner, keeper or accounts.hasher())
 
 
-def open_database(settings: Settings) -> Database:
-    """Open the database alone, for what needs no photograph, and bring its tables up to date.
-
-    Raises:
-        DatabaseError: It cannot be opened.
-        OSError: The folder cannot be made.
-    """
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(settings.database_url)
-    database.migrate()
-    return database
-
-
 def begin(clinic: Clinic) -> None:
-    """Sweep away what a crash left, and begin to analyse."""
-    with clinic.database.reading() as db:
-        known = {*db.scalars(select(Patient.id)), *db.scalars(select(ReviewBatch.id))}
-    swept = clinic.store.sweep(known)
+    """Sweep away what a crash left, bring deletions to their end, and begin to analyse."""
+    swept = clinic.store.sweep()
+    removals.carry_out(clinic.database, clinic.store)
     clinic.runner.start()
     logs.event("start", version=melascope.__version__, swept=swept)
 

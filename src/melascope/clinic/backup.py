@@ -62,6 +62,8 @@ def write_backup(database: Database, store: Store, to: Path) -> Written:
     digests: dict[str, str] = {}
     keys: set[str] = set()
     try:
+        part.unlink(missing_ok=True)  # of one that was cut short
+        part.touch(mode=0o600, exist_ok=False)  # it holds everything
         with tempfile.TemporaryDirectory(dir=to.absolute().parent) as folder:
             copy = Path(folder, _DATABASE)
             _copy_database(database, copy)

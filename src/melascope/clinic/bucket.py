@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -170,12 +170,12 @@ class Bucket:
         except Exception as error:  # noqa: BLE001
             raise StoreError(f"the store does not answer ({_said(error)})") from None
 
-    def sweep(self, known: Container[str]) -> int:
-        """Delete files of unknown patients and half-written ones, if they are known to be older than an hour."""
+    def sweep(self) -> int:
+        """Delete half-written files that are known to be older than an hour; where files come whole there are none."""
         end, count = datetime.now(UTC).timestamp() - FRESH_S, 0
-        for path, about in self._found().items():
+        for path, about in ({} if self._whole else self._found()).items():
             age = _time(about)
-            if age is not None and age < end and (path.split("/")[-2] not in known or path.endswith(".part")):
+            if path.endswith(".part") and age is not None and age < end:
                 with contextlib.suppress(Exception):
                     self._fs.rm_file(path)
                     count += 1

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 __all__ = ["HEAD", "Database", "DatabaseError", "is_full"]
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The latest migration: a database that has it is opened without Alembic, which takes a moment to load."""
 _WAIT_S: Final = 20
 _POOL: Final[dict[str, Any]] = {"pool_size": 20, "max_overflow": 30, "pool_use_lifo": True}
@@ -94,6 +94,24 @@ class Database:
             raise DatabaseError(f"{error}: the database was made by a newer version; install that one") from None
         except DBAPIError as error:
             raise DatabaseError(f"the database cannot be opened ({error.orig}); check its place and rights") from None
+
+    def need(self) -> None:
+        """Stop where there is no clinic yet, and make none; an earlier version's is left as it is.
+
+        Raises:
+            DatabaseError: There is none, or it cannot be opened.
+        """
+        place = self.engine.url.database or ""
+        if self.sqlite and not Path(place).is_file():
+            raise DatabaseError(
+                f"there is no clinic at {place}: name its folder with --data, or make one with `melascope clinic init`"
+            )
+        try:
+            found = self.revision()
+        except DBAPIError as error:
+            raise DatabaseError(f"the database cannot be opened ({error.orig}); check its place and rights") from None
+        if found is None:
+            raise DatabaseError("there is no clinic in this database: make one with `melascope clinic init`")
 
     def revision(self) -> str | None:
         """Name of the latest migration that was applied; None for an empty database."""

@@ -23,6 +23,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
 import melascope
 from melascope.clinic import logs, sessions
@@ -55,6 +56,8 @@ __all__ = ["Clinic", "Desk", "Pages", "cookie_name", "safe_address"]
 Handler = Callable[["Desk"], Response]
 _MOST_FIELDS: Final = 400
 _MOST_FILES: Final = 12
+_MOST_OPEN: Final = 64_000
+"""Bytes of a form that anybody may send: names and passwords, no files."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +180,12 @@ def cookie_name(settings: Settings, what: str = "") -> str:
 @dataclass(frozen=True)
 class _Page:
     handler: Handler
-    again: Handler | None
-    conflict: Handler | None
-    open: bool
-    own: bool
+    again: Handler | None = None
+    conflict: Handler | None = None
+    open: bool = False
+    own: bool = False
     raw: int = 0
+    unattended: bool = False
 
 
 class Pages:
@@ -190,9 +194,21 @@ class Pages:
     def __init__(self) -> None:
         self.routes: list[Route] = []
 
-    def get(self, path: str, *, open: bool = False) -> Callable[[Handler], Handler]:  # noqa: A002
-        """A page that only reads; `open` to everybody."""
-        return self._add(path, "GET", None, None, open, False)
+    def get(
+        self,
+        path: str,
+        *,
+        open: bool = False,  # noqa: A002
+        unattended: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """A page that only reads.
+
+        Args:
+            path: Address, with names in braces.
+            open: For people who have not signed in.
+            unattended: Scripts ask for it by themselves, so that it does not keep a session from ending.
+        """
+        return self._add(path, "GET", lambda handler: _Page(handler, open=open, unattended=unattended))
 
     def post(
         self,
@@ -215,25 +231,17 @@ class Pages:
             raw: It takes no form but up to so many bytes, with the form's token in the header X-CSRF. They are sent by
                 themselves, so that they do not keep a session from ending.
         """
-        return self._add(path, "POST", again, conflict, open, own, raw)
+        return self._add(path, "POST", lambda handler: _Page(handler, again, conflict, open, own, raw))
 
-    def _add(
-        self,
-        path: str,
-        method: str,
-        again: Handler | None,
-        conflict: Handler | None,
-        open: bool,  # noqa: A002
-        own: bool,
-        raw: int = 0,
-    ) -> Callable[[Handler], Handler]:
+    def _add(self, path: str, method: str, page_of: Callable[[Handler], _Page]) -> Callable[[Handler], Handler]:
         def keep(handler: Handler) -> Handler:
-            page = _Page(handler, again, conflict, open, own, raw)
+            page = page_of(handler)
 
             async def endpoint(request: Request) -> Response:
                 request.scope["pattern"] = path
-                body = await _bytes(request, raw) if raw else b""
-                form = await _form(request) if request.method == "POST" and not raw else FormData()
+                form, body = FormData(), b""
+                if request.method == "POST" and await run_in_threadpool(_is_read, page, request):
+                    form, body = await _sent(page, request)
                 try:
                     return await run_in_threadpool(_answer, page, request, form, body)
                 finally:
@@ -245,9 +253,38 @@ class Pages:
         return keep
 
 
-async def _form(request: Request) -> FormData:
+def _is_read(page: _Page, request: Request) -> bool:
+    """False for what is refused without a look at its body: a form of another site, or of who has not signed in."""
+    if not _from_here(request):
+        return False
+    clinic: Clinic = request.app.state.clinic
+    secret = request.cookies.get(cookie_name(clinic.settings), "")
+    if page.open or not secret:
+        return page.open
     try:
-        return await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=64_000)
+        with clinic.database.reading() as db:
+            return sessions.find(db, secret, clinic.settings) is not None
+    except OperationalError:  # the answer will say so
+        return False
+
+
+async def _sent(page: _Page, request: Request) -> tuple[FormData, bytes]:
+    """The form, or the bytes of a page that takes none."""
+    if page.raw:
+        return FormData(), await _bytes(request, page.raw)
+    if not page.open:
+        return await _form(request, _MOST_FILES), b""
+    body = await _bytes(request, _MOST_OPEN)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return await _form(Request(request.scope, receive), 0), b""
+
+
+async def _form(request: Request, most_files: int) -> FormData:
+    try:
+        return await request.form(max_files=most_files, max_fields=_MOST_FIELDS, max_part_size=64_000)
     except (HTTPException, MultiPartException, ValueError):
         raise HTTPException(400) from None
     except OSError as error:  # large files wait on the disk for their turn
@@ -284,11 +321,11 @@ def _guarded(page: _Page, desk: Desk, *, reading: bool) -> Response:
         return _carry_out(page, desk, reading=reading)
     except Invalid as error:
         desk.error = error
-        return _guarded(_Page(page.again or _sorry, None, None, page.open, False), desk, reading=True)
+        return _guarded(_Page(page.again or _sorry, open=page.open), desk, reading=True)
     except (Conflict, StaleDataError):
         if page.conflict is None:
             return desk.page("message.html", 409, title="conflict.title", text=say("conflict.reload"))
-        return _guarded(_Page(page.conflict, None, None, page.open, False), desk, reading=True)
+        return _guarded(_Page(page.conflict, open=page.open), desk, reading=True)
     except NotFound:
         return desk.page("message.html", 404, title="error.not_found_title", text=say("error.not_found"))
     except OutOfTurn:
@@ -321,8 +358,8 @@ def _sorry(desk: Desk) -> Response:
 
 def _carry_out(page: _Page, desk: Desk, *, reading: bool = False) -> Response:
     clinic, method = desk.clinic, desk.request.method
-    if method == "POST":
-        _check_origin(desk.request)
+    if method == "POST" and not _from_here(desk.request):
+        raise Forbidden("origin")
     if page.open:
         return page.handler(desk)
     secret = desk.request.cookies.get(cookie_name(clinic.settings), "")
@@ -336,7 +373,7 @@ def _carry_out(page: _Page, desk: Desk, *, reading: bool = False) -> Response:
             return _to_sign_in(desk)
         row, desk._user = found
         desk._actor, desk.csrf = actor_of(db, desk.user), row.csrf
-        if sessions.stale(row) and not page.raw:
+        if sessions.stale(row) and not (page.raw or page.unattended):
             touch = row.digest
         desk.language = texts(choose([desk.user.language, desk.language.language]))
         token = desk.request.headers.get("x-csrf", "") if page.raw else desk.form.get("csrf", "")
@@ -365,13 +402,12 @@ def _to_sign_in(desk: Desk) -> Response:
     return RedirectResponse(f"/sign-in?next={quote(here)}" if here != "/" else "/sign-in", 303)
 
 
-def _check_origin(request: Request) -> None:
-    """A form that another site sent is refused, before its token is looked at."""
+def _from_here(request: Request) -> bool:
+    """False for a form that another site sent: it is refused before its token is looked at."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
-        raise Forbidden("origin")
-    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Forbidden("origin")
+        return False
+    return request.headers.get("sec-fetch-site") not in ("cross-site", "same-site")
 
 
 def safe_address(address: str) -> str:

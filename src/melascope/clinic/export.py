@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, object_session
 from melascope.clinic.between import between, between_json
 from melascope.clinic.course import main_photo
 from melascope.clinic.photos import ORIGINAL
-from melascope.clinic.store import Store, StoreError
+from melascope.clinic.store import Away, Store, Unreadable
 from melascope.clinic.tables import Patient, Photo, User
 from melascope.vocabulary import DISCLAIMER
 
@@ -21,7 +21,12 @@ __all__ = ["export_patient", "patient_json"]
 
 
 def export_patient(db: Session, store: Store, patient: Patient) -> bytes:
-    """A ZIP with `patient.json` and the files that it names."""
+    """A ZIP with `patient.json` and the files that it names.
+
+    Raises:
+        Unreadable: The store does not answer, or an original is missing. A picture that is missing can be drawn anew:
+            a text in its place says so.
+    """
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
         content = patient_json(db, patient)
@@ -29,18 +34,21 @@ def export_patient(db: Session, store: Store, patient: Patient) -> bytes:
         for visit in patient.visits:
             for photo in visit.photos:
                 folder = f"{visit.day.isoformat()}-{visit.id[:8]}/{photo.view.value}-{photo.id[:8]}"
-                _put(archive, store, patient.id, ORIGINAL.format(sha256=photo.sha256), f"{folder}/original")
+                original = store.get(patient.id, ORIGINAL.format(sha256=photo.sha256))
+                archive.writestr(f"{folder}/original", original)
                 if photo.analysed is not None:
                     archive.writestr(f"{folder}/analysis.json", photo.analysed.record)
                     for name, kept in photo.analysed.pictures["files"].items():
-                        _put(archive, store, patient.id, kept, f"{folder}/{name}")
+                        _put_picture(archive, store, patient.id, kept, f"{folder}/{name}")
     return memory.getvalue()
 
 
-def _put(archive: zipfile.ZipFile, store: Store, patient: str, name: str, to: str) -> None:
+def _put_picture(archive: zipfile.ZipFile, store: Store, patient: str, name: str, to: str) -> None:
     try:
         archive.writestr(to, store.get(patient, name))
-    except StoreError as error:
+    except Away:
+        raise
+    except Unreadable as error:
         archive.writestr(f"{to}.missing.txt", str(error))
 
 

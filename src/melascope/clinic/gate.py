@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from melascope.clinic import logs
 from melascope.clinic.settings import Settings
 
-__all__ = ["POLICY", "Counts", "Gate"]
+__all__ = ["POLICY", "Counts", "Gate", "hostname"]
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -139,7 +139,7 @@ class Gate:
             return message
 
         try:
-            if _hostname(request.headers.get("host", "")) not in self._settings.hosts:
+            if hostname(request.headers.get("host", "")) not in self._settings.hosts:
                 text = "This name is not the clinic's. Start it with --public-url to be reached by another one.\n"
                 await PlainTextResponse(text, 421)(scope, receive, out)
             elif int(_digits(request.headers.get("content-length", "0"))) > self._most:
@@ -173,7 +173,7 @@ def _digits(text: str) -> str:
     return text if text.isdecimal() and len(text) < 16 else "0"
 
 
-def _hostname(host: str) -> str:
-    """The name without its port."""
+def hostname(host: str) -> str:
+    """The name in a Host header, without its port."""
     name = host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
     return name.lower()

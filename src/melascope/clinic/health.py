@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from melascope.clinic import jobs, logs, sessions
 from melascope.clinic.desk import Clinic
-from melascope.clinic.gate import Counts
+from melascope.clinic.gate import Counts, hostname
 from melascope.clinic.settings import LOOPBACK
 from melascope.clinic.store import StoreError
 
@@ -56,10 +56,12 @@ def _health(clinic: Clinic) -> Response:
 
 
 def _may_read(clinic: Clinic, request: Request) -> bool:
+    """True for who has the token; without one, for who asks on this machine and under its own name, past any proxy."""
     token = clinic.settings.metrics_token
     if token is not None:
         return sessions.same(request.headers.get("authorization", ""), f"Bearer {token}")
     direct = "x-forwarded-for" not in request.headers and "forwarded" not in request.headers
+    direct = direct and hostname(request.headers.get("host", "")) in LOOPBACK
     return direct and request.client is not None and request.client.host in LOOPBACK | {"testclient"}
 
 

@@ -8,7 +8,6 @@ A store that does not answer is nobody's failure: the analysis waits for it, how
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import threading
@@ -20,7 +19,7 @@ from typing import Final
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from melascope.clinic import logs
+from melascope.clinic import logs, removals
 from melascope.clinic.database import Database
 from melascope.clinic.photos import ORIGINAL
 from melascope.clinic.pictures import Measured, measured_json
@@ -205,9 +204,7 @@ class Runner:
                 self._outage.failed(str(error))
             kept = self._put_back(photo_id, str(error)) if away else self._fail(photo_id, str(error))
         if not kept:  # deleted meanwhile: nothing of it may stay
-            with contextlib.suppress(StoreError):
-                for name in files.values():
-                    self._store.remove(patient, name)
+            removals.carry_out(self._database, self._store)
         return not away
 
     def _finish(self, photo_id: str, measured: Measured, files: dict[str, str]) -> bool:

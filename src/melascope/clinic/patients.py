@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from melascope.clinic.access import Actor, Conflict, Invalid, NotFound, Right, patient_of, study_of
 from melascope.clinic.audit import log
-from melascope.clinic.tables import Age, Patient, Sex, Treatment, Visit, now
+from melascope.clinic.tables import Age, Patient, Removal, Sex, Treatment, Visit, now
 
 __all__ = [
     "Found",
@@ -75,10 +75,10 @@ def change_patient(db: Session, actor: Actor, patient_id: str, version: int, for
     return patient
 
 
-def delete_patient(db: Session, actor: Actor, patient_id: str, code: str) -> str:
+def delete_patient(db: Session, actor: Actor, patient_id: str, code: str) -> None:
     """Delete a patient with visits, photographs, analyses, corrections and signatures; the log keeps the identifier.
 
-    The files go when the transaction is kept: the caller then calls `Store.forget` with the returned identifier.
+    The files go when the transaction is kept: the caller then calls `removals.carry_out`.
 
     Raises:
         Invalid: `code` is not the patient's: it has to be written out so that nobody deletes by mistake.
@@ -89,12 +89,12 @@ def delete_patient(db: Session, actor: Actor, patient_id: str, code: str) -> str
     log(db, actor.id, "patient.delete", patient)
     db.flush()
     db.delete(patient)
-    return patient_id
+    db.add(Removal(patient=patient_id))
 
 
 def _told(form: Mapping[str, str]) -> dict[str, object]:
     raw = form.get("fitzpatrick", "").strip()
-    if raw and raw not in "123456":
+    if raw and raw not in tuple("123456"):
         raise Invalid("error.choice", "fitzpatrick", value=raw)
     return {
         "age": _word(Age, form.get("age", ""), "age"),

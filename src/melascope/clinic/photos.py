@@ -7,12 +7,13 @@ from io import BytesIO
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from melascope.clinic import removals
 from melascope.clinic.access import Actor, Invalid, Right, photo_of, visit_of
 from melascope.clinic.audit import log
 from melascope.clinic.database import Database
 from melascope.clinic.settings import Settings
 from melascope.clinic.store import Store, digest_of
-from melascope.clinic.tables import Job, JobState, Photo, PhotoView, Visit, now
+from melascope.clinic.tables import Job, JobState, Patient, Photo, PhotoView, Removal, Visit, now
 
 __all__ = ["ORIGINAL", "add_photo", "check_file", "delete_photo", "queue_again", "view_of"]
 
@@ -48,17 +49,22 @@ def add_photo(
 ) -> tuple[str, bool]:
     """Keep a photograph and queue its analysis; the same bytes twice in a visit are one photograph.
 
-    The bytes are on the disk before the row is written, and no transaction waits for the disk. What a file is called is
-    not kept: names of files name people.
+    The bytes are on the disk before the row is written, and no transaction waits for the disk. Where the same bytes are
+    just being deleted they are written once more when the row is there. What a file is called is not kept: names of
+    files name people.
 
     Returns:
         The photograph's identifier, and whether it is new.
     """
     sha256 = digest_of(data)
+    name = ORIGINAL.format(sha256=sha256)
     with database.reading() as db:
         patient_id = visit_of(db, actor, visit_id, Right.WRITE).patient_id
-    store.put(patient_id, ORIGINAL.format(sha256=sha256), data)
+        removed = removals.named(db, patient_id, name)
+    store.put(patient_id, name, data)
     with database.writing() as db:
+        db.get(Patient, patient_id, with_for_update=True)  # a removal that is under way comes to its end
+        removed = removed or removals.named(db, patient_id, name)
         visit = visit_of(db, actor, visit_id, Right.WRITE)
         known = db.scalar(select(Photo).where(Photo.visit_id == visit.id, Photo.sha256 == sha256))
         if known is not None:
@@ -68,30 +74,31 @@ def add_photo(
         db.flush()
         db.add(Job(photo_id=photo.id))
         log(db, actor.id, "photo.add", photo)
-        return photo.id, True
+        photo_id = photo.id
+    if removed:
+        store.put(patient_id, name, data)
+    return photo_id, True
 
 
-def delete_photo(db: Session, actor: Actor, photo_id: str) -> tuple[str, list[str]]:
+def delete_photo(db: Session, actor: Actor, photo_id: str) -> None:
     """Delete a photograph with its analysis and corrections.
 
-    Returns:
-        The patient, and the names of the files that the caller removes when the transaction is kept.
+    The files go when the transaction is kept: the caller then calls `removals.carry_out`.
     """
     photo = photo_of(db, actor, photo_id, Right.DELETE)
     patient = photo.visit.patient_id
-    names = [] if photo.analysed is None else [str(name) for name in photo.analysed.pictures["files"].values()]
+    db.add(Removal(patient=patient, prefix=f"{photo.id}."))  # its pictures, whatever there is
     shared = (
         select(Photo.id)
         .join(Visit)
         .where(Visit.patient_id == patient, Photo.sha256 == photo.sha256, Photo.id != photo.id)
     )
     if db.scalar(shared.limit(1)) is None:
-        names.append(ORIGINAL.format(sha256=photo.sha256))
+        db.add(Removal(patient=patient, prefix=ORIGINAL.format(sha256=photo.sha256)))
     photo.visit.changed, photo.visit.changed_by = now(), actor.id  # it says less than before
     log(db, actor.id, "photo.delete", photo)
     db.flush()
     db.delete(photo)
-    return patient, names
 
 
 def queue_again(db: Session, actor: Actor, photo_id: str) -> Photo:

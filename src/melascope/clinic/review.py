@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -25,8 +26,8 @@ from melascope.clinic.assignment import assign
 from melascope.clinic.audit import log
 from melascope.clinic.database import Database
 from melascope.clinic.review_queue import Queued, as_boxes, origin_of
-from melascope.clinic.store import Store, Unreadable, digest_of
-from melascope.clinic.tables import Review, ReviewBatch, ReviewPhoto, new_id, now
+from melascope.clinic.store import FRESH_S, Store, StoreError, Unreadable, digest_of
+from melascope.clinic.tables import Removal, Review, ReviewBatch, ReviewPhoto, new_id, now
 from melascope.vocabulary import Lesion
 
 __all__ = [
@@ -76,18 +77,28 @@ def add_batch(
 ) -> str:
     """Keep a queue with its photographs; returns its identifier.
 
-    The bytes are on the disk before the rows are written, and no transaction waits for the disk.
+    The bytes are on the disk before the rows are written, and no transaction waits for the disk. A row that is written
+    first has them removed in an hour; it goes when the queue is there.
+
+    Raises:
+        Invalid: The name is empty or too long.
+        StoreError: A file could not be kept, or all of them took an hour.
     """
     called = " ".join(name.split())
     if not 1 <= len(called) <= 120:
         raise Invalid("error.name_length", "name", longest=120)
-    with database.reading() as db:
-        study_of(db, actor, study_id, Right.WRITE)
     batch_id, digests = new_id(), [digest_of(data) for _, data in queue]
+    with database.writing() as db:
+        study_of(db, actor, study_id, Right.WRITE)
+        db.add(Removal(patient=batch_id, since=now() + timedelta(seconds=FRESH_S)))
     for sha256, (_, data) in zip(digests, queue, strict=True):
         store.put(batch_id, ORIGINAL.format(sha256=sha256), data)
     with database.writing() as db:
         study = study_of(db, actor, study_id, Right.WRITE)
+        removal = db.scalar(select(Removal).where(Removal.patient == batch_id).with_for_update())
+        if removal is None or removal.since <= now():  # the files may be gone
+            raise StoreError("the store took too long for this queue; take in a smaller one")
+        db.delete(removal)
         batch = ReviewBatch(id=batch_id, study_id=study.id, name=called, created_by=actor.id)
         db.add(batch)
         db.flush()
@@ -115,13 +126,13 @@ def batches(db: Session, actor: Actor) -> list[ReviewBatch]:
     return list(db.scalars(wanted.order_by(ReviewBatch.created.desc(), ReviewBatch.id)))
 
 
-def delete_batch(db: Session, actor: Actor, batch_id: str) -> str:
-    """Delete a queue with its reviews; the caller forgets its files when the transaction is kept."""
+def delete_batch(db: Session, actor: Actor, batch_id: str) -> None:
+    """Delete a queue with its reviews; the caller calls `removals.carry_out` when the transaction is kept."""
     batch = batch_of(db, actor, batch_id, Right.DELETE)
     log(db, actor.id, "review.delete", batch)
     db.flush()
     db.delete(batch)
-    return batch_id
+    db.add(Removal(patient=batch_id))
 
 
 def shown(store: Store, photo: ReviewPhoto) -> bytes:

@@ -12,7 +12,7 @@ import binascii
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from melascope.clinic.settings import KEY_VARIABLE, SettingsError
@@ -165,9 +165,9 @@ class Sealed:
         """As the store inside says."""
         return self.inner.ends()
 
-    def sweep(self, known: Container[str]) -> int:
+    def sweep(self) -> int:
         """As the store inside does."""
-        return self.inner.sweep(known)
+        return self.inner.sweep()
 
     def check(self) -> None:
         """As the store inside does."""

@@ -39,7 +39,7 @@ class Settings:
     store_key: str | None = field(default=None, repr=False)
     """Key that photographs are encrypted with, in base64 or hexadecimal."""
     metrics_token: str | None = None
-    """Bearer token of /metrics; without one, only this machine may read it."""
+    """Bearer token of /metrics; without one, only this machine may read it, under its own name."""
     upload_mb: int = 40
     """Largest photograph, and the largest request is four of them."""
     megapixels: int = 60
@@ -92,7 +92,7 @@ class Settings:
         return cls(
             data=folder,
             database_url=_driver(environ.get(DATABASE_VARIABLE, "")) or f"sqlite:///{folder / 'clinic.sqlite'}",
-            public_url=public_url or environ.get(_PUBLIC_VARIABLE, "") or cls.public_url,
+            public_url=(public_url or environ.get(_PUBLIC_VARIABLE, "") or cls.public_url).rstrip("/"),
             metrics_token=environ.get(_METRICS_VARIABLE) or None,
             store_url=store_url or _filled(environ, _STORE_VARIABLE) or "",
             store_key=_key(environ) if key else None,

@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,7 +21,7 @@ __all__ = ["FRESH_S", "Away", "FileStore", "Store", "StoreError", "Unreadable", 
 
 _SAFE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 FRESH_S: Final = 3600.0
-"""A file without a row is left alone for so long: its row may be on the way."""
+"""For so long somebody may still be writing: an upload, or an analysis of what is deleted meanwhile."""
 _MOST_LOOKS: Final = 12
 """Folders that `ends` looks into, from each side, until it finds a file."""
 
@@ -50,11 +50,11 @@ class Store(Protocol):
         ...
 
     def remove(self, patient: str, name: str) -> None:
-        """Forget one file; nothing if there is none."""
+        """Forget one file, or raise `StoreError`; nothing if there is none."""
         ...
 
     def forget(self, patient: str) -> None:
-        """Forget everything of a patient."""
+        """Forget everything of a patient, or raise `StoreError`."""
         ...
 
     def patients(self) -> Iterator[str]:
@@ -69,8 +69,8 @@ class Store(Protocol):
         """Patient and name of the first and of the last file, found without listing everything."""
         ...
 
-    def sweep(self, known: Container[str]) -> int:
-        """Delete what a crash left of patients that are not `known`; returns how much."""
+    def sweep(self) -> int:
+        """Delete half-written files that a crash left; returns how many."""
         ...
 
     def check(self) -> None:
@@ -131,14 +131,26 @@ class FileStore:
             return next(found, None) is not None
         return False
 
+    def _need_something(self) -> None:
+        """Stop where there is nothing at all: what seems to be deleted would come back with its disk."""
+        if not self._holds_something():
+            raise Away("the folder of photographs holds nothing; see whether its disk is mounted")
+
     def remove(self, patient: str, name: str) -> None:
         """Delete one file."""
-        with contextlib.suppress(OSError):
+        try:
             self._path(patient, name).unlink()
+        except FileNotFoundError:
+            self._need_something()
+        except OSError as error:
+            raise StoreError(
+                f"a file could not be deleted ({error.strerror}); check the rights of its folder"
+            ) from None
 
     def forget(self, patient: str) -> None:
         """Delete the patient's folder."""
         folder = self._path(patient, "x").parent
+        self._need_something()
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
             raise StoreError("files of the patient could not be deleted; check the rights of the data folder")
@@ -152,6 +164,7 @@ class FileStore:
     def files(self, patient: str) -> list[str]:
         """What lies in the patient's folder."""
         folder = self._path(patient, "x").parent
+        self._need_something()
         return sorted(each.name for each in folder.glob("*") if each.suffix != ".part" and each.is_file())
 
     def ends(self) -> list[tuple[str, str]]:
@@ -169,26 +182,18 @@ class FileStore:
         if not os.access(self.root, os.W_OK):
             raise StoreError("the folder of photographs cannot be written; check its rights")
 
-    def sweep(self, known: Container[str]) -> int:
-        """Delete what a crash left: folders of patients that are not `known`, and half-written files.
-
-        What is younger than an hour is left alone: its row may be on the way.
+    def sweep(self) -> int:
+        """Delete half-written files that are older than an hour.
 
         Returns:
             How many were deleted.
         """
         end, count = time.time() - FRESH_S, 0
-        for name in list(self.patients()):
-            folder = self._path(name, "x").parent
-            if name not in known and folder.stat().st_mtime < end:
-                shutil.rmtree(folder, ignore_errors=True)
-                count += 1
-                continue
-            for part in folder.glob("*.part"):
-                with contextlib.suppress(OSError):
-                    if part.stat().st_mtime < end:
-                        part.unlink()
-                        count += 1
+        for part in list(self.root.glob("??/*/*.part")):
+            with contextlib.suppress(OSError):
+                if part.stat().st_mtime < end:
+                    part.unlink()
+                    count += 1
         return count
 
 

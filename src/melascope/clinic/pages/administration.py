@@ -64,7 +64,7 @@ def add_user(desk: Desk) -> Response:
 def _invited(desk: Desk, user: User) -> Response:
     secret = accounts.invite(desk.db, desk.actor.id, user)
     desk.db.flush()
-    return _page(desk, user, f"{desk.clinic.settings.public_url.rstrip('/')}/start/{secret}")
+    return _page(desk, user, f"{desk.clinic.settings.public_url}/start/{secret}")
 
 
 def _user(desk: Desk) -> User:

@@ -21,6 +21,7 @@ pages = Pages()
 def show(desk: Desk) -> Response:
     """The first and the latest visit with a total, or two that are chosen."""
     patient = patient_of(desk.db, desk.actor, desk.path("patient"), Right.VIEW)
+    desk.see("patient.view", patient)
     points = [point for point in course(patient).points if point.photo is not None]
     if len(points) < 2:
         return desk.page("message.html", title="compare.title", text=desk.language("compare.too_few"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from melascope.clinic import patients, visits
+from melascope.clinic import patients, removals, visits
 from melascope.clinic.access import Right, patient_of
 from melascope.clinic.between import since
 from melascope.clinic.chart import REGION_COLOURS, chart
@@ -105,6 +105,7 @@ def conflict(desk: Desk) -> Response:
 
 def _form(desk: Desk, state: str | None) -> Response:
     patient = patient_of(desk.db, desk.actor, desk.path("patient"), Right.WRITE)
+    desk.see("patient.view", patient)
     stored = {
         "code": patient.code,
         "age": patient.age.value if patient.age else "",
@@ -169,6 +170,7 @@ def export(desk: Desk) -> Response:
 def ask(desk: Desk) -> Response:
     """What deletion means, and the code to write out."""
     patient = patient_of(desk.db, desk.actor, desk.path("patient"), Right.DELETE)
+    desk.see("patient.view", patient)
     photos = sum(len(each.photos) for each in patient.visits)
     return desk.page("patient_delete.html", patient=patient, photos=photos)
 
@@ -177,6 +179,6 @@ def ask(desk: Desk) -> Response:
 def delete(desk: Desk) -> Response:
     """Delete rows, then files."""
     with desk.clinic.database.writing() as db:
-        gone = patients.delete_patient(db, desk.actor, desk.path("patient"), desk.form.get("code", ""))
-    desk.clinic.store.forget(gone)
+        patients.delete_patient(db, desk.actor, desk.path("patient"), desk.form.get("code", ""))
+    removals.carry_out(desk.clinic.database, desk.clinic.store)
     return desk.go("/patients")

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from melascope.clinic import photos
+from melascope.clinic import photos, removals
 from melascope.clinic.access import Invalid, NotFound, Right, photo_of
 from melascope.clinic.corrections import Change, Reading, correct, read, scores_of
 from melascope.clinic.desk import Desk, Pages
@@ -39,6 +39,7 @@ def conflict(desk: Desk) -> Response:
     photo = photo_of(desk.db, desk.actor, desk.path("photo"), Right.VIEW)
     reading = read(photo)
     assert reading is not None
+    desk.see("photo.view", photo)
     who = desk.db.get(User, photo.corrected_by) if photo.corrected_by else None
     entered = {key: value for key, value in desk.form.items() if key not in ("csrf", "version")}
     return desk.page(
@@ -108,7 +109,7 @@ def _line(desk: Desk, row: Any) -> dict[str, Any]:
     return {"what": what, "original": original, "value": changed, "who": row.user.name, "at": row.at}
 
 
-@pages.get("/photos/{photo}/state")
+@pages.get("/photos/{photo}/state", unattended=True)
 def state(desk: Desk) -> Response:
     """Where the analysis stands, for the page that waits."""
     photo = photo_of(desk.db, desk.actor, desk.path("photo"), Right.VIEW)
@@ -223,7 +224,6 @@ def delete(desk: Desk) -> Response:
     """Delete a photograph and its files."""
     with desk.clinic.database.writing() as db:
         visit = photo_of(db, desk.actor, desk.path("photo"), Right.DELETE).visit_id
-        patient, names = photos.delete_photo(db, desk.actor, desk.path("photo"))
-    for name in names:
-        desk.clinic.store.remove(patient, name)
+        photos.delete_photo(db, desk.actor, desk.path("photo"))
+    removals.carry_out(desk.clinic.database, desk.clinic.store)
     return desk.go(f"/visits/{visit}#photos")

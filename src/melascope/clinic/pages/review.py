@@ -6,7 +6,7 @@ import json
 
 from starlette.responses import JSONResponse, Response
 
-from melascope.clinic import review
+from melascope.clinic import removals, review
 from melascope.clinic.access import Invalid, Right, batch_of, review_photo_of, study_of
 from melascope.clinic.desk import Desk, Pages
 from melascope.clinic.review import State
@@ -85,8 +85,8 @@ def export(desk: Desk) -> Response:
 def delete(desk: Desk) -> Response:
     """Delete rows, then files."""
     with desk.clinic.database.writing() as db:
-        gone = review.delete_batch(db, desk.actor, desk.path("batch"))
-    desk.clinic.store.forget(gone)
+        review.delete_batch(db, desk.actor, desk.path("batch"))
+    removals.carry_out(desk.clinic.database, desk.clinic.store)
     return desk.go("/reviews")
 
 
@@ -133,12 +133,14 @@ def _neighbours(photo: ReviewPhoto) -> tuple[ReviewPhoto | None, ReviewPhoto | N
 def picture(desk: Desk) -> Response:
     """The photograph for the screen, without any of the file's metadata."""
     photo = review_photo_of(desk.db, desk.actor, desk.path("item"), Right.VIEW)
+    desk.see("review.picture", photo)
     return Response(review.shown(desk.clinic.store, photo), media_type="image/jpeg")
 
 
 def two_windows(desk: Desk) -> Response:
     """What was sent beside what the caller put aside in another window."""
     photo = review_photo_of(desk.db, desk.actor, desk.path("item"), Right.CORRECT)
+    desk.see("review.photo", photo)
     draft = review.draft_of(photo, desk.actor)
     alike, apart = review.differences(
         review.entered(photo, desk.form.get("boxes", "")), draft.made["boxes"] if draft is not None else []

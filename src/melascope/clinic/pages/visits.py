@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import OperationalError
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from melascope.clinic import photos, visits
+from melascope.clinic import logs, photos, visits
 from melascope.clinic.access import Invalid, Right, visit_of
 from melascope.clinic.corrections import read
 from melascope.clinic.desk import Desk, Pages
 from melascope.clinic.patients import version_of
+from melascope.clinic.store import StoreError
 from melascope.clinic.tables import JobState, PhotoView, User
 
 __all__ = ["pages"]
@@ -64,23 +67,40 @@ def change(desk: Desk) -> Response:
 
 @pages.post("/visits/{visit}/photos", again=show, own=True)
 def upload(desk: Desk) -> Response:
-    """Keep photographs: one field a view, each may hold several files."""
-    clinic, count = desk.clinic, 0
+    """Keep photographs: one field a view, each may hold several files. All are looked at before the first is kept."""
+    clinic, visit = desk.clinic, desk.path("visit")
     with clinic.database.reading() as db:
-        visit_of(db, desk.actor, desk.path("visit"), Right.WRITE)
+        visit_of(db, desk.actor, visit, Right.WRITE)
+    sent = _sent(desk)
+    for kept, (view, file) in enumerate(sent):
+        try:
+            photos.add_photo(clinic.database, desk.actor, clinic.store, visit, view, file.file.read())
+        except (StoreError, OperationalError):
+            if not kept:
+                raise
+            logs.failure("upload")
+            text = desk.language("error.store_some", kept=kept, count=len(sent))
+            return desk.page("message.html", 507, title="error.store_some_title", text=text)
+        clinic.runner.wake()
+    return desk.go(f"/visits/{visit}#photos")
+
+
+def _sent(desk: Desk) -> list[tuple[PhotoView, UploadFile]]:
+    """The files of the form, each with its view.
+
+    Raises:
+        Invalid: There is none, or one of them cannot be taken.
+    """
+    sent = []
     for name, files in desk.files.items():
         view = photos.view_of(desk.form.get("view", "") if name == "photos" else name)
-        for file in files:
-            if not file.filename and not file.size:
-                continue  # a field that was left empty
-            data = file.file.read()
-            photos.check_file(data, clinic.settings)
-            photos.add_photo(clinic.database, desk.actor, clinic.store, desk.path("visit"), view, data)
-            count += 1
-    if not count:
+        sent += [(view, file) for file in files if file.filename or file.size]  # others are fields left empty
+    if not sent:
         raise Invalid("error.no_file", "photos")
-    clinic.runner.wake()
-    return desk.go(f"/visits/{desk.path('visit')}#photos")
+    for _, file in sent:
+        photos.check_file(file.file.read(), desk.clinic.settings)
+        file.file.seek(0)
+    return sent
 
 
 @pages.post("/visits/{visit}/sign")

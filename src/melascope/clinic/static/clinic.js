@@ -3,21 +3,23 @@
 document.documentElement.classList.add("script");
 
 // A page that waits for an analysis asks until it is done, then loads itself anew.
-const waiting = [...document.querySelectorAll("[data-wait]")];
-if (waiting.length) {
-  let pause = 1000;
+// Of what is done, gone or no longer shown to who has been signed out it does not ask again.
+const waiting = new Set([...document.querySelectorAll("[data-wait]")].map((each) => each.dataset.wait));
+if (waiting.size) {
+  let pause = 1000, done = false;
   const ask = async () => {
-    for (const each of waiting) {
+    for (const address of [...waiting]) {
       try {
-        const answer = await fetch(each.dataset.wait, { headers: { accept: "application/json" } });
+        const answer = await fetch(address, { headers: { accept: "application/json" } });
+        if (answer.redirected || (answer.status >= 400 && answer.status < 500)) { waiting.delete(address); continue; }
         const { state } = await answer.json();
-        if (state === "done" || state === "failed") {
-          const busy = document.activeElement && document.activeElement.matches("textarea, input, select");
-          const chosen = [...document.querySelectorAll("input[type=file]")].some((input) => input.files.length);
-          if (!busy && !chosen) { location.reload(); return; }
-        }
+        if (state === "done" || state === "failed") { waiting.delete(address); done = true; }
       } catch (error) { /* the network is away: ask again */ }
     }
+    const busy = document.activeElement && document.activeElement.matches("textarea, input, select");
+    const chosen = [...document.querySelectorAll("input[type=file]")].some((input) => input.files.length);
+    if (done && !busy && !chosen) { location.reload(); return; }
+    if (!done && !waiting.size) return;
     pause = Math.min(5000, pause * 1.2);
     setTimeout(ask, pause);
   };

@@ -37,6 +37,7 @@ if (form) {
     return `${place + 1} ${names[box.kind]}${chance === null ? "" : ` ${Math.round(chance * 100)} %`}, ${who}`;
   };
   const show = () => {
+    const inside = form.contains(document.activeElement);
     svg.replaceChildren();
     boxes.forEach((box, place) => {
       const [x0, y0, x1, y1] = box.box, made = origin(box);
@@ -68,6 +69,9 @@ if (form) {
     const undo = form.querySelector("[data-do=undo]"), redo = form.querySelector("[data-do=redo]");
     if (undo) { undo.disabled = !past.length; redo.disabled = !future.length; }
     field.value = JSON.stringify(boxes);
+    // Keys act where the focus is: it must not get lost with a button that went or can no longer be used.
+    const at = document.activeElement;
+    if (inside && (!form.contains(at) || at.disabled)) stage.focus({ preventScroll: true });
   };
   const choose = (place, focus = true) => {
     chosen = boxes.length ? (place + boxes.length) % boxes.length : -1;
@@ -130,7 +134,7 @@ if (form) {
   addEventListener("beforeunload", (event) => { if (!sent && changed()) event.preventDefault(); });
   addEventListener("resize", show);
 
-  document.addEventListener("keydown", (event) => {
+  form.addEventListener("keydown", (event) => {
     if (event.target.matches("input, select, textarea, summary") || event.altKey || event.metaKey || (event.ctrlKey && !"zyZY".includes(event.key))) return;
     const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -210,5 +214,6 @@ if (form) {
   svg.addEventListener("pointerup", drop); svg.addEventListener("pointercancel", drop);
   canvas.querySelector("img").addEventListener("load", show);
   show();
+  stage.focus({ preventScroll: true });
   if (chosen >= 0) choose(0, may);
 }

@@ -7,7 +7,7 @@ knows identifiers only, so that it can outlive what it speaks of.
 from __future__ import annotations
 
 from melascope.clinic.tables.course import Analysed, Correction, Job, Patient, Photo, Signature, Treatment, Visit
-from melascope.clinic.tables.log import Audit, Idempotent
+from melascope.clinic.tables.log import Audit, Idempotent, Removal
 from melascope.clinic.tables.people import Attempts, Link, Member, SignIn, Study, Token, User
 from melascope.clinic.tables.readings import Figures, Rater, ReadingStudy, Score, Showing
 from melascope.clinic.tables.review import Review, ReviewBatch, ReviewPhoto
@@ -32,6 +32,7 @@ __all__ = [
     "PhotoView",
     "Rater",
     "ReadingStudy",
+    "Removal",
     "Review",
     "ReviewBatch",
     "ReviewPhoto",

@@ -1,4 +1,4 @@
-"""What was seen and changed, and uploads that may be sent again."""
+"""What was seen and changed, uploads that may be sent again, and files that are to be deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from melascope.clinic.tables.shape import Base, Digest, Id, below, now
 
-__all__ = ["Audit", "Idempotent"]
+__all__ = ["Audit", "Idempotent", "Removal"]
 
 
 class Audit(Base):
@@ -40,3 +40,17 @@ class Idempotent(Base):
     """SHA-256 of route and content."""
     answer: Mapped[dict[str, Any]]
     created: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class Removal(Base):
+    """Files that no row needs any more; see `melascope.clinic.removals`."""
+
+    __tablename__ = "removals"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    patient: Mapped[str] = mapped_column(Id)
+    """The patient or queue whose files they are; the row itself is gone, or goes on with others."""
+    prefix: Mapped[str] = mapped_column(String(100), default="")
+    """What their names begin with; empty: all of them."""
+    since: Mapped[datetime] = mapped_column(default=now)
+    """From then on nothing needs them; of a queue that is just being taken in, that lies ahead."""
