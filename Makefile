@@ -60,7 +60,7 @@ NEED_PYTHON = @test -n "$(PYTHON)" || { \
 # The uv on the PATH if it runs, else one of our own in .tools, fetched by pip; `--target` asks for no virtual
 # environment and leaves a system's Python alone (PEP 668).
 UV ?= $(shell if uv --version >/dev/null 2>&1; then echo uv; else echo .tools/bin/uv; fi)
-LOCK = $(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate \
+LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 

@@ -305,13 +305,18 @@ def aims(photos: Photos, *, rendered: bool) -> str:
     rows = []
 
     def add(
-        what: str, aim: str, reached: Callable[[float], bool], some: Photos, figure: Callable[[Photos], float]
+        what: str,
+        aim: str,
+        reached: Callable[[float], bool],
+        some: Photos,
+        figure: Callable[[Photos], float],
+        count: int | None = None,
     ) -> None:
         value = figure(some)
         low, high = tallies.by_heads(some, figure)
         between = f"{low:.3f} to {high:.3f}" if not np.isnan(low) else ""
         met = "" if np.isnan(value) else "yes" if reached(value) else "no"
-        rows.append([what, number(value), between, str(len(some)), aim, met])
+        rows.append([what, number(value), between, str(len(some) if count is None else count), aim, met])
 
     def above(limit: float) -> Callable[[float], bool]:
         return lambda value: value >= limit
@@ -357,6 +362,7 @@ def aims(photos: Photos, *, rendered: bool) -> str:
             lambda value: 0.85 <= value <= 0.95,
             lesioned,
             lambda p, what=what: tallies.cover(p, what, pigmented=True)[1],  # type: ignore[misc]
+            sum(tallies.cover([one], what, pigmented=True)[0] > 0 for one in lesioned),
         )
     rows = [row for row in rows if row[1]]
     return table(("figure", "value", "95 % interval", "photos", "aim", "reached"), rows)

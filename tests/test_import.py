@@ -38,7 +38,27 @@ def test_importing_the_package_takes_less_than_half_a_second() -> None:
     assert fastest < 0.5
 
 
-@pytest.mark.parametrize("module", ["analysis", "record", "photo", "skin", "lesions", "report", "networks", "cli"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "analysis",
+        "archive",
+        "batch",
+        "boxes",
+        "cli",
+        "clinic.app",
+        "cluster",
+        "cohort.render",
+        "cohort.paint",
+        "lesions",
+        "live",
+        "networks",
+        "photo",
+        "record",
+        "report",
+        "skin",
+    ],
+)
 def test_the_run_time_never_loads_torch(module: str) -> None:
     names, _ = loaded(f"import melascope.{module}")
     assert names.isdisjoint({"torch", "torchvision", "mediapipe"})

@@ -127,3 +127,13 @@ def test_stats_count_boxes(sound: Path, tmp_path: Path) -> None:
     lines = [line.split() for line in found.stdout.splitlines()]
     assert ["fre", "32", "8", "4", "4", "(4)"] in [line[:6] for line in lines]
     assert call("stats", tmp_path).exit_code == 2
+
+
+def test_a_damaged_description_is_wrong_data_and_nothing_is_written(sound: Path, tmp_path: Path) -> None:
+    source = tmp_path / "set"
+    assert call("convert", sound, source).exit_code == 0
+    (source / "dataset.json").write_text("{", encoding="utf-8")
+    done = call("convert", source, tmp_path / "out")
+    assert done.exit_code == 1
+    assert "nothing was written" in done.stderr and "dataset.json" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -215,6 +216,30 @@ def test_a_camera_that_runs_does_not_keep_a_session_from_ending(house: House) ->
         for row in db.scalars(select(SignIn)):
             row.seen -= timedelta(minutes=11)
     assert person.send(frames(house), SMALL).status_code == 401
+
+
+def test_the_process_of_frames_ends_also_when_the_rest_met_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest that ran out while a frame was looked at begins anew."""
+    monkeypatch.setattr("melascope.clinic.live._REST_S", 0.1)
+    ended, begun = threading.Event(), threading.Event()
+
+    class Fake:
+        def __call__(self, _data: bytes, _side: int) -> Glance:
+            if not begun.is_set():
+                begun.set()
+                return GOOD
+            time.sleep(0.3)  # the rest of the first frame runs out meanwhile
+            return GOOD
+
+        def stop(self) -> None:
+            ended.set()
+
+    live = Live()
+    live._worker = live._look = Fake()  # type: ignore[assignment]
+    live.see("somebody", SMALL, 1080)
+    live.see("somebody", SMALL, 1080)
+    assert ended.wait(10)
+    live.stop()
 
 
 def test_a_clinic_that_stops_ends_the_process_of_frames(house: House) -> None:

@@ -71,6 +71,7 @@ def test_a_folder_of_other_trainings_is_refused(
     run = tmp_path / "everything"
     run.mkdir()
     (run / "recipe.json").write_text('{"samples": 12800}', encoding="utf-8")
+    (run / "checkpoint.pt").touch()
     for name in ("read_cohort", "read_labelled"):
         monkeypatch.setattr(ablations, name, lambda *_, **__: [])
         monkeypatch.setattr(training, name, lambda *_, **__: [])

@@ -13,7 +13,7 @@ pytest.importorskip("torchvision", reason="torchvision is not installed: `make l
 
 from melascope.lab.skin.__main__ import app  # noqa: E402
 from melascope.lab.skin.faces import is_held_out, write_labelled  # noqa: E402
-from melascope.lab.skin.train import Recipe, train  # noqa: E402
+from melascope.lab.skin.train import Recipe, _compare, train  # noqa: E402
 from tests.lab.drawn import drawn_face  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -51,7 +51,9 @@ def test_a_folder_with_another_run_is_refused_and_left_as_it_is(faces: Path, tmp
     torch.save({"of": "the run that is there"}, run / "checkpoint.pt")
     before = (run / "recipe.json").read_bytes()
     other.write_bytes(b"another start")
-    with pytest.raises(ValueError, match=r"another rate \(0.002 there, 0.001 now\); name another folder, or delete it"):
+    with pytest.raises(
+        ValueError, match=r"another rate \(0.002 there, 0.001 now\); name another --out, or delete its r"
+    ):
         train([faces], None, run, weights=None, recipe=Recipe(samples=0, size=64, rate=1e-3))
     with pytest.raises(ValueError, match=r"another start \(null there, .*other.onnx"):
         train([faces], None, run, weights=other, recipe=NOTHING)
@@ -64,22 +66,45 @@ def test_a_folder_with_another_run_is_refused_and_left_as_it_is(faces: Path, tmp
 def test_a_run_of_an_older_version_goes_on_by_what_it_wrote_down(faces: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train([faces], None, run, weights=None, recipe=NOTHING)
-    old = recipe_of(run)
-    del old["data"]
+    now = recipe_of(run)
+    torch.save({}, run / "checkpoint.pt")
+    old = {name: value for name, value in now.items() if name != "data"}
     (run / "recipe.json").write_text(json.dumps(old), encoding="utf-8")
-    train([faces], None, run, weights=None, recipe=NOTHING)
+    _compare(run, now)
     assert recipe_of(run) == old  # nothing is said of what was not written down then
     (run / "recipe.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"recipe.json: is damaged; name another folder"):
+    with pytest.raises(ValueError, match=r"recipe.json: is damaged; name another --out"):
         train([faces], None, run, weights=None, recipe=NOTHING)
     (run / "recipe.json").unlink()
-    torch.save({}, run / "checkpoint.pt")
     with pytest.raises(ValueError, match=r"holds a checkpoint.pt and no recipe.json"):
         train([faces], None, run, weights=None, recipe=NOTHING)
+
+
+def test_a_start_that_failed_keeps_no_folder(faces: Path, tmp_path: Path) -> None:
+    run, wrong = tmp_path / "run", tmp_path / "wrong.pth"
+    torch.save({"no": torch.zeros(1)}, wrong)
+    with pytest.raises((KeyError, RuntimeError)):
+        train([faces], None, run, weights=wrong, recipe=NOTHING)
+    assert not (run / "recipe.json").exists()
+    train([faces], None, run, weights=None, recipe=NOTHING)
+    assert recipe_of(run)["start"] is None
+
+
+def test_a_licence_that_is_told_later_is_no_other_run(faces: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train([faces], None, run, weights=None, recipe=NOTHING)
+    torch.save({}, run / "checkpoint.pt")
+    now = recipe_of(run)
+    now["data"] = {"faces": [{"folder": "faces", "photos": 2, "licence": "CC0"}], "close_ups": [], "cohorts": []}
+    _compare(run, now)
+    now["data"] = {"faces": [{"folder": "faces", "photos": 3, "licence": ""}], "close_ups": [], "cohorts": []}
+    with pytest.raises(ValueError, match="another data"):
+        _compare(run, now)
 
 
 def test_the_command_says_it_in_a_sentence(faces: Path, tmp_path: Path) -> None:
     words = ["train", "--labelled", str(tmp_path), "--out", str(tmp_path / "run"), "--samples"]
     assert CliRunner().invoke(app, [*words, "0"]).exit_code == 0
+    torch.save({}, tmp_path / "run" / "checkpoint.pt")
     refused = CliRunner().invoke(app, [*words, "1"], env={"COLUMNS": "400"})
     assert refused.exit_code == 2 and "holds a run with another samples" in refused.stderr

@@ -11,6 +11,7 @@ import typer
 from melascope.cli.outcome import fail, plain_line, usage
 
 if TYPE_CHECKING:
+    from melascope.data.about import About
     from melascope.data.dataset import DataSet
     from melascope.data.intake import Taken
 
@@ -205,6 +206,15 @@ def _read(
     return intake(source, folder, *choices), None
 
 
+def _about(data: DataSet) -> About | None:
+    from melascope.data.annotated import AnnotationError
+
+    try:
+        return data.about
+    except ValueError as error:
+        raise AnnotationError([str(error)]) from None
+
+
 def _adopt(
     taken: tuple[Taken, ...],
     data: DataSet | None,
@@ -230,7 +240,7 @@ def _adopt(
         found = {photo: row.patient for photo, row in known.items()}
     else:
         found = patients_of(taken, table, pattern)
-    about = None if data is None else data.about
+    about = None if data is None else _about(data)
     about = About(name=name or out.name, made_by="people") if about is None else about
     if name:
         about = about.model_copy(update={"name": name})

@@ -119,12 +119,12 @@ class Live:
 
     def _rest(self) -> None:
         """Wait until nobody has sent a frame for a while, then end the process."""
-        while (left := self._latest + _REST_S - time.monotonic()) > 0:
-            if self._stopped.wait(left):
-                return
-        with self._free:
-            if self._worker is not None and time.monotonic() - self._latest >= _REST_S:
-                self._worker.stop()
+        while not self._stopped.wait(max(0.0, self._latest + _REST_S - time.monotonic())):
+            with self._free:  # which waits for a frame that is being looked at: then there is another while to wait
+                if time.monotonic() - self._latest >= _REST_S:
+                    if self._worker is not None:
+                        self._worker.stop()
+                    return
 
 
 def check_frame(data: bytes) -> None:

@@ -176,13 +176,18 @@ def test_two_cohorts_of_one_seed_hold_the_same_people(tmp_path: Path) -> None:
     assert set(alone.people.values()) & set(found.people.values()) == {f"seed3/head{i}" for i in range(10)}
 
 
-def test_cohorts_of_one_seed_are_tied_by_head_and_by_number(tmp_path: Path) -> None:
-    """With another number of patients a head, a patient's number is on another head: both ties hold."""
-    first = grouped(cohort(tmp_path / "a", 30), lambda i: f"head{i // 2}")
-    second = grouped(cohort(tmp_path / "b", 60), lambda i: f"head{i // 2 + 100 if i < 15 else i}")
-    found = gather([first, second], labels="truth", majority=None, seed=1)
-    for who in (lambda photo: photo.split("/")[1][1:3], lambda photo: found.people[photo]):
-        assert all(len(each) == 1 for each in parts_of(found, who).values())
+@pytest.mark.parametrize(("one", "other"), [((60, 5), (120, 10)), ((30, 2), (60, 4))])
+def test_cohorts_of_one_seed_with_other_patients_on_a_head_are_refused(
+    tmp_path: Path, one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    """A number's skin and lesions may be on two heads there: ties would chain everybody to everybody."""
+    folders = []
+    for name, (patients, each) in (("a", one), ("b", other)):
+        folders.append(grouped(cohort(tmp_path / name, patients), lambda i, each=each: f"head{i // each}"))  # type: ignore[misc]
+    with pytest.raises(SourceError, match=r"has another head .* render one of them with another --seed"):
+        gather(folders, labels="truth", majority=None, seed=1)
+    found = gather([folders[0], reseeded(folders[1], 4)], labels="truth", majority=None, seed=1)
+    assert all(len(each) == 1 for each in parts_of(found, lambda photo: found.people[photo]).values())
     assert names_of("seed3/head4", "b/P9") == ("seed3/head4", "seed3/P9")
 
 

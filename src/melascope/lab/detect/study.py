@@ -383,7 +383,7 @@ def _check_empty(rows: Sequence[Row], scheme: Literal["631", "82"], path: Path) 
         shown = f"{', '.join(empty[:3])}{' ...' if len(empty) > 3 else ''}"
         raise StudyError(
             f"{path}: split_{scheme} is empty for {len(empty)} of {len(rows)} photos ({shown}): fill it, empty it "
-            "for all, deal all out anew (`melascope dataset split DATA --again`), or give a split (--split FILE)"
+            "for all, or deal all out anew (`melascope dataset split DATA --again`); many commands take --split FILE"
         )
 
 

@@ -24,7 +24,10 @@ def facts(
 
     out.mkdir(parents=True, exist_ok=True)
     for folder in data:
-        count = draw_facts(folder, out / f"{folder.resolve().name}.npz", most=most, jobs=jobs, tell=print)
+        try:
+            count = draw_facts(folder, out / f"{folder.resolve().name}.npz", most=most, jobs=jobs, tell=print)
+        except (ValueError, FileNotFoundError) as error:
+            raise typer.BadParameter(str(error)) from None
         print(f"{folder}: {count} patches")
 
 
@@ -41,7 +44,10 @@ def fit(
     from melascope.lab.naming.fit import Recipe, chances_of, measured, ship
     from melascope.lab.naming.fit import fit as fitted
 
-    known = read_facts(files)
+    try:
+        known = read_facts(files)
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
     recipe = Recipe(seed=seed)
     namer = fitted(known, recipe, print)
     data = {

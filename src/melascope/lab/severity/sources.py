@@ -118,7 +118,8 @@ def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
         sources: What they hold.
 
     Raises:
-        SourceError: Two folders have the same name, or one's name holds a semicolon.
+        SourceError: Two folders have the same name, or one's name holds a semicolon, or two virtual cohorts of one seed
+            have their patients on different heads.
     """
     if len(sources) == 1:
         return sources[0]
@@ -153,6 +154,7 @@ def join(data: Sequence[Path], sources: Sequence[Source]) -> Source:
         known |= {f"{name}/{photo}": one for photo, one in source.known.items()}
         people |= {f"{name}/{photo}": who for photo, who in source.people.items()}
         notes += [f"{name}: {note}" for note in source.ratings.notes]
+    _check_heads(rows, people)
     ratings = Ratings(_undivided(rows, people), Path(" + ".join(map(str, data))), None, files, tuple(notes))
     return Source(
         ratings,
@@ -184,6 +186,20 @@ def names_of(person: str, patient: str) -> tuple[str, ...]:
     if not (virtual and seed.startswith("seed")):
         return (person,)
     return person, f"{seed}/{patient.rpartition('/')[2]}"
+
+
+def _check_heads(rows: Sequence[Rating], people: Mapping[str, str]) -> None:
+    """Refuse cohorts of one seed in which a patient's skin and lesions may be on two heads: no split parts them."""
+    heads: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        person, *others = names_of(people[row.photo], row.patient)
+        for name in others:
+            before, photo = heads.setdefault(name, (person, row.photo))
+            if before != person:
+                raise SourceError(
+                    f"{row.photo}: {name} has another head ({person}) than in {photo} ({before}): these are cohorts of "
+                    "one seed with other numbers of patients a head; render one of them with another --seed"
+                )
 
 
 def set_name(data: Path) -> str:
@@ -221,7 +237,7 @@ def _undivided(rows: Sequence[Rating], people: Mapping[str, str]) -> tuple[Ratin
 
 
 def _ties(row: Rating, people: Mapping[str, str]) -> list[tuple[str, str]]:
-    ties = [("patient", row.patient), *(("person", name) for name in names_of(people[row.photo], row.patient))]
+    ties = [("patient", row.patient), ("person", people[row.photo])]
     return [*ties, ("group", row.group)] if row.group else ties
 
 

@@ -166,13 +166,19 @@ def evaluate(labelled: Path, *, write_card: bool = False, page: Path | None = No
     return json.dumps(figures, indent=2, ensure_ascii=False)
 
 
+def _made(card: dict[str, Any]) -> str:
+    """How long the network learnt."""
+    runs = len(card.get("recipe", {}).get("mean_of", ()))
+    return f"mean of {runs} runs, the last of {card['steps']} steps" if runs else f"{card['steps']} steps"
+
+
 def as_markdown(card: dict[str, Any]) -> str:
     """The figures of a card as the page `docs/figures.md`."""
     figures = card["figures"]
     lines = [
         "# Figures of the shipped network",
         "",
-        f"Network of {card['date']}, SHA-256 {card['sha256'][:16]}, {card['steps']} steps.",
+        f"Network of {card['date']}, SHA-256 {card['sha256'][:16]}, {_made(card)}.",
         f"{figures['held_out_faces']} held-out people (a third, by hash of the person) that training has not seen.",
         "They were looked at while recipe and rules were developed: a development set, not an untouched test set.",
         "",

@@ -231,7 +231,8 @@ def train(
         "cohorts": [_about(*each) for each in rendered],
     }
     counts = {"faces": len(faces) - virtual, "skin": len(close_ups), "virtual": virtual}
-    _claim(out, {**asdict(recipe), **counts, "start": _start(weights), "data": data})
+    told = {**asdict(recipe), **counts, "start": _start(weights), "data": data}
+    _compare(out, told)
     network = SkinNetwork().to(device)
     checkpoint = out / "checkpoint.pt"
     steps, done = recipe.samples // recipe.batch, 0
@@ -245,6 +246,8 @@ def train(
         views = iter(Views(faces, close_ups, recipe, start=10**6))
         examples = torch.stack([_scaled(next(views)[0]) for _ in range(64)]).to(device)
         renormalise(network, examples, part=None if shipped else network.encoder)
+    if not saved:
+        write_whole(out / "recipe.json", json.dumps(told, ensure_ascii=False))
     network.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in (saved["average"] if saved else network.state_dict()).items()}
     parts = ("pigment", "kind")
@@ -290,31 +293,40 @@ def train(
     return checkpoint
 
 
-def _claim(out: Path, told: dict[str, Any]) -> None:
-    """Takes the folder for this run, or refuses one that holds another.
+def _compare(out: Path, told: dict[str, Any]) -> None:
+    """Refuse a folder that holds another run; one without a checkpoint holds none.
 
-    What an older version did not write down of its run is not compared, and stays unwritten.
+    What an older version did not write down of its run is not compared, and stays unwritten; licences are for the card
+    alone.
     """
-    path = out / "recipe.json"
-    if not path.exists():
-        if (out / "checkpoint.pt").exists():
-            raise ValueError(f"{out}: holds a checkpoint.pt and no recipe.json; name another folder, or delete it")
-        write_whole(path, json.dumps(told, ensure_ascii=False))
+    if not (out / "checkpoint.pt").exists():
         return
+    path = out / "recipe.json"
+    way_out = "name another --out, or delete its recipe.json, history.csv and checkpoint.pt"
     try:
         there = dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ValueError(f"{out}: holds a checkpoint.pt and no recipe.json; {way_out}") from None
     except (ValueError, TypeError):
-        raise ValueError(f"{path}: is damaged; name another folder, or delete {out}") from None
+        raise ValueError(f"{path}: is damaged; {way_out}") from None
     unlike = [
         f"{name} ({json.dumps(value, ensure_ascii=False)[:160]} there, "
         f"{json.dumps(told.get(name), ensure_ascii=False)[:160]} now)"
         for name, value in there.items()
-        if told.get(name) != value
+        if _compared(told.get(name)) != _compared(value)
     ]
     if unlike:
-        raise ValueError(
-            f"{out}: holds a run with another {', another '.join(unlike)}; name another folder, or delete it"
-        )
+        raise ValueError(f"{out}: holds a run with another {', another '.join(unlike)}; {way_out}")
+
+
+def _compared(value: Any) -> Any:
+    """A value of a recipe, folders without their licences."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: [{**one, "licence": ""} for one in some] if isinstance(some, list) else some
+        for name, some in value.items()
+    }
 
 
 def _about(folder: Path, faces: Sequence[LabelledFace]) -> dict[str, Any]:
