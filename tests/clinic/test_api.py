@@ -132,6 +132,8 @@ def test_the_description_is_open_and_names_every_route(house: House) -> None:
     assert described["openapi"].startswith("3.")
     assert all(path.startswith("/api/v1/") for path in described["paths"])
     assert len(described["paths"]) >= 12
+    for path in described["paths"].values():
+        assert all(operation["security"] == [{"HTTPBearer": []}] for operation in path.values())
 
 
 def test_whatever_is_sent_the_server_does_not_fail(house: House, api: TestClient) -> None:

@@ -16,7 +16,7 @@ from melascope.clinic.bucket import Bucket
 from melascope.clinic.desk import Clinic
 from melascope.clinic.seal import Key, Sealed
 from melascope.clinic.settings import Settings
-from melascope.clinic.tables import Analysed, Photo
+from melascope.clinic.tables import Analysed, Photo, Removal
 from tests.clinic.made import House, QuickHasher, drawn, jpeg
 
 
@@ -50,6 +50,38 @@ def test_a_restored_clinic_holds_the_same(house: House, tmp_path: Path) -> None:
     again.database.close()
     with pytest.raises(BackupError, match="holds something"):
         restore_backup(tmp_path / "b.zip", tmp_path / "again")
+
+
+def test_a_backup_takes_along_nothing_that_is_to_be_removed(house: House, tmp_path: Path) -> None:
+    """A restored clinic that is pointed at the first one's store would remove it there."""
+    if not house.clinic.database.sqlite:
+        pytest.skip("backups of PostgreSQL are pg_dump's")
+    clinic, (queue, whole) = house.clinic, ("ab" * 16, "cd" * 16)
+    for patient, name in ((queue, "one"), (house.patient, f"{whole}.thumb.jpg"), (house.patient, "ef.original")):
+        clinic.store.put(patient, name, b"x")
+    with clinic.database.writing() as db:
+        kept = f"{db.get_one(Photo, house.photo).sha256}.original"  # it is somebody's still
+        for patient, prefix in ((queue, ""), *((house.patient, each) for each in (f"{whole}.", "ef.original", kept))):
+            db.add(Removal(patient=patient, prefix=prefix))
+    write_backup(clinic.database, clinic.store.inner, tmp_path / "b.zip")
+    restore_backup(tmp_path / "b.zip", tmp_path / "again")
+    again = open_clinic(Settings.of(tmp_path / "again", environ={}), work=drawn)
+    with again.database.reading() as db, clinic.database.reading() as first:
+        assert db.scalars(select(Removal)).all() == []
+        assert len(first.scalars(select(Removal)).all()) == 4
+    again.database.close()
+    assert sorted(again.store.patients()) == sorted([house.patient, house.other_patient])
+    gone = {f"{whole}.thumb.jpg", "ef.original"}
+    assert set(clinic.store.files(house.patient)) - set(again.store.files(house.patient)) == gone
+    assert again.store.get(house.patient, kept)
+
+
+def test_a_backup_of_an_earlier_version_has_no_removals_yet(clinic: Clinic, tmp_path: Path) -> None:
+    if not clinic.database.sqlite:
+        pytest.skip("backups of PostgreSQL are pg_dump's")
+    with clinic.database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE removals")
+    assert write_backup(clinic.database, clinic.store.inner, tmp_path / "b.zip").files == 1
 
 
 def test_a_clinic_with_sealed_photographs_elsewhere_works_as_any_other(clinic: Clinic, tmp_path: Path) -> None:

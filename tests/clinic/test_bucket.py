@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
 
 
 def test_what_is_put_is_there_until_it_is_forgotten(bucket: Bucket) -> None:
-    assert list(bucket.patients()) == [] == bucket.files(PATIENT)
+    assert list(bucket.patients()) == []
     bucket.put(PATIENT, "one", b"1")
     bucket.put(PATIENT, "two", b"22")
     bucket.put(PATIENT, "two", b"2")
@@ -84,6 +85,43 @@ def test_a_file_that_is_gone_is_told_from_a_store_that_is_away(
     with pytest.raises(Away, match="TimeoutError") as away:
         bucket.get(PATIENT, "one")
     assert "secret" not in str(away.value)
+
+
+def test_nothing_counts_as_deleted_while_the_store_is_away(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec import AbstractFileSystem
+
+    def cut(*_: object, **__: object) -> None:
+        raise ConnectionResetError("https://name:secret@place")
+
+    bucket.put(PATIENT, "one", b"1")
+    for name in ("exists", "find", "walk"):  # as drivers have them that bring none of their own
+        monkeypatch.setattr(bucket._fs, name, partial(getattr(AbstractFileSystem, name), bucket._fs))
+    deeds = (
+        lambda: bucket.remove(PATIENT, "one"),
+        lambda: bucket.forget(PATIENT),
+        lambda: bucket.files(PATIENT),
+        lambda: list(bucket.patients()),
+        bucket.check,
+    )
+    for broken in (("ls",), ("info", "ls", "find")):
+        with monkeypatch.context() as patch:
+            for name in broken:
+                patch.setattr(bucket._fs, name, cut)
+            for deed in deeds[0 if "info" in broken else 1 :]:
+                with pytest.raises(Away, match="ConnectionResetError"):
+                    deed()
+    assert bucket.get(PATIENT, "one") == b"1"
+
+
+def test_a_store_that_holds_nothing_may_be_another_one(bucket: Bucket) -> None:
+    for deed in (lambda: bucket.remove(PATIENT, "one"), lambda: bucket.forget(PATIENT), lambda: bucket.files(PATIENT)):
+        with pytest.raises(Away, match="holds nothing"):
+            deed()
+    bucket.check()  # a new one is well
+    bucket.put(OTHER, "three", b"3")
+    bucket.remove(PATIENT, "one")
+    bucket.forget(PATIENT)
+    assert bucket.files(PATIENT) == []
 
 
 def test_a_look_at_both_ends_lists_no_more_than_a_few_folders(

@@ -260,3 +260,14 @@ def test_the_demo_holds_a_reading_study_of_raters_who_say_that_they_are_simulate
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     assert run("init", "--data", str(tmp_path / "file"))[0] == 2
+
+
+def test_a_folder_that_may_not_be_entered_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    code, said = run("user", "list", "--data", str(tmp_path / "theirs"))
+    assert code == 1 and "Permission denied; ask its owner" in " ".join(said.split())

@@ -254,6 +254,22 @@ def test_a_form_is_not_read_before_it_is_known_who_sends_it(house: House, monkey
     assert found == [address]
 
 
+def test_a_body_is_not_read_before_its_key_is_known(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser, found = house.browser(), read(house, monkeypatch)
+    bodies = (
+        ("POST", f"visits/{house.visit}/photos", FORM),
+        ("POST", "patients", {"content-type": "application/json"}),
+        ("PUT", f"photos/{house.photo}/scores", {"content-type": "application/json"}),
+        ("PUT", f"readings/{house.photo}/photos/{house.photo}", {"content-type": "application/json"}),
+    )
+    for method, target, headers in bodies:
+        for sent in ({}, {"authorization": "Bearer wrong"}):
+            address = f"/api/v1/{target}"
+            answer = browser.request(method, address, content=iter(Body(3)), headers={**headers, **sent})
+            assert answer.status_code == 401 and answer.headers["www-authenticate"] == "Bearer"
+    assert found == []
+
+
 def test_a_form_that_anybody_may_send_holds_no_file_and_little_text(house: House) -> None:
     browser = house.browser()
     for target in ("/sign-in", "/start/nothing", "/language"):

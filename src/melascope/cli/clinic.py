@@ -387,4 +387,6 @@ def _database(settings: Settings, *, migrate: bool = True) -> Database:
             database.migrate()
     except DatabaseError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"{settings.data}: {error.strerror}; ask its owner for permission, or name another folder with --data")
     return database

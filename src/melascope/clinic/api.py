@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, File, Form, Header, HTTPException, Path, Query, Request, UploadFile
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from melascope.clinic import accounts, logs, patients, photos, removals, visits
@@ -43,7 +45,7 @@ from melascope.clinic.store import StoreError, Unreadable
 from melascope.clinic.tables import Age, Idempotent, Patient, Photo, PhotoView, Sex, Visit, now
 from melascope.clinic.texts import texts
 
-__all__ = ["router"]
+__all__ = ["Keyed", "router"]
 
 _KEEP: Final = timedelta(days=7)
 _Key = HTTPBearer(auto_error=False, description="A key from the account's page.")
@@ -65,7 +67,23 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": Problem, "description": "Database or store do not answer; nothing was saved."},
     507: {"model": Problem, "description": "No room left; nothing was saved."},
 }
-router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
+
+
+class Keyed(APIRoute):
+    """A route that reads no body before it knows whose key it was sent with."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler behind a look at the key: by itself it would read the body first."""
+        handler = super().get_route_handler()
+
+        async def keyed(request: Request) -> Response:
+            request.state.caller = await run_in_threadpool(_caller, request, await _Key(request))
+            return await handler(request)
+
+        return keyed
+
+
+router = APIRouter(prefix="/api/v1", responses=_PROBLEMS, route_class=Keyed)
 
 Identifier = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
@@ -132,14 +150,19 @@ def _answers() -> Generator[None]:
         raise HTTPException(503, "The database is busy or away: nothing was saved.") from None
 
 
-def caller(request: Request, key: Annotated[HTTPAuthorizationCredentials | None, Depends(_Key)]) -> Caller:
-    """Who the key belongs to."""
+def _caller(request: Request, key: HTTPAuthorizationCredentials | None) -> Caller:
     clinic: Clinic = request.app.state.clinic
     with clinic.database.reading() as db:
         user = accounts.bearer(db, key.credentials) if key is not None else None
         if user is None:
             raise HTTPException(401, "Name a valid key: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
         return Caller(clinic, actor_of(db, user))
+
+
+async def caller(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Depends(_Key)]) -> Caller:
+    """Who the key belongs to, as the route found it; the key is named here for the description."""
+    found: Caller = request.state.caller
+    return found
 
 
 Who = Annotated[Caller, Depends(caller)]

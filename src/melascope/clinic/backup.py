@@ -24,6 +24,11 @@ __all__ = ["BackupError", "Written", "restore_backup", "write_backup"]
 _DATABASE: Final = "clinic.sqlite"
 _PHOTOGRAPHS: Final = "photographs"
 _LIST: Final = "backup.json"
+_GONE: Final = """
+    SELECT patient, prefix FROM removals WHERE NOT EXISTS (
+        SELECT 1 FROM photos JOIN visits ON visits.id = photos.visit_id
+        WHERE visits.patient_id = removals.patient AND photos.sha256 || '.original' = removals.prefix)"""
+"""What is to be removed; not bytes that the patient has another photograph of."""
 
 
 class BackupError(Exception):
@@ -43,7 +48,8 @@ def write_backup(database: Database, store: Store, to: Path) -> Written:
     """Write everything into a ZIP, whole or not at all, while the clinic runs.
 
     The database is copied first: a photograph is on the disk before the row that names it, so that every row of the
-    copy finds its file, unless a patient was deleted in between.
+    copy finds its file, unless a patient was deleted in between. What is still to be removed is neither copied nor
+    noted in the copy: a restored clinic that is pointed at the store of the first one removes nothing there.
 
     Args:
         database: SQLite.
@@ -55,7 +61,9 @@ def write_backup(database: Database, store: Store, to: Path) -> Written:
         StoreError: The store cannot be listed or read.
     """
     if not database.sqlite:
-        raise BackupError("the database is PostgreSQL: back it up with pg_dump, and copy the folder of photographs")
+        raise BackupError(
+            "the database is PostgreSQL: back it up with pg_dump (docs/clinic.md), and copy the photographs"
+        )
     if to.exists():
         raise BackupError(f"{to} is there already; name another file")
     part = to.with_name(f".{to.name}.part")
@@ -67,8 +75,9 @@ def write_backup(database: Database, store: Store, to: Path) -> Written:
         with tempfile.TemporaryDirectory(dir=to.absolute().parent) as folder:
             copy = Path(folder, _DATABASE)
             _copy_database(database, copy)
+            gone = _taken_out(copy)
             with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-                for name, data in _files(copy, store):
+                for name, data in _files(copy, store, gone):
                     digests[name] = hashlib.sha256(data).hexdigest()
                     keys |= {found.hex() for found in [key_of(data)] if found is not None}
                     archive.writestr(name, data)
@@ -95,10 +104,23 @@ def _copy_database(database: Database, to: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
 
 
-def _files(copy: Path, store: Store) -> Iterator[tuple[str, bytes]]:
+def _taken_out(copy: Path) -> list[tuple[str, str]]:
+    """Take out of the copy what files are to be removed: patients, and what the names of their files begin with."""
+    with contextlib.closing(sqlite3.connect(copy, isolation_level=None)) as db:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'removals'").fetchone() is None:
+            return []  # of an earlier version
+        gone = db.execute(_GONE).fetchall()
+        db.execute("DELETE FROM removals")
+        return gone
+
+
+def _files(copy: Path, store: Store, gone: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     yield _DATABASE, copy.read_bytes()
     for patient in list(store.patients()):
+        prefixes = tuple(prefix for whose, prefix in gone if whose == patient)
         for name in store.files(patient):
+            if name.startswith(prefixes):
+                continue
             try:
                 data = store.get(patient, name)
             except Away:  # half a backup would be worse than none

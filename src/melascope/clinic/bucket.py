@@ -98,88 +98,101 @@ class Bucket:
         try:
             return bytes(self._fs.cat_file(path))
         except Exception as error:  # noqa: BLE001
-            kind = Unreadable if isinstance(error, FileNotFoundError) and self._answers() else Away
+            kind = Unreadable if isinstance(error, FileNotFoundError) and self._holds_something() else Away
             raise kind(f"a file of the store cannot be read ({_said(error)})") from None
 
-    def _answers(self) -> bool:
-        """True if there is something at all: a bucket that is not there has no files either."""
-        with contextlib.suppress(Exception):
-            return bool(self._fs.exists(self._root))
+    def _listed(self, path: str = "") -> list[dict[str, Any]]:
+        """What is in a folder below the root; nothing if there is none.
+
+        Only a listing tells that from a store that is away: `exists()` says no to any error, and `find()` leaves out
+        what it could not list.
+
+        Raises:
+            Away: It cannot be listed.
+        """
+        try:
+            return [dict(each) for each in self._fs.ls(f"{self._root}/{path}".rstrip("/"), detail=True)]
+        except FileNotFoundError:
+            return []
+        except Exception as error:  # noqa: BLE001
+            raise Away(f"the store cannot be listed ({_said(error)})") from None
+
+    def _names(self, path: str, folders: bool) -> list[str]:
+        """Names of the folders, or of the files, in a folder below the root."""
+        found = [each for each in self._listed(path) if (each["type"] == "directory") == folders]
+        return [str(each["name"]).rstrip("/").rpartition("/")[2] for each in found]
+
+    def _holds_something(self) -> bool:
+        """False for a store that is away, and for one without any file: a bucket that is not there has none either."""
+        with contextlib.suppress(Away):
+            return bool(self._listed())
         return False
+
+    def _need_something(self) -> None:
+        """Stop where there is nothing at all: what seems to be deleted may lie elsewhere."""
+        if not self._holds_something():
+            raise Away("the store does not answer, or holds nothing; look after it, and see whether its URL is right")
 
     def remove(self, patient: str, name: str) -> None:
         """Delete one file."""
         path = self._path(patient, name)
         try:
-            if self._fs.exists(path):
-                self._fs.rm_file(path)
+            self._fs.info(path)  # some drivers delete what is not there without a word
+            self._fs.rm_file(path)
+        except FileNotFoundError:
+            self._need_something()
         except Exception as error:  # noqa: BLE001
-            raise StoreError(f"a file could not be deleted ({_said(error)}); look after the store") from None
+            raise Away(f"a file could not be deleted ({_said(error)}); look after the store") from None
 
     def forget(self, patient: str) -> None:
         """Delete everything below the patient's name."""
-        folder = self._path(patient, "x").rpartition("/")[0]
+        folder = _folder(patient)
+        if not self._listed(folder):
+            self._need_something()
+            return
         try:
-            if self._fs.exists(folder):
-                self._fs.rm(folder, recursive=True)
-            left = self._fs.exists(folder) and bool(self._fs.find(folder))
+            self._fs.rm(f"{self._root}/{folder}", recursive=True)
         except Exception as error:  # noqa: BLE001
-            raise StoreError(f"files of the patient could not be deleted ({_said(error)})") from None
-        if left:
+            raise Away(f"files of the patient could not be deleted ({_said(error)})") from None
+        if self._listed(folder):
             raise StoreError("files of the patient could not be deleted; look after the store")
 
-    def _found(self) -> dict[str, dict[str, Any]]:
-        try:
-            found = self._fs.find(self._root, detail=True) if self._fs.exists(self._root) else {}
-        except Exception as error:  # noqa: BLE001
-            raise StoreError(f"the store cannot be listed ({_said(error)})") from None
-        return {str(path): dict(about) for path, about in found.items() if path.count("/") - self._root.count("/") == 3}
-
     def patients(self) -> Iterator[str]:
-        """Names below which there is a file."""
-        yield from sorted({path.split("/")[-2] for path in self._found()})
+        """Names of all patients' folders."""
+        for top in sorted(self._names("", True)):
+            yield from sorted(self._names(top, True))
 
     def files(self, patient: str) -> list[str]:
         """Names of the files below the patient's."""
-        folder = self._path(patient, "x").rpartition("/")[0]
-        try:
-            found = self._fs.find(folder) if self._fs.exists(folder) else []
-        except Exception as error:  # noqa: BLE001
-            raise StoreError(f"the store cannot be listed ({_said(error)})") from None
-        return sorted(path.rpartition("/")[2] for path in found if not path.endswith(".part"))
+        found = self._names(_folder(patient), False)
+        if not found:
+            self._need_something()
+        return sorted(name for name in found if not name.endswith(".part"))
 
     def ends(self) -> list[tuple[str, str]]:
         """Patient and name of the first and of the last file, by listing single folders."""
-
-        def names(path: str, folders: bool) -> list[str]:
-            try:
-                found = self._fs.ls(f"{self._root}/{path}".rstrip("/"), detail=True)
-            except FileNotFoundError:
-                return []
-            except Exception as error:  # noqa: BLE001
-                raise StoreError(f"the store cannot be listed ({_said(error)})") from None
-            rows = [str(each["name"]).rstrip("/") for each in found if (each["type"] == "directory") == folders]
-            return [name.rpartition("/")[2] for name in rows]
-
-        return ends(names)
+        return ends(self._names)
 
     def check(self) -> None:
         """The other side answers."""
-        try:
-            self._fs.exists(self._root)
-        except Exception as error:  # noqa: BLE001
-            raise StoreError(f"the store does not answer ({_said(error)})") from None
+        self._listed()
 
     def sweep(self) -> int:
         """Delete half-written files that are known to be older than an hour; where files come whole there are none."""
         end, count = datetime.now(UTC).timestamp() - FRESH_S, 0
-        for path, about in ({} if self._whole else self._found()).items():
-            age = _time(about)
-            if path.endswith(".part") and age is not None and age < end:
-                with contextlib.suppress(Exception):
-                    self._fs.rm_file(path)
-                    count += 1
+        for patient in [] if self._whole else list(self.patients()):
+            for about in self._listed(_folder(patient)):
+                age = _time(about)
+                if str(about["name"]).endswith(".part") and age is not None and age < end:
+                    with contextlib.suppress(Exception):
+                        self._fs.rm_file(about["name"])
+                        count += 1
         return count
+
+
+def _folder(patient: str) -> str:
+    """Where a patient's files lie below the root."""
+    return place(patient, "x").rpartition("/")[0]
 
 
 def _time(about: dict[str, Any]) -> float | None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from melascope.clinic import jobs, logs, sessions
+from melascope.clinic import jobs, logs, removals, sessions
 from melascope.clinic.desk import Clinic
 from melascope.clinic.gate import Counts, hostname
 from melascope.clinic.settings import LOOPBACK
@@ -67,8 +67,9 @@ def _may_read(clinic: Clinic, request: Request) -> bool:
 
 def _metrics(clinic: Clinic, counts: Counts) -> Response:
     with clinic.database.reading() as db:
-        states, waits = jobs.counts(db), jobs.waiting(db)
+        states, waits, files = jobs.counts(db), jobs.waiting(db), removals.pending(db)
     lines = [*counts.lines(), "# TYPE melascope_analyses gauge"]
     lines += [f'melascope_analyses{{state="{state}"}} {number}' for state, number in states.items()]
     lines += ["# TYPE melascope_analyses_waiting gauge", f"melascope_analyses_waiting {waits}"]
+    lines += ["# TYPE melascope_removals_pending gauge", f"melascope_removals_pending {files}"]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")

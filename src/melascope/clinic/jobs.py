@@ -40,6 +40,8 @@ _MARGIN_S: Final = 30.0
 _PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 """A store that is away is asked again after a pause; each is twice as long as the one before, up to the longest."""
+_REMOVE_S: Final = 300.0
+"""Files of what was deleted are removed so often when their time has come."""
 _WAITS: Final = "waits for the store: "
 """How the note of an analysis begins that waits."""
 
@@ -80,7 +82,7 @@ class _Outage:
 
 
 class Runner:
-    """Claims queued analyses and does them in processes of its own.
+    """Claims queued analyses and does them in processes of its own; beside them it removes what was deleted.
 
     Args:
         database: Where the jobs are.
@@ -103,10 +105,13 @@ class Runner:
     def start(self) -> None:
         """Take back what a dead process left, and begin."""
         self.take_back()
-        for number in range(self._processes):
-            thread = threading.Thread(target=self._run, name=f"analyses-{number}", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"analyses-{number}", daemon=True)
+            for number in range(self._processes)
+        ]
+        self._threads.append(threading.Thread(target=self._remove, name="removals", daemon=True))
+        for thread in self._threads:
             thread.start()
-            self._threads.append(thread)
 
     def stop(self) -> None:
         """Finish or give up what is under way; it stays queued."""
@@ -147,6 +152,11 @@ class Runner:
                     self._wake.clear()
         finally:
             worker.stop()
+
+    def _remove(self) -> None:
+        """A thread of its own: the others may be busy for hours."""
+        while not self._stop.wait(_REMOVE_S):
+            removals.carry_out(self._database, self._store)
 
     def take_back(self, *, mine: bool = False) -> int:
         """Queue again what was claimed by processes of this machine that are no more; or, with `mine`, by this one."""

@@ -13,7 +13,7 @@ from melascope.clinic.audit import log
 from melascope.clinic.database import Database
 from melascope.clinic.settings import Settings
 from melascope.clinic.store import Store, digest_of
-from melascope.clinic.tables import Job, JobState, Patient, Photo, PhotoView, Removal, Visit, now
+from melascope.clinic.tables import Job, JobState, Patient, Photo, PhotoView, Removal, now
 
 __all__ = ["ORIGINAL", "add_photo", "check_file", "delete_photo", "queue_again", "view_of"]
 
@@ -49,9 +49,9 @@ def add_photo(
 ) -> tuple[str, bool]:
     """Keep a photograph and queue its analysis; the same bytes twice in a visit are one photograph.
 
-    The bytes are on the disk before the row is written, and no transaction waits for the disk. Where the same bytes are
-    just being deleted they are written once more when the row is there. What a file is called is not kept: names of
-    files name people.
+    The bytes are on the disk before the row is written, and no transaction waits for the disk, but one: where the same
+    bytes are just being deleted they are written once more while their removal waits for the patient's row. What a file
+    is called is not kept: names of files name people.
 
     Returns:
         The photograph's identifier, and whether it is new.
@@ -64,20 +64,18 @@ def add_photo(
     store.put(patient_id, name, data)
     with database.writing() as db:
         db.get(Patient, patient_id, with_for_update=True)  # a removal that is under way comes to its end
-        removed = removed or removals.named(db, patient_id, name)
         visit = visit_of(db, actor, visit_id, Right.WRITE)
         known = db.scalar(select(Photo).where(Photo.visit_id == visit.id, Photo.sha256 == sha256))
         if known is not None:
             return known.id, False
+        if removed or removals.named(db, patient_id, name):
+            store.put(patient_id, name, data)
         photo = Photo(visit_id=visit.id, view=view, sha256=sha256, size=len(data), added_by=actor.id)
         db.add(photo)
         db.flush()
         db.add(Job(photo_id=photo.id))
         log(db, actor.id, "photo.add", photo)
-        photo_id = photo.id
-    if removed:
-        store.put(patient_id, name, data)
-    return photo_id, True
+        return photo.id, True
 
 
 def delete_photo(db: Session, actor: Actor, photo_id: str) -> None:
@@ -88,13 +86,7 @@ def delete_photo(db: Session, actor: Actor, photo_id: str) -> None:
     photo = photo_of(db, actor, photo_id, Right.DELETE)
     patient = photo.visit.patient_id
     db.add(Removal(patient=patient, prefix=f"{photo.id}."))  # its pictures, whatever there is
-    shared = (
-        select(Photo.id)
-        .join(Visit)
-        .where(Visit.patient_id == patient, Photo.sha256 == photo.sha256, Photo.id != photo.id)
-    )
-    if db.scalar(shared.limit(1)) is None:
-        db.add(Removal(patient=patient, prefix=ORIGINAL.format(sha256=photo.sha256)))
+    db.add(Removal(patient=patient, prefix=ORIGINAL.format(sha256=photo.sha256)))  # if no other one needs it then
     photo.visit.changed, photo.visit.changed_by = now(), actor.id  # it says less than before
     log(db, actor.id, "photo.delete", photo)
     db.flush()

@@ -1,17 +1,17 @@
 """Files that nothing needs any more: rows of a table name them until they are surely gone.
 
 Who deletes a patient, a photograph or a queue adds rows in the same transaction, so that the deed holds whatever
-becomes of the store. The files go after it, and once more at each later occasion until an hour has passed: an analysis
-that was under way may have written some meanwhile. What the store does not let go waits for the next occasion. Only
-what a row names is ever removed: another clinic may keep its files in the same store.
+becomes of the store. The files go after it, and once more an hour later: an analysis that was under way may have
+written some meanwhile. What the store does not let go waits for the next occasion. Only what a row names is ever
+removed: another clinic may keep its files in the same store.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -20,16 +20,16 @@ from melascope.clinic.database import Database
 from melascope.clinic.store import FRESH_S, Store, StoreError
 from melascope.clinic.tables import Patient, Photo, Removal, Visit, now
 
-__all__ = ["carry_out", "named"]
+__all__ = ["carry_out", "named", "pending"]
 
 _FAILURES: Final = (StoreError, OSError, SQLAlchemyError)
 
 
 def carry_out(database: Database, store: Store) -> None:
-    """Remove all files that rows name. Failures are logged and never raised: the rows stay for the next occasion."""
+    """Remove all files that are due. Failures are logged and never raised: the rows stay for the next occasion."""
     try:
         with database.reading() as db:
-            due = list(db.scalars(select(Removal.id).where(Removal.since <= now()).order_by(Removal.id)))
+            due = list(db.scalars(select(Removal.id).where(Removal.due <= now()).order_by(Removal.id)))
         if due:
             store.check()  # one that does not answer is waited for once, and not in a transaction
     except _FAILURES:
@@ -48,27 +48,53 @@ def named(db: Session, patient: str, name: str) -> bool:
     return db.scalar(wanted.limit(1)) is not None
 
 
+def pending(db: Session) -> int:
+    """How many rows there are."""
+    return db.scalar(select(func.count()).select_from(Removal)) or 0
+
+
 def _carry_out(database: Database, store: Store, number: int) -> None:
+    """Remove what one row names; only a photograph's bytes are removed in a transaction, since they may be needed."""
     with database.writing() as db:
-        row = db.get(Removal, number, with_for_update=True)
-        if row is None or row.since > now():  # another process did it, and the number is another row's by now
+        row = _due(db, number)
+        if row is None:
             return
-        _remove(db, store, row)
-        if row.since < now() - timedelta(seconds=FRESH_S):
-            db.delete(row)
+        begun, patient, prefix = now(), row.patient, row.prefix
+        sha256, _, rest = prefix.partition(".")
+        if rest == "original":
+            if not _needed(db, patient, sha256):
+                store.remove(patient, prefix)
+            _done(db, row, begun)
+            return
+    _remove(store, patient, prefix)
+    with database.writing() as db:
+        row = _due(db, number)
+        if row is not None:
+            _done(db, row, begun)
 
 
-def _remove(db: Session, store: Store, row: Removal) -> None:
-    sha256, _, rest = row.prefix.partition(".")
-    if not row.prefix:
-        store.forget(row.patient)
-    elif rest == "original":
-        if not _needed(db, row.patient, sha256):
-            store.remove(row.patient, row.prefix)
+def _due(db: Session, number: int) -> Removal | None:
+    """The row, if its time has come and no other process is at it."""
+    row = db.get(Removal, number, with_for_update={"skip_locked": True})
+    return None if row is None or row.due > now() else row
+
+
+def _done(db: Session, row: Removal, begun: datetime) -> None:
+    """Its files are gone: for good, if nobody can have been writing any more when their removal began."""
+    last = row.since + timedelta(seconds=FRESH_S)
+    if begun >= last:
+        db.delete(row)
     else:
-        for name in store.files(row.patient):
-            if name.startswith(row.prefix):
-                store.remove(row.patient, name)
+        row.due = last
+
+
+def _remove(store: Store, patient: str, prefix: str) -> None:
+    if not prefix:
+        store.forget(patient)
+        return
+    for name in store.files(patient):
+        if name.startswith(prefix):
+            store.remove(patient, name)
 
 
 def _needed(db: Session, patient: str, sha256: str) -> bool:

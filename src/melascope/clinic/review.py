@@ -90,7 +90,8 @@ def add_batch(
     batch_id, digests = new_id(), [digest_of(data) for _, data in queue]
     with database.writing() as db:
         study_of(db, actor, study_id, Right.WRITE)
-        db.add(Removal(patient=batch_id, since=now() + timedelta(seconds=FRESH_S)))
+        ahead = now() + timedelta(seconds=FRESH_S)
+        db.add(Removal(patient=batch_id, since=ahead, due=ahead))
     for sha256, (_, data) in zip(digests, queue, strict=True):
         store.put(batch_id, ORIGINAL.format(sha256=sha256), data)
     with database.writing() as db:

@@ -46,6 +46,7 @@ class Removal(Base):
     """Files that no row needs any more; see `melascope.clinic.removals`."""
 
     __tablename__ = "removals"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # a number is never another row's
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     patient: Mapped[str] = mapped_column(Id)
@@ -54,3 +55,5 @@ class Removal(Base):
     """What their names begin with; empty: all of them."""
     since: Mapped[datetime] = mapped_column(default=now)
     """From then on nothing needs them; of a queue that is just being taken in, that lies ahead."""
+    due: Mapped[datetime] = mapped_column(default=now, index=True)
+    """When they are removed next."""

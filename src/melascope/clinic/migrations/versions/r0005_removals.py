@@ -19,8 +19,11 @@ def upgrade() -> None:
         sa.Column("patient", sa.String(length=32), nullable=False),
         sa.Column("prefix", sa.String(length=100), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_removals")),
+        sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_removals_due"), "removals", ["due"])
 
 
 def downgrade() -> None:
