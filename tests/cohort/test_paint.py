@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -10,6 +15,7 @@ import pytest
 
 pytest.importorskip("mitsuba", reason="the extra `cohort` is not installed")
 
+from melascope.cohort import paint
 from melascope.cohort.chart import PX_MM, SIDE, face_chart
 from melascope.cohort.growth import sample_lesion
 from melascope.cohort.paint import PaintError, paint_canvases, paint_photo, to_chart
@@ -69,6 +75,51 @@ def test_a_face_of_which_little_is_seen_is_left_out(flat_face: RegionMap) -> Non
     codes = np.where(np.isin(flat_face.codes, [Region.FOREHEAD, Region.NOSE]), flat_face.codes, np.uint8(0))
     hidden = RegionMap(**{**vars(flat_face), "codes": codes})
     assert to_chart(hidden, face_chart()) is None
+
+
+@pytest.mark.parametrize("each", [1, 3, 4])
+def test_all_kinds_come_about_equally_often_though_few_are_painted_on_each(each: int) -> None:
+    kinds = tuple(Lesion)
+    digests = [hashlib.sha256(bytes([number])).digest() for number in range(120)]
+    turns = [[paint._kind(kinds, digest, index) for index in range(each)] for digest in digests]
+    assert all(len(set(turn)) == each for turn in turns)
+    counts = Counter(kind for turn in turns for kind in turn)
+    assert set(counts) == set(kinds)
+    assert max(counts.values()) < 1.5 * 120 * each / len(kinds)
+    assert min(counts.values()) > 0.6 * 120 * each / len(kinds)
+    assert {paint._kind(("ota",), digest, 2) for digest in digests} == {Lesion.NEVUS_OF_OTA}
+
+
+def test_a_record_names_its_photograph_by_digest_and_no_file_name_stops_a_run(
+    flat_face: RegionMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paint, "find_regions", lambda _: flat_face)
+    monkeypatch.setattr(paint, "ProcessPoolExecutor", lambda jobs, **_: ThreadPoolExecutor(jobs))
+    picture = cv2.imencode(".png", flat_face.pixels[..., ::-1])[1].tobytes()
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/faces \xe9"))
+    try:
+        folder.mkdir()
+        (folder / os.fsdecode(b"Jane Roe \xe9.png")).write_bytes(picture)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    report = paint_canvases(folder, folder / "out", each=2, seed=7, kinds=tuple(Lesion), jobs=1)
+    assert report.encode().startswith(b"2 paintings of 1 photographs")
+    painted = []
+    for record in sorted((folder / "out" / "records").iterdir()):
+        text = record.read_text(encoding="utf-8")
+        told = json.loads(text)
+        assert told["canvas"] == hashlib.sha256(picture).hexdigest()
+        assert "Jane" not in text
+        painted += [lesion["kind"] for lesion in told["lesions"]]
+    digest = hashlib.sha256(flat_face.pixels.tobytes()).digest()
+    assert painted == [paint._kind(tuple(Lesion), digest, index) for index in (0, 1)]
+
+
+def test_every_format_that_is_read_is_taken(tmp_path: Path) -> None:
+    for name in ("a.heic", "b.jfif", "c.MPO", "notes.txt"):
+        (tmp_path / name).write_bytes(b"no picture")
+    with pytest.raises(PaintError, match="in the 3 photographs"):
+        paint_canvases(tmp_path, tmp_path / "out", each=1, seed=0, kinds=(), jobs=1)
 
 
 def test_folders_that_cannot_serve_are_told(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from melascope.cohort.patient import (
     Cohort,
     Patient,
     PhotoPlan,
+    ancestry_group,
     photo_plans,
     sample_cast,
     sample_patient,
@@ -53,6 +54,14 @@ def test_two_cohorts_of_one_seed_share_heads_by_number_whoever_has_them() -> Non
     other = replace(COHORT, per_head=5, kinds=("mel",))
     assert sample_cast(COHORT, 7) == sample_cast(other, 7)
     assert (sample_patient(COHORT, 77).cast, sample_patient(other, 77).cast) == (7, 15)
+
+
+@pytest.mark.parametrize("tones", [("brown",), ("dark", "brown"), ("very light",), ("tan", "intermediate")])
+def test_with_other_tones_heads_are_shared_by_number_and_ancestry(tones: tuple[str, ...]) -> None:
+    other = replace(COHORT, tones=tones)
+    for number in range(12):
+        alike = ancestry_group(COHORT.tones, number) == ancestry_group(tones, number)
+        assert (sample_cast(COHORT, number) == sample_cast(other, number)) == alike
 
 
 @pytest.mark.parametrize(

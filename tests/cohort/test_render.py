@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -185,6 +186,12 @@ def test_a_foreign_record_or_folder_is_refused(folder: Path, tmp_path: Path) -> 
     record = read_record(min((folder / "records").glob("*.json")))
     with pytest.raises(RecordError, match=r"was written by melascope 0\.0"):
         retake({**record, "version": "0.0"})
+    made = record["made_with"]
+    assert made["opencv"] == cv2.__version__
+    with pytest.raises(RecordError, match=r"made otherwise \(opencv 4\.0, here .*render into a new folder"):
+        retake({**record, "made_with": {**made, "opencv": "4.0"}})
+    with pytest.raises(RecordError, match=r"truth not told, here \d.*render into a new folder"):
+        retake({key: value for key, value in record.items() if key != "made_with"})
     with pytest.raises(CohortError, match=r"holds another cohort \(seed 7\)"):
         render_cohort(Cohort(2, 8, size_px=256, kinds=("mel",), per_head=1), folder, jobs=1)
     (tmp_path / "full").mkdir()
@@ -197,6 +204,11 @@ def test_a_foreign_record_or_folder_is_refused(folder: Path, tmp_path: Path) -> 
     assert about["generator"].pop("views") == []  # as it was begun before views could be asked for
     (copy / "dataset.json").write_text(json.dumps(about))
     render_cohort(COHORT, copy, jobs=1)
+    earlier = {key: value for key, value in made.items() if key not in ("opencv", "truth")}
+    old = {**about, "generator": {**about["generator"], "made_with": earlier}}
+    (copy / "dataset.json").write_text(json.dumps(old))
+    with pytest.raises(CohortError, match=r"made otherwise \(opencv not told, here .*; truth not told.*new folder"):
+        render_cohort(COHORT, copy, jobs=1)
     (copy / "dataset.json").write_text(json.dumps({**about, "made_by": "melascope 0.0"}))
     with pytest.raises(CohortError, match=r"was made by melascope 0\.0"):
         render_cohort(COHORT, copy, jobs=1)

@@ -71,12 +71,27 @@ def test_heads_of_one_seed_are_one_in_whatever_folder(tmp_path: Path) -> None:
         np.savez(tmp_path / f"{name}.npz", **told, skin=networks.load("skin").sha256, seed=np.array(seed))
         files.append(tmp_path / f"{name}.npz")
     assert len(read_facts([files[0], *files[2:]]).labels) == 60
-    with pytest.raises(ValueError, match=r"seed7/head0003 is in the parts test, train: nobody may be in two"):
+    with pytest.raises(ValueError, match=r"seed7/head0003 of ancestry 0 is in the parts test, train: nobody may be in"):
         read_facts(files)
     old = dict(np.load(files[1]))
     del old["seed"]
     np.savez(files[1], **old)
     assert len(read_facts(files).groups) == 80  # an older version told no seed
+
+
+def test_heads_of_one_seed_are_one_where_their_tones_give_them_the_same_ancestry(tmp_path: Path) -> None:
+    def drawn(part: str, tones: str | None) -> Path:
+        facts = {**vars(made_up(20)), "parts": np.full(20, part), "groups": np.full(20, "head0003")}
+        told = {} if tones is None else {"tones": np.array(tones)}
+        path = tmp_path / f"{part}-{tones}.npz"
+        skin = networks.load("skin").sha256
+        np.savez(path, **facts, names=np.array(FACTS), skin=skin, seed=np.array("seed7"), **told)
+        return path
+
+    assert len(read_facts([drawn("train", ""), drawn("test", "brown")]).labels) == 40
+    for train, test in (("brown", "dark,brown"), (None, ""), ("", "tan,intermediate")):  # older files tell no tones
+        with pytest.raises(ValueError, match=r"seed7/head0003 of ancestry \d is in the parts test, train"):
+            read_facts([drawn("train", train), drawn("test", test)])
 
 
 def test_what_can_be_told_apart_is_named_and_the_file_says_what_torch_says(tmp_path: Path) -> None:
@@ -139,10 +154,11 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     assert facts.labels[first][aside].tolist() == np.array(halves)[aside].tolist()
     assert (facts.labels[~first] == OTHER).all()
     assert str(np.load(out)["seed"]) == ""
-    about = {"name": "a cohort", "generator": {"seed": 7, "patients": 3}}
+    about = {"name": "a cohort", "generator": {"seed": 7, "patients": 3, "tones": ["tan", "dark"]}}
     (tmp_path / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
     draw_facts(tmp_path, tmp_path / "virtual.npz", jobs=1)
     assert str(np.load(tmp_path / "virtual.npz")["seed"]) == "seed7"
+    assert str(np.load(tmp_path / "virtual.npz")["tones"]) == "tan,dark"
     torn = dict(np.load(out))
     torn["parts"] = np.where(np.arange(count) % 2, "test", "train")
     np.savez(tmp_path / "torn.npz", **torn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from pathlib import Path
@@ -251,3 +252,23 @@ def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path:
     seen = {name: faces.face.numpy()[faces.groups == name] for name in kept}
     assert np.ptp([some[0] for some in seen.values()], axis=0).max() == 0  # one face, drawn as often
     assert len(np.unique(faces.face.numpy(), axis=0)) == 1 + len(learnt) * copies  # each copy in a light of its own
+
+
+def test_of_canvases_the_held_out_third_is_told_by_the_photographs_themselves(tmp_path: Path) -> None:
+    """Their records hold a SHA-256 and no name: who was held out is known where the originals are."""
+    originals, painted = tmp_path / "labelled", tmp_path / "painted"
+    originals.mkdir()
+    (painted / "records").mkdir(parents=True)
+    rows, names = ["photo_id,patient,file,view,masi"], ["one", "two", "three", "four", "five", "six"]
+    for number, name in enumerate(names):
+        cv2.imwrite(str(originals / f"{name}.png"), np.full((8, 8, 3), number, np.uint8))
+        told = {"canvas": hashlib.sha256((originals / f"{name}.png").read_bytes()).hexdigest(), "truth": {}}
+        (painted / "records" / f"p{number}.json").write_text(json.dumps(told))
+        rows.append(f"p{number},c{number},photos/p{number}.jpg,frontal,3")
+    (painted / "manifest.csv").write_text("\n".join(rows) + "\n")
+    jobs = list(regional_faces._jobs(painted, str(originals), 0.0))
+    kept = {f"p{n}.jpg" for n, name in enumerate(names) if not regional_faces.is_held_out(f"labelled-{name}")}
+    assert {job.photo.name for job in jobs} == kept
+    assert 0 < len(kept) < len(names)
+    with pytest.raises(ValueError, match=r"is not in labelled, .* name the folder that was painted on"):
+        list(regional_faces._jobs(painted, "labelled", 0.0))

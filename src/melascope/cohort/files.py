@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -16,6 +18,7 @@ import melascope
 from melascope.cohort.camera import encode_jpeg
 from melascope.cohort.chart import Chart, face_chart
 from melascope.cohort.face import Face, make_face
+from melascope.cohort.matter import variant
 from melascope.cohort.patient import Cast, Cohort, Patient, PhotoPlan, Visit
 from melascope.cohort.photograph import Photograph, photograph
 from melascope.cohort.truth import ALL_KINDS, as_json, photo_truth, score, surface_scores
@@ -36,11 +39,36 @@ from melascope.data.rle import Rle, pack
 from melascope.data.voc import write_voc
 from melascope.vocabulary import ITA_BANDS
 
-__all__ = ["RecordError", "read_record", "retake", "write_photo"]
+__all__ = ["RecordError", "made_otherwise", "made_with", "read_record", "retake", "write_photo"]
+
+_TRUTH: Final = 2
+"""Raised by hand whenever the same parameters come to give another truth or other pixels."""
 
 
 class RecordError(Exception):
     """A record cannot be read or holds no photograph of this version."""
+
+
+@cache
+def made_with() -> dict[str, str | int]:
+    """What the bytes of a photograph and its truth depend on besides the parameters and the program's version.
+
+    Raises:
+        ModuleNotFoundError: The extra `cohort` is not installed.
+    """
+    libraries = {name: version(name) for name in ("mitsuba", "anny", "numpy")}
+    return {"variant": variant(), **libraries, "opencv": cv2.__version__, "truth": _TRUTH}
+
+
+def made_otherwise(then: Any) -> str:
+    """In words, how a stored `made_with` differs from this one; empty if it does not."""
+    known = then if isinstance(then, dict) else {}
+    both = {**known, **made_with()}
+    return "; ".join(
+        f"{name} {known.get(name, 'not told')}, here {made_with().get(name, 'none')}"
+        for name in both
+        if known.get(name) != made_with().get(name)
+    )
 
 
 def write_photo(
@@ -72,6 +100,7 @@ def write_photo(
     height, width = photo.regions.shape
     record: dict[str, Any] = {
         "version": melascope.__version__,
+        "made_with": made_with(),
         "photo": {"id": name, "file": f"{PHOTOS}/{name}.jpg", "width": width, "height": height},
         "cohort": asdict(cohort),
         "cast": asdict(cast),
@@ -134,7 +163,8 @@ def retake(record: dict[str, Any]) -> Photograph:
     """Takes the photograph of a record again, from the record alone.
 
     Raises:
-        RecordError: The record was written by another version, or does not hold what this one asks for.
+        RecordError: The record was written by another version or with other libraries, or does not hold what this one
+            asks for.
     """
     from melascope.cohort.scene import photograph_cast
 
@@ -142,6 +172,11 @@ def retake(record: dict[str, Any]) -> Photograph:
         raise RecordError(
             f"the record was written by melascope {record.get('version')} and this is {melascope.__version__}: "
             "the picture could differ; use that version"
+        )
+    differing = made_otherwise(record.get("made_with"))
+    if differing:
+        raise RecordError(
+            f"the record was made otherwise ({differing}): the picture could differ; render into a new folder"
         )
     try:
         cast = TypeAdapter(Cast).validate_python(record["cast"])

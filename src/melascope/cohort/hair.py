@@ -186,7 +186,7 @@ def sample_hair(
     low, high = lengths.get(style, (180, 430))
     length = float(rng.uniform(low, high))
     recession = float(np.clip(rng.normal((age_years - 30) / 60, 0.28), 0, 1)) if male else 0.0
-    density = float(np.clip(rng.normal(0.92, 0.06) - 0.3 * recession * (not male), 0.55, 1.0))
+    density = float(np.clip(rng.normal(0.92, 0.06), 0.55, 1.0))
     if not male:
         density = float(np.clip(density - 0.25 * max(0.0, (age_years - 55) / 30) * rng.random(), 0.45, 1.0))
     tie = float(rng.choice([rng.uniform(-18, 10), rng.uniform(30, 65)], p=[0.7, 0.3]))

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import melascope
+from melascope.archive import EXTENSIONS, shown
 from melascope.cohort.camera import encode_jpeg
 from melascope.cohort.chart import PX_MM, SIDE, Chart, face_chart
 from melascope.cohort.face import EDGE
@@ -71,7 +72,6 @@ _SMOOTH: Final = 0.02
 """How far the spline may miss an anchor, relative to the stiffness of the sheet."""
 _BLOOD: Final = 0.03
 _OXYGEN: Final = 0.7
-_SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 class PaintError(Exception):
@@ -180,9 +180,9 @@ def paint_canvases(
     Raises:
         PaintError: No photograph, a kind that does not exist, or a folder that holds something else.
     """
-    photos = sorted(p for p in canvases.rglob("*") if p.suffix.lower() in _SUFFIXES) if canvases.is_dir() else []
+    photos = sorted(p for p in canvases.rglob("*") if p.suffix.lower() in EXTENSIONS) if canvases.is_dir() else []
     if not photos:
-        raise PaintError(f"{canvases} holds no photograph ({', '.join(sorted(_SUFFIXES))}): name another folder")
+        raise PaintError(f"{canvases} holds no photograph ({', '.join(sorted(EXTENSIONS))}): name another folder")
     for kind in kinds:
         if kind not in tuple(Lesion):
             raise PaintError(f"kind {kind!r} is unknown: choose from {', '.join(Lesion)}")
@@ -210,7 +210,7 @@ def paint_canvases(
     splits = assign_splits([row["patient"] for row in rows], seed)
     write_manifest([_row(row, splits[row["patient"]]) for row in rows], out / MANIFEST)
     about = About(
-        name=f"lesions painted on {canvases.name}, seed {seed}",
+        name=f"lesions painted on {shown(canvases.name)}, seed {seed}",
         made_by=f"melascope {melascope.__version__}",
         licence="that of the photographs",
         notes="Pigment is painted, regions are measured: for training, not for evaluation.",
@@ -219,7 +219,7 @@ def paint_canvases(
     write_about(about, out / ABOUT)
     skipped = sum(not some for some in done)
     left = f"; {skipped} without a whole, healthy face were left out" if skipped else ""
-    return f"{len(rows)} paintings of {len(photos) - skipped} photographs in {out}{left}"
+    return f"{len(rows)} paintings of {len(photos) - skipped} photographs in {shown(str(out))}{left}"
 
 
 def _begin() -> None:
@@ -231,9 +231,10 @@ def _begin() -> None:
 def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[dict[str, Any]]:
     number, path, out, each, seed, kinds = task
     try:
-        pixels = read_photo(path).pixels
+        photo = read_photo(path)
     except (PhotoRefused, OSError):
         return []
+    pixels = photo.pixels
     regions = find_regions(pixels)
     tone = measure_tone(regions.pixels, regions.codes, None) if regions.view is View.FACE else None
     if tone is None or float((regions.disease[np.isin(regions.codes, FACIAL_SKIN)] > 0.5).mean()) > MOST_PIGMENT:
@@ -245,7 +246,7 @@ def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[
         rng = np.random.default_rng((seed, int.from_bytes(digest[:6]), index))
         lesions: Sequence[LesionParameters]
         if kinds:
-            lesions = [sample_lesion(rng, Lesion(kinds[index % len(kinds)]))]
+            lesions = [sample_lesion(rng, _kind(kinds, digest, index))]
         else:
             age = float(rng.uniform(20, 70))
             lesions = sample_lesions(rng, age_years=age, sex=0.0, tone_band=tone.band)
@@ -265,7 +266,7 @@ def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[
             painting.regions, np.isin(painting.kinds, ALL_KINDS), painting.density, painting.mm2_per_px
         )
         truth = {"melasma": as_json(melasma), "all_pigment": as_json(pigment)}
-        record = {"canvas": path.name, "lesions": [lesion.record() for lesion in lesions], "truth": truth}
+        record = {"canvas": photo.sha256, "lesions": [lesion.record() for lesion in lesions], "truth": truth}
         write_whole(record_path(out, name), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         height, width = painting.regions.shape
         totals = score(melasma)
@@ -282,6 +283,11 @@ def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[
             }
         )
     return rows
+
+
+def _kind(kinds: tuple[str, ...], digest: bytes, index: int) -> Lesion:
+    """The kind of a picture's painting: in turn, from a start that the picture's digest gives."""
+    return Lesion(kinds[(int.from_bytes(digest[6:12]) + index) % len(kinds)])
 
 
 def _row(row: dict[str, Any], split: Any) -> Row:

@@ -5,13 +5,13 @@ photograph can be made again by itself. A *cast* is a head with its hair and clo
 skin, lesions, hair colour and camera. A cast belongs to one split: no head is in two of them.
 
 Two cohorts of one seed hold the same people as far as they have kinds, tones and `cast_size` in common. With another
-`cast_size` a patient's number falls to another head, with other kinds its lesions are others: what is left in common
-are the heads, by their number.
+`cast_size` a patient's number falls to another head, with other kinds its lesions are others: of one seed and the same
+tones the heads are left in common, by their number. With other tones it is those of one `ancestry_group`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +33,7 @@ __all__ = [
     "Patient",
     "PhotoPlan",
     "Visit",
+    "ancestry_group",
     "photo_plans",
     "sample_cast",
     "sample_patient",
@@ -185,8 +186,7 @@ class PhotoPlan:
 def sample_cast(cohort: Cohort, number: int) -> Cast:
     """Draws the cast of a number, from 0."""
     rng = np.random.default_rng((cohort.seed, 1, number))
-    groups = _groups(cohort)
-    share = np.array(_ANCESTRIES[groups[number % len(groups)]]) * 12 + 0.3
+    share = np.array(_ANCESTRIES[ancestry_group(cohort.tones, number)]) * 12 + 0.3
     african, asian, european = (float(x) for x in rng.dirichlet(share))
     ancestry = african, asian, european
     sex = "female" if rng.random() < 0.75 else "male"
@@ -263,22 +263,33 @@ def photo_plans(cohort: Cohort, patient: Patient, visit: int) -> Iterator[PhotoP
         yield PhotoPlan(f"{patient.name}-v{visit}-{slot + 1}-{device}-{view}", slot, shot, camera)
 
 
-def _groups(cohort: Cohort) -> list[int]:
+def ancestry_group(tones: Sequence[str], cast: int) -> int:
+    """The ancestry group of a cast, from 0: casts of one seed, number and group are the same.
+
+    Example:
+        >>> ancestry_group((), 3), ancestry_group(("brown",), 3), ancestry_group(("dark",), 3)
+        (0, 2, 2)
+    """
+    groups = _groups(tones)
+    return groups[cast % len(groups)]
+
+
+def _groups(tones: Sequence[str]) -> list[int]:
     """Ancestry groups in which the tones that are asked for occur."""
-    return [group for group in range(len(_QUOTAS)) if _quota(cohort, group)]
+    return [group for group in range(len(_QUOTAS)) if _quota(tones, group)]
 
 
-def _quota(cohort: Cohort, group: int) -> list[ToneBand]:
+def _quota(tones: Sequence[str], group: int) -> list[ToneBand]:
     """Tone bands of ten patients of an ancestry group, as far as they are asked for."""
     counts = zip(_BANDS, _QUOTAS[group], strict=True)
-    return [band for band, quota in counts for _ in range(quota) if not cohort.tones or band in cohort.tones]
+    return [band for band, quota in counts for _ in range(quota) if not tones or band in tones]
 
 
 def _band(cohort: Cohort, number: int) -> ToneBand:
     """Bands in turn, so that each occurs alike: ten at a time from the quota of the ancestry group, shuffled."""
-    groups = _groups(cohort)
+    groups = _groups(cohort.tones)
     cast, place = divmod(number, cohort.cast_size)
     turn, group = cast // len(groups), groups[cast % len(groups)]
-    index, ten = turn * cohort.cast_size + place, _quota(cohort, group)
+    index, ten = turn * cohort.cast_size + place, _quota(cohort.tones, group)
     order = np.random.default_rng((cohort.seed, 5, group, index // len(ten))).permutation(len(ten))
     return ten[int(order[index % len(ten)])]

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -124,6 +123,8 @@ def _names(cohort: Cohort, cast: int, visit: int) -> list[str]:
 
 
 def _about(cohort: Cohort, maps: bool) -> About:
+    from melascope.cohort.files import made_with
+
     return About(
         name=f"virtual cohort of {cohort.patients} patients, seed {cohort.seed}",
         made_by=f"melascope {melascope.__version__}",
@@ -135,20 +136,15 @@ def _about(cohort: Cohort, maps: bool) -> About:
             "tones": list(cohort.tones),
             "views": list(cohort.views),
             "maps": maps,
-            "made_with": _tools(),
+            "made_with": made_with(),
         },
     )
 
 
-def _tools() -> dict[str, str]:
-    """What the bytes of a photograph depend on besides the parameters."""
-    from melascope.cohort.matter import variant
-
-    return {"variant": variant(), **{name: version(name) for name in ("mitsuba", "anny", "numpy")}}
-
-
 def _claim(out: Path, about: About) -> None:
     """Takes the folder for this cohort, or refuses one that holds something else."""
+    from melascope.cohort.files import made_otherwise
+
     path = out / ABOUT
     if path.exists():
         try:
@@ -160,10 +156,13 @@ def _claim(out: Path, about: About) -> None:
                 f"{out} was made by {there.made_by or 'others'}, not {about.made_by}: name another folder"
             )
         was = {"views": [], **there.generator}  # cohorts that were begun before views could be asked for
-        differing = [key for key in about.generator if was.get(key) != about.generator[key]]
+        differing = [key for key, now in about.generator.items() if key != "made_with" and was.get(key) != now]
         if differing:
             told = ", ".join(f"{key} {there.generator.get(key)!r}" for key in differing)
             raise CohortError(f"{out} holds another cohort ({told}): ask for the same, or name another folder")
+        otherwise = made_otherwise(was.get("made_with"))
+        if otherwise:
+            raise CohortError(f"{out} was made otherwise ({otherwise}): its pictures could differ; name a new folder")
         return
     if out.exists() and any(not path.name.endswith(".part") for path in out.iterdir()):
         raise CohortError(f"{out} is not empty and holds no cohort: name another folder")

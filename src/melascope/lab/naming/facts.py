@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope import networks
+from melascope.cohort.patient import ancestry_group
 from melascope.data.box import KIND_CODES
 from melascope.data.dataset import DataSet
 from melascope.data.layout import lesion_mask_path
@@ -127,7 +128,8 @@ def draw_facts(
     counts = [len(facts) for facts, _, _, _ in rows]
     words = np.repeat(np.array([words for _, _, _, words in rows]), counts, axis=0)
     about = opened.about
-    seed_of = about.generator.get("seed") if about and "patients" in about.generator else None
+    made = about.generator if about and "patients" in about.generator else {}
+    seed_of = made.get("seed")
     part = out.with_name(f".{out.name}.part.npz")
     np.savez_compressed(
         part,
@@ -137,6 +139,7 @@ def draw_facts(
         **dict(zip(("photos", "groups", "parts", "views", "bands"), words.T, strict=True)),
         sources=np.full(len(words), (about.name if about else "") or data.resolve().name),
         seed=np.array("" if seed_of is None else f"seed{seed_of}"),
+        tones=np.array(",".join(made.get("tones") or ())),
         names=np.array(FACTS),
         skin=networks.load("skin").sha256,
     )
@@ -167,13 +170,20 @@ def read_facts(files: Sequence[Path]) -> Facts:
 def _people(drawn: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
     """Names that hold in other files too.
 
-    Heads are called alike in every cohort, and are the same in those of one seed; canvases and patients are the same
-    wherever they are called so. What an older version drew tells no seed: its heads bear the name of the data set.
+    Heads are called alike in every cohort, and are the same in those of one seed as far as their tones give them the
+    same ancestry; canvases and patients are the same wherever they are called so. What an older version drew tells no
+    tones, which counts as all, or no seed either: its heads then bear the name of the data set.
     """
-    groups = drawn["groups"]
-    cohort = str(drawn["seed"]) if "seed" in drawn and str(drawn["seed"]) else drawn["sources"]
-    named = np.char.add(np.char.add(cohort, "/"), groups)
-    return np.where(np.char.startswith(groups, "head"), named, groups)
+    groups, seed = drawn["groups"], str(drawn.get("seed", ""))
+    heads = np.char.startswith(groups, "head")
+    if not seed:
+        return np.where(heads, np.char.add(np.char.add(drawn["sources"], "/"), groups), groups)
+    tones = [tone for tone in str(drawn.get("tones", "")).split(",") if tone]
+    named = {
+        head: f"{seed}/{head} of ancestry {ancestry_group(tones, int(head.removeprefix('head')))}"
+        for head in np.unique(groups[heads]).tolist()
+    }
+    return np.array([named.get(group, group) for group in groups.tolist()], np.str_)
 
 
 _Work = tuple[Path, Path | None, tuple[str, ...]]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from melascope import networks
+from melascope.archive import EXTENSIONS, sha256_of
 from melascope.data import DataSet
 from melascope.lab.skin.evaluate import each
 from melascope.lab.skin.faces import is_held_out
@@ -37,6 +38,8 @@ COPIES, COPIES_CLEAR = 2, 4
 """How often a photograph that is no render is seen once more, in other light, smaller, compressed; one free of pigment.
 There are few of them, and their people are those that the skin network learnt from. Figures and factors are made of
 originals alone."""
+_DIGEST: Final = 64
+"""Signs of a SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
     Args:
         sources: Folders of virtual cohorts, painted canvases, or photographs whose manifest says a MASI of 0. Of
             "FOLDER=NAME", whose faces were once labelled in a folder NAME, the third is left out that the figures of
-            the skin network are made of.
+            the skin network are made of. Of painted canvases NAME is the place of that folder: their records tell the
+            photographs by their SHA-256 alone.
         out: Where to.
         again: Share of the renders that are seen a second time, in other light, smaller or compressed; photographs are
             seen `COPIES` times more, those free of pigment `COPIES_CLEAR` times; of people who are learnt from alone.
@@ -93,6 +97,7 @@ _COLUMNS: Final = ("maps", "face", "counted", "truth", "group", "person", "band"
 
 
 def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
+    stems = _stems(Path(source)) if source else {}
     for row in DataSet.open(folder).manifest.rows:
         record = folder / "records" / f"{row.photo_id}.json"
         told = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
@@ -100,8 +105,14 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
             raise ValueError(
                 f"{folder}: {row.photo_id} has neither a record of its truth nor a MASI of 0; leave it out"
             )
-        original = Path(told.get("canvas", row.file)).stem
-        if row.view == "close-up" or (source and is_held_out(f"{source}-{original}")):
+        canvas = str(told.get("canvas", row.file))
+        original = stems.get(canvas, Path(canvas).stem)
+        if source and len(canvas) == _DIGEST and original == canvas:
+            raise ValueError(
+                f"{folder}: the photograph of {row.photo_id} is not in {source}, so that nobody can say whether it is "
+                f"held out; name the folder that was painted on, as {folder.name}=FOLDER"
+            )
+        if row.view == "close-up" or (source and is_held_out(f"{Path(source).name}-{original}")):
             continue
         # Who is painted on in several folders is one person: the file's name tells, of which there is no other sign.
         render = bool(told) and "canvas" not in told
@@ -116,6 +127,11 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
             copies = 0
         for copy in (None, *range(seed, seed + copies)):
             yield _Job(folder / row.file, record if told else None, group, person, band, kinds, copy)
+
+
+def _stems(folder: Path) -> dict[str, str]:
+    """Names without endings of a folder's photographs, by their SHA-256."""
+    return {sha256_of(path): path.stem for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS}
 
 
 def _face(number: int, job: _Job) -> tuple[Any, ...] | None:  # noqa: ARG001
