@@ -16,6 +16,7 @@ from melascope.clinic.bucket import Bucket
 from melascope.clinic.desk import Clinic
 from melascope.clinic.seal import Key, Sealed
 from melascope.clinic.settings import Settings
+from melascope.clinic.store import FileStore
 from melascope.clinic.tables import Analysed, Photo, Removal
 from tests.clinic.made import House, QuickHasher, drawn, jpeg
 
@@ -135,3 +136,24 @@ def test_a_damaged_or_forged_backup_is_refused(house: House, tmp_path: Path) -> 
         restore_backup(tmp_path / "text.zip", tmp_path / "text")
     with pytest.raises(BackupError, match="there is no"):
         restore_backup(tmp_path / "nothing.zip", tmp_path / "nothing")
+
+
+def test_a_backup_without_the_photographs_is_none(house: House, tmp_path: Path) -> None:
+    clinic = house.clinic
+    if not clinic.database.sqlite:
+        pytest.skip("backups of PostgreSQL are pg_dump's")
+    with clinic.database.reading() as db:
+        sha256 = db.get_one(Photo, house.photo).sha256
+    clinic.store.remove(house.patient, f"{sha256}.original")
+    assert write_backup(clinic.database, clinic.store.inner, tmp_path / "less.zip").missing == 1
+    for place in (tmp_path / "empty", tmp_path / "other"):
+        place.mkdir()
+    (tmp_path / "other" / "notes").write_text("no photograph")
+    for store in (
+        FileStore(tmp_path / "empty"),
+        FileStore(tmp_path / "other"),
+        Bucket(f"memory://{tmp_path.name}-none"),
+    ):
+        with pytest.raises(BackupError, match="holds none of the 2 photographs"):
+            write_backup(clinic.database, store, tmp_path / "b.zip")
+        assert sorted(path.name for path in tmp_path.glob("*.zip*")) == ["less.zip"]

@@ -178,3 +178,33 @@ def test_a_store_that_does_not_let_us_in_is_said_without_the_secret(monkeypatch:
     with pytest.raises(SettingsError, match="sftp:// cannot be reached") as said:
         Bucket("sftp://me:secret@example.org/photographs")
     assert "secret" not in str(said.value)
+
+
+def test_what_is_no_patient_s_is_left_alone() -> None:
+    """Logs in the same bucket, and the marks that some drivers list as files of a folder."""
+    bucket = Bucket("memory://clinic-foreign")
+    bucket.put(PATIENT, "one", b"1")
+    bucket._fs.pipe_file(f"{bucket._root}/logs/AWSLogs/123/x", b"x")
+    assert list(bucket.patients()) == [PATIENT]
+    listed = bucket._fs.ls
+    mark = f"{bucket._root}/{PATIENT[:2]}/{PATIENT}/"
+
+    def with_mark(path: str, detail: bool = True, **more: object) -> list[object]:
+        found = listed(path, detail=detail, **more)
+        return [*found, {"name": mark, "type": "file", "size": 0}] if path.endswith(PATIENT) else found
+
+    bucket._fs.ls = with_mark
+    try:
+        assert bucket.files(PATIENT) == ["one"]
+    finally:
+        del bucket._fs.ls
+
+
+@pytest.mark.parametrize(("url", "told"), [("sftp://host/folder", {}), ("memory://x", {"use_listings_cache": False})])
+def test_drivers_are_told_what_they_take(url: str, told: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda _url, **more: asked.append(more) or (None, "/folder"))
+    Bucket(url)
+    assert asked == [told]

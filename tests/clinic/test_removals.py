@@ -322,3 +322,29 @@ def test_a_queue_that_took_longer_than_an_hour_is_refused(house: House) -> None:
         review.add_batch(house.clinic.database, store, house.actor(CHIEF), house.study, "Round 1", [one])
     with house.clinic.database.reading() as db:
         assert db.scalars(select(ReviewBatch)).all() == []
+
+
+def test_a_store_that_fails_is_asked_before_it_is_worked_with_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each original that such a store does not let go would hold the database's writer as long as the store takes."""
+    calls = list[str]()
+
+    def failing(_store: FileStore, patient: str) -> None:
+        calls.append("forget")
+        raise StoreError("files of the patient could not be deleted")
+
+    def check(_store: FileStore) -> None:
+        calls.append("check")
+        if len(calls) > 1:
+            raise StoreError("the store does not answer")
+
+    with house.clinic.database.writing() as db:
+        db.add_all(Removal(patient=f"{number:032x}") for number in range(5))
+    with monkeypatch.context() as away:
+        away.setattr(FileStore, "forget", failing)
+        away.setattr(FileStore, "check", check)
+        occasion(house)
+    assert calls == ["check", "forget", "check"] and len(pending(house)) == 5
+    removals.carry_out(house.clinic.database, house.clinic.store, lambda: True)
+    assert len(pending(house)) == 5

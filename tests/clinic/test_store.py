@@ -100,3 +100,22 @@ def test_a_sweep_takes_what_is_half_written_and_spares_what_is_fresh_or_whole(tm
         ["photo"],
         ["photo", "photo.1-2.part"],
     ]
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, look = FileStore(tmp_path), os.scandir
+    store.put(PATIENT, "photo.thumb.jpg", b"1")
+    (tmp_path / "logs" / "AWSLogs").mkdir(parents=True)
+    assert (list(store.patients()), store.files("cd" + "0" * 30)) == ([PATIENT], [])
+
+    def scandir(path: Path) -> object:
+        if Path(path).name in ("ab", PATIENT):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(Away, match="check its rights"):
+        store.files(PATIENT)
+    with pytest.raises(Away, match="check its rights"):
+        list(store.patients())
+    assert store.ends() == []

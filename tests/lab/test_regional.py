@@ -254,7 +254,9 @@ def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path:
     assert len(np.unique(faces.face.numpy(), axis=0)) == 1 + len(learnt) * copies  # each copy in a light of its own
 
 
-def test_of_canvases_the_held_out_third_is_told_by_the_photographs_themselves(tmp_path: Path) -> None:
+def test_of_canvases_the_held_out_third_is_told_by_the_photographs_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Their records hold a SHA-256 and no name: who was held out is known where the originals are."""
     originals, painted = tmp_path / "labelled", tmp_path / "painted"
     originals.mkdir()
@@ -272,3 +274,9 @@ def test_of_canvases_the_held_out_third_is_told_by_the_photographs_themselves(tm
     assert 0 < len(kept) < len(names)
     with pytest.raises(ValueError, match=r"is not in labelled, .* name the folder that was painted on"):
         list(regional_faces._jobs(painted, "labelled", 0.0))
+    with monkeypatch.context() as here:
+        here.chdir(originals)
+        assert {job.photo.name for job in regional_faces._jobs(painted, ".", 0.0)} == kept
+    (painted / "records" / "p0.json").write_text(json.dumps({"canvas": "one.png", "truth": {}}))
+    with pytest.raises(ValueError, match="painted by an older version"):
+        list(regional_faces._jobs(painted, str(originals), 0.0))

@@ -254,7 +254,13 @@ def backup(
         fail(str(error))
     except OSError as error:
         fail(f"{to} could not be written ({error.strerror}); free the disk or name another place")
-    typer.echo(f"{made.files} files in {to}. It holds everything: keep it as safe as the clinic itself.")
+    if made.missing:
+        typer.echo(
+            f"Warning: {made.missing} photographs that the database names are not in the store, nor in the backup; see "
+            "whether all of the store can be read.",
+            err=True,
+        )
+    typer.echo(f"{made.files} files in {to}. It holds all that is there: keep it as safe as the clinic itself.")
     if made.keys:
         named = ("the key " if len(made.keys) == 1 else "the keys ") + " and ".join(made.keys)
         typer.echo(f"Its photographs are encrypted with {named}, not in it: whoever restores it needs that as well.")

@@ -16,6 +16,7 @@ from typing import Final
 
 import melascope
 from melascope.clinic.database import Database
+from melascope.clinic.photos import ORIGINAL
 from melascope.clinic.seal import key_of
 from melascope.clinic.store import Away, FileStore, Store, StoreError, Unreadable, place
 
@@ -31,6 +32,12 @@ _GONE: Final = """
 """What is to be removed; not bytes that the patient has another photograph of."""
 
 
+_NAMED: Final = {
+    "photos": "SELECT visits.patient_id, photos.sha256 FROM photos JOIN visits ON visits.id = photos.visit_id",
+    "review_photos": "SELECT batch_id, sha256 FROM review_photos",
+}
+
+
 class BackupError(Exception):
     """A backup cannot be made or read; the sentence says what to do."""
 
@@ -42,6 +49,8 @@ class Written:
     files: int
     keys: tuple[str, ...]
     """Names of the keys with which photographs in it are encrypted: a clinic that is restored needs them."""
+    missing: int
+    """Photographs that the database names and the store does not hold."""
 
 
 def write_backup(database: Database, store: Store, to: Path) -> Written:
@@ -57,7 +66,8 @@ def write_backup(database: Database, store: Store, to: Path) -> Written:
         to: The ZIP.
 
     Raises:
-        BackupError: The database is not SQLite, or there is a file of that name.
+        BackupError: The database is not SQLite, there is a file of that name, or the store holds none of the
+            photographs that the database names.
         StoreError: The store cannot be listed or read.
     """
     if not database.sqlite:
@@ -81,6 +91,13 @@ def write_backup(database: Database, store: Store, to: Path) -> Written:
                     digests[name] = hashlib.sha256(data).hexdigest()
                     keys |= {found.hex() for found in [key_of(data)] if found is not None}
                     archive.writestr(name, data)
+                named = _originals(copy)
+                missing = len(named - digests.keys())
+                if missing and missing == len(named):
+                    raise BackupError(
+                        f"the store holds none of the {missing} photographs that the database names; see whether its "
+                        "disk is mounted, and name it with --store or MELASCOPE_STORE_URL"
+                    )
                 about: dict[str, object] = {
                     "melascope": melascope.__version__,
                     "revision": database.revision(),
@@ -93,7 +110,15 @@ def write_backup(database: Database, store: Store, to: Path) -> Written:
         os.replace(part, to)
     finally:
         part.unlink(missing_ok=True)
-    return Written(len(digests), tuple(sorted(keys)))
+    return Written(len(digests), tuple(sorted(keys)), missing)
+
+
+def _originals(copy: Path) -> set[str]:
+    """Names in a backup of the photographs that a database names."""
+    with contextlib.closing(sqlite3.connect(copy)) as db:
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        rows = [row for table, query in _NAMED.items() if table in tables for row in db.execute(query)]
+    return {f"{_PHOTOGRAPHS}/{place(patient, ORIGINAL.format(sha256=sha256))}" for patient, sha256 in rows}
 
 
 def _copy_database(database: Database, to: Path) -> None:

@@ -15,12 +15,14 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from melascope.clinic.settings import Settings, SettingsError
-from melascope.clinic.store import FRESH_S, Away, FileStore, Store, StoreError, Unreadable, ends, place
+from melascope.clinic.store import FRESH_S, Away, FileStore, Store, StoreError, Unreadable, ends, is_patient, place
 
 __all__ = ["Bucket", "place_of"]
 
 _WHOLE: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "memory"})
 """File systems that take a file as a whole."""
+_UNCACHED: Final = frozenset({"sftp", "ssh"})
+"""File systems that keep no listings, and hand on what they do not know to drivers that refuse it."""
 _TIMES: Final = ("LastModified", "last_modified", "updated", "mtime", "created")
 
 
@@ -61,7 +63,8 @@ class Bucket:
         try:
             import fsspec
 
-            self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+            options = {} if scheme in _UNCACHED else {"use_listings_cache": False}
+            self._fs, root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
             raise SettingsError(f"a store at {scheme}:// needs another package ({error})") from None
         except ValueError as error:
@@ -118,9 +121,10 @@ class Bucket:
             raise Away(f"the store cannot be listed ({_said(error)})") from None
 
     def _names(self, path: str, folders: bool) -> list[str]:
-        """Names of the folders, or of the files, in a folder below the root."""
-        found = [each for each in self._listed(path) if (each["type"] == "directory") == folders]
-        return [str(each["name"]).rstrip("/").rpartition("/")[2] for each in found]
+        """Names of the folders, or of the files, in a folder below the root; marks of folders are no files."""
+        found = [(str(each["name"]), each["type"] == "directory") for each in self._listed(path)]
+        names = [name for name, folder in found if folder == folders and (folders or not name.endswith("/"))]
+        return [name.rstrip("/").rpartition("/")[2] for name in names]
 
     def _holds_something(self) -> bool:
         """False for a store that is away, and for one without any file: a bucket that is not there has none either."""
@@ -160,7 +164,7 @@ class Bucket:
     def patients(self) -> Iterator[str]:
         """Names of all patients' folders."""
         for top in sorted(self._names("", True)):
-            yield from sorted(self._names(top, True))
+            yield from sorted(name for name in self._names(top, True) if is_patient(top, name))
 
     def files(self, patient: str) -> list[str]:
         """Names of the files below the patient's."""

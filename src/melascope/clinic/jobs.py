@@ -156,7 +156,7 @@ class Runner:
     def _remove(self) -> None:
         """A thread of its own: the others may be busy for hours."""
         while not self._stop.wait(_REMOVE_S):
-            removals.carry_out(self._database, self._store)
+            removals.carry_out(self._database, self._store, self._stop.is_set)
 
     def take_back(self, *, mine: bool = False) -> int:
         """Queue again what was claimed by processes of this machine that are no more; or, with `mine`, by this one."""

@@ -8,6 +8,7 @@ removed: another clinic may keep its files in the same store.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,21 +26,31 @@ __all__ = ["carry_out", "named", "pending"]
 _FAILURES: Final = (StoreError, OSError, SQLAlchemyError)
 
 
-def carry_out(database: Database, store: Store) -> None:
-    """Remove all files that are due. Failures are logged and never raised: the rows stay for the next occasion."""
+def carry_out(database: Database, store: Store, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Remove all files that are due. Failures are logged and never raised: the rows stay for the next occasion.
+
+    Args:
+        database: Of the clinic.
+        store: Its photographs.
+        stopped: True once the rest may wait for the next occasion.
+    """
     try:
         with database.reading() as db:
             due = list(db.scalars(select(Removal.id).where(Removal.due <= now()).order_by(Removal.id)))
-        if due:
-            store.check()  # one that does not answer is waited for once, and not in a transaction
+        asked = False
+        for number in due:
+            if stopped():
+                return
+            if not asked:  # one that does not answer is waited for once, and not in a transaction
+                store.check()
+                asked = True
+            try:
+                _carry_out(database, store, number)
+            except _FAILURES:
+                logs.failure("removal")
+                asked = False
     except _FAILURES:
         logs.failure("removal")
-        return
-    for number in due:
-        try:
-            _carry_out(database, store, number)
-        except _FAILURES:
-            logs.failure("removal")
 
 
 def named(db: Session, patient: str, name: str) -> bool:

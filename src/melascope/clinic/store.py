@@ -17,7 +17,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-__all__ = ["FRESH_S", "Away", "FileStore", "Store", "StoreError", "Unreadable", "digest_of", "ends", "place"]
+__all__ = [
+    "FRESH_S",
+    "Away",
+    "FileStore",
+    "Store",
+    "StoreError",
+    "Unreadable",
+    "digest_of",
+    "ends",
+    "is_patient",
+    "place",
+]
 
 _SAFE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 FRESH_S: Final = 3600.0
@@ -157,22 +168,35 @@ class FileStore:
 
     def patients(self) -> Iterator[str]:
         """Names of all patients' folders."""
-        for folder in sorted(self.root.glob("??/*")):
-            if folder.is_dir():
-                yield folder.name
+        for top in sorted(self._names("", True)):
+            yield from sorted(name for name in self._names(top, True) if is_patient(top, name))
 
     def files(self, patient: str) -> list[str]:
         """What lies in the patient's folder."""
-        folder = self._path(patient, "x").parent
+        folder = place(patient, "x").rpartition("/")[0]
         self._need_something()
-        return sorted(each.name for each in folder.glob("*") if each.suffix != ".part" and each.is_file())
+        return sorted(name for name in self._names(folder, False) if not name.endswith(".part"))
+
+    def _names(self, path: str, folders: bool) -> list[str]:
+        """Names of the folders, or of the files, in a folder below the root; none if there is no such folder.
+
+        Raises:
+            Away: It may not be read.
+        """
+        try:
+            with os.scandir(self.root / path) as found:
+                return [each.name for each in found if each.is_dir() == folders]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise Away(f"a folder of photographs cannot be read ({error.strerror}); check its rights") from None
 
     def ends(self) -> list[tuple[str, str]]:
         """Patient and name of the first and of the last file."""
 
         def names(path: str, folders: bool) -> list[str]:
-            with contextlib.suppress(OSError), os.scandir(self.root / path) as found:
-                return [each.name for each in found if each.is_dir() == folders]
+            with contextlib.suppress(Away):
+                return self._names(path, folders)
             return []
 
         return ends(names)
@@ -211,6 +235,16 @@ def place(patient: str, name: str) -> str:
         if not _SAFE.fullmatch(part) or ".." in part:
             raise StoreError(f"{part!r} is no name of this store")
     return f"{patient[:2]}/{patient}/{name}"
+
+
+def is_patient(top: str, name: str) -> bool:
+    """Whether a folder in a folder of a store's root is a patient's, and not something foreign.
+
+    Example:
+        >>> is_patient("ab", "ab12"), is_patient("logs", "AWSLogs"), is_patient("ab", "cd34")
+        (True, False, False)
+    """
+    return name[:2] == top and _SAFE.fullmatch(name) is not None
 
 
 def ends(names: Callable[[str, bool], list[str]]) -> list[tuple[str, str]]:

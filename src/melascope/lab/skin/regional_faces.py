@@ -97,7 +97,7 @@ _COLUMNS: Final = ("maps", "face", "counted", "truth", "group", "person", "band"
 
 
 def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
-    stems = _stems(Path(source)) if source else {}
+    labels = _labels(Path(source)) if source else {}
     for row in DataSet.open(folder).manifest.rows:
         record = folder / "records" / f"{row.photo_id}.json"
         told = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
@@ -105,16 +105,20 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
             raise ValueError(
                 f"{folder}: {row.photo_id} has neither a record of its truth nor a MASI of 0; leave it out"
             )
-        canvas = str(told.get("canvas", row.file))
-        original = stems.get(canvas, Path(canvas).stem)
-        if source and len(canvas) == _DIGEST and original == canvas:
+        canvas = str(told.get("canvas", ""))
+        if canvas and len(canvas) != _DIGEST:
+            raise ValueError(
+                f"{folder}: was painted by an older version, which named photographs otherwise; paint anew"
+            )
+        labelled = labels.get(canvas, "") if canvas else f"{source}-{Path(row.file).stem}"
+        if source and not labelled:
             raise ValueError(
                 f"{folder}: the photograph of {row.photo_id} is not in {source}, so that nobody can say whether it is "
                 f"held out; name the folder that was painted on, as {folder.name}=FOLDER"
             )
-        if row.view == "close-up" or (source and is_held_out(f"{Path(source).name}-{original}")):
+        if row.view == "close-up" or (source and is_held_out(labelled)):
             continue
-        # Who is painted on in several folders is one person: the file's name tells, of which there is no other sign.
+        # Who is painted on in several folders is one person: the photograph's SHA-256 tells.
         render = bool(told) and "canvas" not in told
         cohort = told.get("cohort", {})
         group = f"{folder.name}, {row.group}" if render else str(told.get("canvas", row.group or row.patient))
@@ -129,9 +133,10 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
             yield _Job(folder / row.file, record if told else None, group, person, band, kinds, copy)
 
 
-def _stems(folder: Path) -> dict[str, str]:
-    """Names without endings of a folder's photographs, by their SHA-256."""
-    return {sha256_of(path): path.stem for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS}
+def _labels(folder: Path) -> dict[str, str]:
+    """Under which names a folder's photographs were labelled (`label_photos`), by their SHA-256."""
+    paths = [path for path in folder.resolve().rglob("*") if path.suffix.lower() in EXTENSIONS]
+    return {sha256_of(path): f"{path.parent.name}-{path.stem}" for path in paths}
 
 
 def _face(number: int, job: _Job) -> tuple[Any, ...] | None:  # noqa: ARG001
