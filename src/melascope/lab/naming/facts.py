@@ -21,7 +21,7 @@ from melascope.data.box import KIND_CODES
 from melascope.data.dataset import DataSet
 from melascope.data.layout import lesion_mask_path
 from melascope.data.pixels import read_mask
-from melascope.lab.detect.study import parts_of
+from melascope.lab.detect.parts import parts_of
 from melascope.lesions.naming import FACTS, describe
 from melascope.lesions.outline import outline_lesions, patches_of
 from melascope.lesions.pigment import map_pigment
@@ -98,9 +98,10 @@ def draw_facts(
 
     Raises:
         FileNotFoundError: There is no such data set.
-        ValueError: Nothing is known of any photo.
+        ValueError: Nothing is known of any photo, the split has gaps, or dataset.json is damaged.
     """
     opened = DataSet.open(data)
+    about = opened.about  # a damaged one is told before hours of work
     parts = parts_of(list(opened), "82", None, seed)
     train = sorted(
         (sample.row.photo_id for sample in opened if parts.get(sample.row.photo_id) == "train"),
@@ -127,7 +128,6 @@ def draw_facts(
                 tell(f"{data.name}: {done} of {len(work)} photos")
     counts = [len(facts) for facts, _, _, _ in rows]
     words = np.repeat(np.array([words for _, _, _, words in rows]), counts, axis=0)
-    about = opened.about
     made = about.generator if about and "patients" in about.generator else {}
     seed_of = made.get("seed")
     part = out.with_name(f".{out.name}.part.npz")
