@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -127,6 +128,38 @@ def test_views_that_are_asked_for_occur_alone_and_alike() -> None:
     assert {shot.device for shot in shots} == {"dslr", "phone"}
 
 
+@pytest.mark.parametrize("tones", [(), ("dark", "light", "brown")])
+def test_with_each_tone_a_person_differs_in_the_skin_s_tone_alone(tones: tuple[str, ...]) -> None:
+    bands = [band for band in ToneBand if not tones or band in tones]
+    many = len(bands)
+    cohort = Cohort(20 * many, 9, visits=2, tones=tones, per_head=2 * many, each_tone=True)
+    assert cohort.casts == 10
+    for person in range(20):
+        twins = [sample_patient(cohort, many * person + twin) for twin in range(many)]
+        assert [one.band for one in twins] == bands
+        assert all(low > high for low, high in pairwise(one.ita_deg for one in twins))
+        assert [next(b for limit, b in ITA_BANDS if one.ita_deg > limit) for one in twins] == bands
+        first = replace(twins[0], name="", number=0, band=ToneBand.DARK, ita_deg=0.0)
+        for one in twins:
+            alike = replace(one, name="", number=0, band=ToneBand.DARK, ita_deg=0.0)
+            assert replace(alike, skin=replace(one.skin, ita_deg=twins[0].ita_deg)) == first
+            days = [replace(visit.skin, ita_deg=0.0) for visit in visits_of(cohort, one)]
+            assert days == [replace(visit.skin, ita_deg=0.0) for visit in visits_of(cohort, twins[0])]
+            plans = [(p.slot, p.shot, p.camera) for p in photo_plans(cohort, one, 2)]
+            assert plans == [(p.slot, p.shot, p.camera) for p in photo_plans(cohort, twins[0], 2)]
+    persons = [sample_patient(cohort, many * person) for person in range(20)]
+    assert len({one.skin.seed for one in persons}) == 20
+
+
+def test_with_each_tone_the_people_are_those_of_a_cohort_without_it() -> None:
+    once, six = Cohort(30, 9, per_head=3), Cohort(180, 9, per_head=18, each_tone=True)
+    for person in range(30):
+        one = sample_patient(once, person)
+        same = next(p for p in (sample_patient(six, 6 * person + twin) for twin in range(6)) if p.band == one.band)
+        assert replace(same, name=one.name, number=one.number) == one
+    assert (Cohort(720, each_tone=True).cast_size, Cohort(12, each_tone=True).cast_size) == (60, 6)
+
+
 def test_kinds_come_in_turn() -> None:
     cohort = Cohort(12, kinds=("ota", "fre"))
     kinds = [sample_patient(cohort, number).lesions[0].kind for number in range(12)]
@@ -144,6 +177,8 @@ def test_kinds_come_in_turn() -> None:
         ({"patients": 5, "kinds": ("wart",)}, "'wart' is unknown"),
         ({"patients": 5, "tones": ("green",)}, "'green' is unknown"),
         ({"patients": 5, "views": ("closeup",)}, "'closeup' is unknown: choose from frontal"),
+        ({"patients": 20, "each_tone": True}, "patients = 20: each person is 6 patients.*a multiple of 6"),
+        ({"patients": 4, "per_head": 3, "tones": ("tan", "dark"), "each_tone": True}, "per_head = 3: .* multiple of 2"),
     ],
 )
 def test_nonsense_is_refused(values: dict[str, int], told: str) -> None:

@@ -44,6 +44,10 @@ def render(
     views: Annotated[
         str, typer.Option(help="Views alone, as close-up or right45,left45. Default: from the front, then any.")
     ] = "",
+    each_tone: Annotated[
+        bool,
+        typer.Option("--each-tone", help="Each person once in each tone, as that many patients: all else is the same."),
+    ] = False,
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Melanin, blood, density, reflectance.")] = True,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
 ) -> None:
@@ -61,7 +65,8 @@ def render(
     from melascope.cohort.render import CohortError, render_cohort
 
     try:
-        cohort = Cohort(patients, seed, visits, photos, size, _listed(kinds), per_head, _listed(tones), _listed(views))
+        chosen = _listed(kinds), per_head, _listed(tones), _listed(views), each_tone
+        cohort = Cohort(patients, seed, visits, photos, size, *chosen)
     except ValueError as error:
         usage(str(error))
     if out.exists() and not out.is_dir():

@@ -7,12 +7,15 @@ skin, lesions, hair colour and camera. A cast belongs to one split: no head is i
 Two cohorts of one seed hold the same people as far as they have kinds, tones and `cast_size` in common. With another
 `cast_size` a patient's number falls to another head, with other kinds its lesions are others: of one seed and the same
 tones the heads are left in common, by their number. With other tones it is those of one `ancestry_group`.
+
+With `each_tone` a person is photographed once in each tone, as that many patients: what melanin level the skin has is
+all in which they differ, so that a difference between tones is the tone's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -80,6 +83,9 @@ class Cohort:
     """Tone bands that occur, heads of fitting ancestry with them. Empty: all six, each alike."""
     views: tuple[str, ...] = ()
     """Views that occur. Empty: as patients are photographed, from the front first."""
+    each_tone: bool = False
+    """Whether each person is there once in each of the tones, as that many patients in a row, who differ in nothing but
+    their skin's melanin."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -104,11 +110,25 @@ class Cohort:
         for view in self.views:
             if view not in VIEWS:
                 raise ValueError(f"view {view!r} is unknown: choose from {', '.join(VIEWS)}")
+        for name in ("patients", "per_head"):
+            if getattr(self, name) % len(self.twins):
+                raise ValueError(
+                    f"{name} = {getattr(self, name)}: each person is {len(self.twins)} patients, one in each tone; "
+                    f"give a multiple of {len(self.twins)}"
+                )
+
+    @property
+    def twins(self) -> tuple[ToneBand | None, ...]:
+        """Tones in which a person is there, from light to dark; (None,): once, in a tone of their own."""
+        if not self.each_tone:
+            return (None,)
+        return tuple(band for band in ToneBand if not self.tones or band in self.tones)
 
     @property
     def cast_size(self) -> int:
-        """Patients that share a head."""
-        return self.per_head or int(np.clip(self.patients // 12, 1, 10))
+        """Patients that share a head; those of one person do."""
+        persons = int(np.clip(self.patients // len(self.twins) // 12, 1, 10))
+        return self.per_head or persons * len(self.twins)
 
     @property
     def casts(self) -> int:
@@ -202,13 +222,13 @@ def sample_patient(cohort: Cohort, number: int) -> Patient:
     if not 0 <= number < cohort.patients:
         raise ValueError(f"patient {number}: the cohort has patients 0 to {cohort.patients - 1}")
     cast = sample_cast(cohort, number // cohort.cast_size)
-    rng = np.random.default_rng((cohort.seed, 2, number))
-    band = _band(cohort, number)
-    ita = float(rng.uniform(*_LIMITS[band]))
+    person, twin = divmod(number, len(cohort.twins))
+    rng = np.random.default_rng((cohort.seed, 2, person))
+    band, ita = _own_tone(cohort, person, rng)
     age = float(np.clip(cast.age_years + rng.uniform(-3, 3), 18, 85))
     skin = sample_skin(rng, age_years=age, sex=cast.sex, ita_deg=ita)
     if cohort.kinds:
-        turn = number + number // len(cohort.kinds)  # so that kinds and tone bands do not keep step
+        turn = person + person // len(cohort.kinds)  # so that kinds and tone bands do not keep step
         kind = Lesion(cohort.kinds[turn % len(cohort.kinds)])
         lesions: tuple[LesionParameters, ...] = (sample_lesion(rng, kind),)
     else:
@@ -216,6 +236,10 @@ def sample_patient(cohort: Cohort, number: int) -> Patient:
     course = str(rng.choice(["improving", "stable", "relapsing", "worsening"], p=[0.5, 0.15, 0.25, 0.1]))
     response = float(rng.beta(3.0, 2.0))
     hair = hair_colour(rng, age_years=age, ancestry=cast.ancestry)
+    if other := cohort.twins[twin]:
+        (low, high), (its_low, its_high) = _LIMITS[band], _LIMITS[other]
+        band, ita = other, its_low + (ita - low) / (high - low) * (its_high - its_low)
+        skin = replace(skin, ita_deg=ita)
     return Patient(
         f"p{number:05d}", number, cast.number, cast.sex, age, band, ita, skin, lesions, hair, course, response
     )
@@ -236,8 +260,12 @@ def visits_of(cohort: Cohort, patient: Patient) -> Iterator[Visit]:
         lesions = tuple(
             progress(one, months, response) if index and one.kind == Lesion.MELASMA else one for one in patient.lesions
         )
-        day = np.random.default_rng((cohort.seed, 7, patient.number, index))
-        skin = sample_day(day, patient.skin) if index else patient.skin
+        person = patient.number // len(cohort.twins)
+        day = np.random.default_rng((cohort.seed, 7, person, index))
+        skin = patient.skin
+        if index:  # drawn in the person's own tone, which make-up goes with: in each tone the same
+            own = _own_tone(cohort, person, np.random.default_rng((cohort.seed, 2, person)))[1]
+            skin = replace(sample_day(day, replace(skin, ita_deg=own)), ita_deg=skin.ita_deg)
         yield Visit(index + 1, months, response, skin, lesions)
 
 
@@ -259,7 +287,8 @@ def photo_plans(cohort: Cohort, patient: Patient, visit: int) -> Iterator[PhotoP
         view = VIEWS[int(rng.choice(len(VIEWS), p=shares))]
         target = MASI_REGIONS[int(rng.integers(4))].key if view == "close-up" else None
         shot = sample_shot(rng, device=device, view=view, target=target, size_px=cohort.size_px)
-        camera = sample_camera(np.random.default_rng((cohort.seed, 4, patient.number, visit, slot)), device)
+        person = patient.number // len(cohort.twins)
+        camera = sample_camera(np.random.default_rng((cohort.seed, 4, person, visit, slot)), device)
         yield PhotoPlan(f"{patient.name}-v{visit}-{slot + 1}-{device}-{view}", slot, shot, camera)
 
 
@@ -285,11 +314,18 @@ def _quota(tones: Sequence[str], group: int) -> list[ToneBand]:
     return [band for band, quota in counts for _ in range(quota) if not tones or band in tones]
 
 
-def _band(cohort: Cohort, number: int) -> ToneBand:
+def _own_tone(cohort: Cohort, person: int, rng: np.random.Generator) -> tuple[ToneBand, float]:
+    """A person's band and degrees of ITA, before any twin's."""
+    band = _band(cohort, person)
+    return band, float(rng.uniform(*_LIMITS[band]))
+
+
+def _band(cohort: Cohort, person: int) -> ToneBand:
     """Bands in turn, so that each occurs alike: ten at a time from the quota of the ancestry group, shuffled."""
     groups = _groups(cohort.tones)
-    cast, place = divmod(number, cohort.cast_size)
+    persons = cohort.cast_size // len(cohort.twins)
+    cast, place = divmod(person, persons)
     turn, group = cast // len(groups), groups[cast % len(groups)]
-    index, ten = turn * cohort.cast_size + place, _quota(cohort.tones, group)
+    index, ten = turn * persons + place, _quota(cohort.tones, group)
     order = np.random.default_rng((cohort.seed, 5, group, index // len(ten))).permutation(len(ten))
     return ten[int(order[index % len(ten)])]

@@ -155,7 +155,7 @@ def _claim(out: Path, about: About) -> None:
             raise CohortError(
                 f"{out} was made by {there.made_by or 'others'}, not {about.made_by}: name another folder"
             )
-        was = {"views": [], **there.generator}  # cohorts that were begun before views could be asked for
+        was = {"views": [], "each_tone": False, **there.generator}  # not told by cohorts of earlier versions
         differing = [key for key, now in about.generator.items() if key != "made_with" and was.get(key) != now]
         if differing:
             told = ", ".join(f"{key} {there.generator.get(key)!r}" for key in differing)
