@@ -60,6 +60,28 @@ def test_the_first_blocks_stay_frozen(network: SkinNetwork) -> None:
     assert network.encoder[3].training
 
 
+def test_without_regions_only_the_parts_of_the_pigment_learn() -> None:
+    torch.manual_seed(3)
+    network = SkinNetwork(regions=False).train()
+    pixels = torch.rand(2, 3, 64, 64) * 2 - 1
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    optimiser = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=0.01)
+    outputs = network(pixels)
+    (outputs - 1).square().mean().backward()
+    optimiser.step()
+    changed = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    assert {key.split(".")[0] for key in changed} == {
+        name for name, _ in network.named_children() if name.startswith(("pigment", "kind"))
+    }
+    network.eval()
+    after = network(pixels)
+    whole = SkinNetwork().eval()
+    whole.load_state_dict(before)
+    with torch.no_grad():
+        assert torch.equal(after[:, :CLASSES], whole(pixels)[:, :CLASSES])
+        assert not torch.allclose(after[:, CLASSES:], whole(pixels)[:, CLASSES:])
+
+
 def test_renormalising_changes_statistics_and_not_outputs(network: SkinNetwork) -> None:
     pixels = torch.rand(4, 3, 96, 96) * 2 - 1
     with torch.no_grad():

@@ -16,8 +16,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` 
 from melascope import networks  # noqa: E402
 from melascope.lab.skin import regional as room  # noqa: E402
 from melascope.lab.skin import regional_export, regional_faces  # noqa: E402
-from melascope.lab.skin.regional import Recipe, RegionalNetwork, score, to_scales  # noqa: E402
+from melascope.lab.skin.network import renormalise  # noqa: E402
+from melascope.lab.skin.regional import Recipe, score  # noqa: E402
 from melascope.lab.skin.regional_faces import FACTORS, FIGURES, PARTS  # noqa: E402
+from melascope.lab.skin.regional_network import RegionalNetwork, members, to_scales  # noqa: E402
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION  # noqa: E402
 from melascope.masi import area_value, regional_score  # noqa: E402
 from melascope.scoring import MEASURED  # noqa: E402
@@ -142,7 +144,7 @@ def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Pat
     first = regional_export.export(folder, runs, tmp_path / "first")
     faces = regional_faces.read_faces(folder)
     some = faces.maps[:8], faces.face[:8], faces.counted[:8]
-    for run, found in zip(runs, regional_export.members(first.read_bytes()), strict=True):
+    for run, found in zip(runs, members(first.read_bytes()), strict=True):
         network = RegionalNetwork()
         network.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["average"])
         with torch.no_grad():
@@ -151,9 +153,9 @@ def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Pat
     card = json.loads(again.with_suffix(".json").read_text(encoding="utf-8"))
     assert [recipe["seed"] for recipe in card["mean_of"]] == [0, 1]
     three = regional_export.export(folder, [first, runs[0]], tmp_path / "three")
-    assert len(regional_export.members(three.read_bytes())) == 3
+    assert len(members(three.read_bytes())) == 3
     with pytest.raises(ValueError, match="naming: holds another network than this version builds"):
-        regional_export.members(Path(networks.__path__[0], "naming.onnx").read_bytes(), "naming")
+        members(Path(networks.__path__[0], "naming.onnx").read_bytes(), "naming")
     first.with_suffix(".json").write_text(json.dumps({**card, "mean_of": card["mean_of"][:1]}), encoding="utf-8")
     with pytest.raises(ValueError, match="holds 2 trainings, its card names 1; leave it out"):
         regional_export.export(folder, [first], tmp_path / "again")
@@ -161,6 +163,34 @@ def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Pat
     first.with_suffix(".json").write_text(json.dumps(old), encoding="utf-8")
     with pytest.raises(ValueError, match="another skin network than these faces; leave it out"):
         regional_export.export(folder, [first], tmp_path / "again")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_goes_on_from_one_of_a_file(tmp_path: Path) -> None:
+    folder = drawn(tmp_path / "faces")
+    runs = [tmp_path / "a", tmp_path / "b"]
+    for seed, run in enumerate(runs):
+        room.train(folder, run, Recipe(epochs=1, seed=seed))
+    (tmp_path / "to").mkdir()
+    file = regional_export.export(folder, runs, tmp_path / "to")
+    faces = regional_faces.read_faces(folder)
+    some = faces.maps[:8], faces.face[:8], faces.counted[:8]
+    network = members(file.read_bytes())[1]
+    with torch.no_grad():
+        before = network(*some).numpy()
+        renormalise(network, *some)
+        assert network(*some).numpy() == pytest.approx(before, abs=1e-3)
+    # A rate of nothing leaves the weights; the norms' statistics move with what is seen, the others' would not fit.
+    room.train(folder, tmp_path / "on", Recipe(epochs=1, rate=0.0), weights=file, member=1)
+    on = torch.load(tmp_path / "on" / "checkpoint.pt", weights_only=True)["network"]
+    told = json.loads((tmp_path / "on" / "recipe.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert told["start"] == {"file": "regional.onnx", "sha256": digest, "member": 1}
+    for key, value in members(file.read_bytes())[1].state_dict().items():
+        if "weight" in key and value.ndim > 1:
+            assert torch.equal(on[key], value), key
+    with pytest.raises(ValueError, match=r"regional.onnx: holds 2 trainings; member 2 must be 0 to 1"):
+        room.train(folder, tmp_path / "other", Recipe(epochs=1), weights=file, member=2)
 
 
 @pytest.mark.filterwarnings("ignore")

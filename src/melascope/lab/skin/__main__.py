@@ -52,6 +52,14 @@ def train(
     ] = None,
     also: Annotated[list[Path] | None, typer.Option(help="Further labelled folders.")] = None,
     cohort: Annotated[list[Path] | None, typer.Option(help="Virtual cohorts, rendered with maps.")] = None,
+    virtual: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the views from virtual patients, if there are any.")
+    ] = 0.5,
+    dark: Annotated[float, typer.Option(min=0, help="How much oftener those of the darkest skin are seen.")] = 2.0,
+    regions: Annotated[
+        bool, typer.Option("--regions/--pigment-alone", help="Whether regions go on learning, or stay as they are.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Another one gives other views.")] = 7,
 ) -> None:
     """Train on LABELLED/faces, LABELLED/skin and virtual cohorts, or go on where a stopped run ended."""
     from melascope.lab.skin.train import Recipe
@@ -59,7 +67,7 @@ def train(
 
     skin = (labelled or out) / "skin"
     folders = [(labelled or out) / "faces", *(also or [])]
-    recipe = Recipe(samples=samples, rate=rate)
+    recipe = Recipe(samples=samples, rate=rate, virtual_share=virtual, dark_weight=dark, regions=regions, seed=seed)
     try:
         run(
             folders,
@@ -138,13 +146,17 @@ def regional_train(
     ] = 1.0,
     clear: Annotated[float, typer.Option(help="How much more often faces free of pigment are drawn.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Of chance.")] = 7,
+    rate: Annotated[float, typer.Option(help="Highest learning rate; a third of it to go on from a file.")] = 2e-3,
+    weights: Annotated[Path | None, typer.Option(help="A regional.onnx to go on from.")] = None,
+    member: Annotated[int, typer.Option(min=0, help="Which of the trainings in it, from 0.")] = 0,
 ) -> None:
     """Train the regional network, or go on where a stopped run ended."""
     from melascope.lab.skin.regional import Recipe
     from melascope.lab.skin.regional import train as run
 
     try:
-        print(run(faces, out, Recipe(epochs=epochs, smooth=smooth, clear=clear, seed=seed)))
+        recipe = Recipe(epochs=epochs, smooth=smooth, clear=clear, seed=seed, rate=rate)
+        print(run(faces, out, recipe, weights=weights, member=member))
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from None
 

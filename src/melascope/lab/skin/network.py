@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,6 +24,8 @@ KINDS: Final = len(Lesion) + 1
 MAPS: Final = CLASSES + 2 + KINDS + 1
 FROZEN: Final = 3
 """Encoder blocks that keep their ImageNet weights: edges and colours, and three quarters of the cost of training."""
+PIGMENT: Final = ("pigment", "kind")
+"""How the names begin of the parts that read pigment and its kind, off maps that those of the regions leave behind."""
 CONTRASTS: Final = (4, 8, 16)
 """Neighbourhoods, in pixels of the half-size picture, to which the pigment branch compares each pixel."""
 
@@ -61,8 +64,14 @@ class SkinNetwork(nn.Module):
     The encoder ends at stride 32 with 160 channels (block 16): the last block and the 1280-channel head are left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, regions: bool = True) -> None:
+        """Builds it.
+
+        Args:
+            regions: Whether regions are learnt; else pigment and its kinds alone are.
+        """
         super().__init__()
+        self.regions = regions
         self.encoder = mobilenet_v2(weights=None).features[:17]
         for name, module in list(self.encoder.named_modules()):
             if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
@@ -93,12 +102,18 @@ class SkinNetwork(nn.Module):
         self.kind_narrow = _lateral(96, 48)
         self.kind_refine = _separable(48)
         self.kind = Pointwise(48, KINDS + 1, 1)
+        if not regions:
+            for name, part in self.named_children():
+                part.requires_grad_(name.startswith(PIGMENT))
 
     def train(self, mode: bool = True) -> SkinNetwork:
-        """Training mode for all but the frozen blocks."""
+        """Training mode for all but the frozen blocks; without regions for the parts of the pigment alone."""
         super().train(mode)
         for block in self.encoder[:FROZEN]:
             block.eval()
+        for name, part in self.named_children():
+            if not (self.regions or name.startswith(PIGMENT)):
+                part.eval()
         return self
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -111,7 +126,7 @@ class SkinNetwork(nn.Module):
         x = pixels
         colour = _contrasts(pixels)
         for index, block in enumerate(self.encoder):
-            with torch.set_grad_enabled(torch.is_grad_enabled() and index >= FROZEN):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and index >= FROZEN and self.regions):
                 x = _run(block, x)
             if index in (1, 3, 6, 13, 16):
                 stages.append(x)
@@ -217,7 +232,10 @@ def load_shipped(network: SkinNetwork, path: Path, side: int = 64) -> None:
     from onnx import numpy_helper
 
     graph = onnx.load(str(path)).graph
-    tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
+    tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).astype(np.float32)) for t in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0] in tensors:  # weights in half precision
+            tensors[node.output[0]] = tensors[node.input[0]]
     stored = [[tensors[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     order: list[nn.Conv2d] = []
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
@@ -248,21 +266,21 @@ def _norm_after(network: nn.Module) -> dict[nn.Module, nn.BatchNorm2d]:
 
 
 @torch.no_grad()
-def renormalise(network: SkinNetwork, pixels: Tensor, part: nn.Module | None = None) -> None:
+def renormalise(network: nn.Module, *inputs: Tensor, part: nn.Module | None = None) -> None:
     """Gives folded batch norms real statistics without changing what the network computes.
 
     Weights whose batch norm was folded into the convolution have mean 0 and variance 1 there; training would
-    normalise them to something else. Each norm of `part` (the whole network if None) gets the mean and variance of
-    `pixels`, and a scale and shift that undo it.
+    normalise them to something else. Each norm of `part` (the whole network if None) gets the mean and variance that
+    `inputs` have there, and a scale and shift that undo it.
     """
     network.eval()
     norms = [m for m in (part or network).modules() if isinstance(m, nn.BatchNorm2d)]
 
-    def adopt(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def adopt(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        x = inputs[0].float()
+        x = given[0].float()
         mean, var = x.mean(dim=(0, 2, 3)), x.var(dim=(0, 2, 3)).clamp_min(1e-4)
         old = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         shift = norm.bias - old * norm.running_mean
@@ -272,6 +290,6 @@ def renormalise(network: SkinNetwork, pixels: Tensor, part: nn.Module | None = N
         norm.running_var.copy_(var)
 
     hooks = [norm.register_forward_pre_hook(adopt) for norm in norms]
-    network(pixels)
+    network(*inputs)
     for hook in hooks:
         hook.remove()

@@ -1,177 +1,49 @@
-"""The regional network: share, density and patch size of the MASI regions, read off the maps of a whole face.
-
-The skin network judges pixel by pixel. Where pigment is faint or broad, no pixel is sure, but the face as a whole often
-is: both cheeks alike, an edge that goes on, skin that differs from the forehead. This small second network sees the
-maps of `melascope.lesions.regional` and what was counted in pixels, and says how far that is off.
-"""
+"""Training of the regional network (`regional_network`) on the maps of faces whose truth is known."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from melascope.lab.machine import keep_freed_memory
+from melascope.lab.skin.network import renormalise
 from melascope.lab.skin.regional_faces import FACTORS, FIGURES, PARTS, Faces, photographed, read_faces
+from melascope.lab.skin.regional_network import (
+    MIRRORED_CHANNELS,
+    MIRRORED_REGIONS,
+    RegionalNetwork,
+    between,
+    members,
+    to_scales,
+    turned,
+)
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION
-from melascope.masi import AREA_VALUES, DARKNESS, DETECTION_FLOOR, HOMOGENEITY_MM, WEIGHTS
-from melascope.scoring import MEASURED
+from melascope.masi import AREA_VALUES, DETECTION_FLOOR, HOMOGENEITY_MM, WEIGHTS
 from melascope.vocabulary import MASI_REGIONS
 
-__all__ = [
-    "MIRRORED_CHANNELS",
-    "MIRRORED_REGIONS",
-    "Physical",
-    "Recipe",
-    "RegionalNetwork",
-    "Together",
-    "loss_of",
-    "score",
-    "to_scales",
-    "train",
-]
+__all__ = ["Recipe", "loss_of", "score", "train"]
 
-MIRRORED_REGIONS: Final = [0, 2, 1, 3]
-MIRRORED_CHANNELS: Final = [*range(FIRST_REGION), *(FIRST_REGION + place for place in MIRRORED_REGIONS)]
-"""Order of regions, and of the maps' channels, in the mirror image."""
-_DARK: Final = (*DARKNESS, (0.62, 8.0))
-"""D goes on beyond its table, so that what is learnt of a density does not end at 0.22."""
 _LIGHT: Final = [0.08, 0.08, 0.08, 0.3]
 """By how much density and logarithm of the width of a face are varied."""
-
-
-class RegionalNetwork(nn.Module):
-    """Maps of a face, and what was counted in it, to share, density and diameter of its regions.
-
-    Inputs as in `Faces`. Output (N, 4, 3, 3): continuous A (`masi.area_value`, not cut at its ends), D of the density
-    (beyond 4 for more than the table holds) and log (1 + diameter); low end, middle and high end of each.
-    """
-
-    def __init__(self, width: int = 24, deep: int = 48) -> None:
-        super().__init__()
-        self.first = nn.Sequential(_conv(CHANNELS, width), _conv(width, deep, stride=2))
-        self.middle = nn.Sequential(_conv(deep, deep), _conv(deep, deep, dilation=2))
-        self.coarse = nn.Sequential(_conv(deep, deep, stride=2), _conv(deep, deep), _conv(deep, deep, dilation=2))
-        self.together = _conv(2 * deep, deep)
-        told = 3 * deep + 3 * MEASURED + 4 + 3
-        last = nn.Linear(64, 9)
-        nn.init.zeros_(last.weight)
-        last.bias.data = torch.tensor([0.0] * 3 + [-1.0] * 6)
-        self.head = nn.Sequential(
-            nn.Linear(told, 128),
-            nn.ReLU(inplace=True),
-            nn.Dropout(0.2),
-            nn.Linear(128, 64),
-            nn.ReLU(inplace=True),
-            last,
-        )
-        self.register_buffer("mean", torch.zeros(4))
-        self.register_buffer("deviation", torch.ones(4))
-        # The cheeks share everything; forehead and chin have a sign of their own.
-        self.register_buffer("which", torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]))
-
-    def forward(self, maps: Tensor, face: Tensor, counted: Tensor) -> Tensor:
-        """Scores of a batch."""
-        counted = torch.cat([counted[..., :1], to_scales(counted[..., 1:4]), counted[..., 4:]], dim=-1)
-        counted = counted * counted[..., :1]
-        x = self.first(maps)
-        y = self.middle(x)
-        coarse = functional.interpolate(self.coarse(y), scale_factor=2.0, mode="bilinear", align_corners=False)
-        y = self.together(torch.cat([y, coarse], dim=1))
-        places = functional.avg_pool2d(maps[:, FIRST_REGION - 2 :], 2)
-        regions, skin = places[:, 2:], places[:, :1]
-        around = functional.max_pool2d(regions, 5, 1, 2)
-        seen = [_pooled(y, regions), _pooled(y, around), _pooled(y, skin).expand(-1, 4, -1)]
-        there = counted[..., :1]
-        others = ((counted * there).sum(1, keepdim=True) - counted * there) / (
-            there.sum(1, keepdim=True) - there
-        ).clamp_min(1)
-        nothing = torch.zeros_like(counted[:, 0])
-        opposite = torch.stack([nothing, counted[:, 2], counted[:, 1], nothing], dim=1)
-        light = ((face - self.mean) / self.deviation)[:, None].expand(-1, 4, -1)
-        which = self.which.expand(maps.shape[0], -1, -1)
-        z = self.head(torch.cat([*seen, counted, opposite, others, light, which], dim=2))
-        middle = counted[..., 1:4] + z[..., :3]
-        low, high = middle - functional.softplus(z[..., 3:6]), middle + functional.softplus(z[..., 6:])
-        return torch.stack([low, middle, high], dim=-1)
-
-
-class Together(nn.Module):
-    """Several trainings as one network: the mean of what they say, which is steadier than each of them."""
-
-    def __init__(self, networks: Sequence[RegionalNetwork]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, maps: Tensor, face: Tensor, counted: Tensor) -> Tensor:
-        """Scores of a batch."""
-        return torch.stack([network(maps, face, counted) for network in self.networks]).mean(dim=0)
-
-
-class Physical(nn.Module):
-    """The same with shares, densities and log (1 + diameter) for output, each within its range."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, maps: Tensor, face: Tensor, counted: Tensor) -> Tensor:
-        """Measures of a batch."""
-        area, dark, size = self.network(maps, face, counted).unbind(dim=2)
-        share, density = _between(area.clamp(0, 6), _turned(AREA_VALUES)), _between(dark.clamp(0, 8), _turned(_DARK))
-        return torch.stack([share, density, size.clamp(0, 6)], dim=2)
-
-
-def _conv(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _pooled(features: Tensor, weights: Tensor) -> Tensor:
-    """(N, R, C) means of (N, C, h, w) weighted by each of (N, R, h, w)."""
-    flat = weights.flatten(2)
-    return flat @ features.flatten(2).transpose(1, 2) / (flat.sum(2, keepdim=True) + 1e-3)
-
-
-def _between(x: Tensor, table: Sequence[tuple[float, float]]) -> Tensor:
-    """Linear interpolation in a table from x = 0, going on beyond its last point as before it."""
-    y, last = torch.full_like(x, table[0][1]), 0.0
-    for (x0, y0), (x1, y1) in pairwise(table):
-        slope = (y1 - y0) / (x1 - x0)
-        y, last = y + (slope - last) * functional.relu(x - x0), slope
-    return y
-
-
-def _turned(table: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    return [(y, x) for x, y in table]
-
-
-def to_scales(values: Tensor) -> Tensor:
-    """(..., 3) share, density and diameter in mm to A, D and log (1 + diameter)."""
-    share, density, diameter = values.unbind(dim=-1)
-    return torch.stack([_between(share, AREA_VALUES), _between(density, _DARK), torch.log1p(diameter)], dim=-1)
 
 
 def score(scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """A, D and H of (..., 3) scales: `masi.regional_score`, so that it can be learnt through."""
     area, dark, size = scales.unbind(dim=-1)
-    share, diameter = _between(area.clamp(0, 6), _turned(AREA_VALUES)), torch.expm1(size.clamp(0, 6))
+    share, diameter = between(area.clamp(0, 6), turned(AREA_VALUES)), torch.expm1(size.clamp(0, 6))
     fade = ((share - DETECTION_FLOOR / 2) / (1.5 * DETECTION_FLOOR)).clamp(0, 1)
-    by_size = _between(diameter.clamp_max(HOMOGENEITY_MM[-1][0]), HOMOGENEITY_MM)
+    by_size = between(diameter.clamp_max(HOMOGENEITY_MM[-1][0]), HOMOGENEITY_MM)
     uniform = ((share - 0.5) / 0.45).clamp(0, 1) * ((diameter - 10.0) / 15.0).clamp(0, 1)
     return area.clamp(0, 6), fade * dark.clamp(0, 4), fade * (by_size + (4.0 - by_size) * uniform)
 
@@ -203,7 +75,9 @@ class Recipe:
 _BANDS: Final = (0.5, 2, 4, 8, 12, 16, 24, 32, 40)
 
 
-def train(folder: Path, out: Path, recipe: Recipe | None = None) -> Path:
+def train(
+    folder: Path, out: Path, recipe: Recipe | None = None, *, weights: Path | None = None, member: int = 0
+) -> Path:
     """Trains a regional network on the faces of a folder; returns its checkpoint.
 
     Args:
@@ -211,9 +85,12 @@ def train(folder: Path, out: Path, recipe: Recipe | None = None) -> Path:
         out: Folder of the run: `recipe.json`, `history.csv`, `checkpoint.pt`. A run that
             stopped goes on from its last epoch.
         recipe: Settings; the defaults if None.
+        weights: A `regional.onnx` to go on from, whichever skin network drew the maps that it learnt from; None starts
+            from random weights.
+        member: Which of the trainings in it, from 0.
 
     Raises:
-        ValueError: The folder holds a run with other settings or faces.
+        ValueError: The folder holds a run with other settings or faces, or the file holds no such training.
     """
     recipe = recipe or Recipe()
     keep_freed_memory()
@@ -221,14 +98,25 @@ def train(folder: Path, out: Path, recipe: Recipe | None = None) -> Path:
     learnt = faces.part(sorted(set(range(PARTS)) - {*FIGURES, *FACTORS}))
     out.mkdir(parents=True, exist_ok=True)
     told = {**asdict(recipe), "faces": len(learnt), "people": len(set(faces.groups[learnt]))}
+    if weights:
+        content = weights.read_bytes()
+        told["start"] = {"file": weights.name, "sha256": hashlib.sha256(content).hexdigest(), "member": member}
     path = out / "recipe.json"
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != told:
         raise ValueError(f"{out}: holds a run with other settings or faces; name another folder, or delete it")
     path.write_text(json.dumps(told), encoding="utf-8")
     torch.manual_seed(recipe.seed)
     network = RegionalNetwork()
-    network.mean.copy_(faces.face[learnt].mean(dim=0))
-    network.deviation.copy_(faces.face[learnt].std(dim=0))
+    if weights:
+        known = members(content, str(weights))
+        if not 0 <= member < len(known):
+            raise ValueError(f"{weights}: holds {len(known)} trainings; member {member} must be 0 to {len(known) - 1}")
+        network = known[member]
+        some = learnt[:: max(1, len(learnt) // 512)]
+        renormalise(network, faces.maps[some], faces.face[some], faces.counted[some])
+    else:
+        network.mean.copy_(faces.face[learnt].mean(dim=0))
+        network.deviation.copy_(faces.face[learnt].std(dim=0))
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     average = {key: value.detach().clone() for key, value in network.state_dict().items()}
     chances = _chances(faces, learnt, recipe)

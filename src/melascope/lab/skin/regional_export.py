@@ -15,20 +15,27 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from melascope.lab.shipping import halved
 from melascope.lab.skin.calibrate import Ratios, add
 from melascope.lab.skin.calibrate import factors as factors_of
 from melascope.lab.skin.export import MOST_GAP, written_whole
-from melascope.lab.skin.regional import MIRRORED_CHANNELS, MIRRORED_REGIONS, Physical, RegionalNetwork, Together
 from melascope.lab.skin.regional_faces import FACTORS, FIGURES, Faces, photographed, read_faces
+from melascope.lab.skin.regional_network import (
+    MIRRORED_CHANNELS,
+    MIRRORED_REGIONS,
+    Physical,
+    RegionalNetwork,
+    Together,
+    members,
+)
 from melascope.lesions.regional import CELLS, CHANNELS
 from melascope.masi import masi, regional_score
 from melascope.scoring import MEASURED, NETWORK, UNCALIBRATED, Calibration, RegionMeasure, read_regions, total_interval
 from melascope.vocabulary import MASI_REGIONS, Region
 
-__all__ = ["HALVED_GAP", "export", "figures", "interval_factors", "members"]
+__all__ = ["HALVED_GAP", "export", "figures", "interval_factors"]
 
 HALVED_GAP: Final = 5e-3
 """Most by which a share, a density or the logarithm of a diameter may differ once the weights are in half precision."""
@@ -79,48 +86,6 @@ def _read_shipped(path: Path, skin: str) -> _Read:
     if len(networks) != len(recipes):
         raise ValueError(f"{path}: holds {len(networks)} trainings, its card names {len(recipes)}; leave it out")
     return networks, recipes
-
-
-def members(content: bytes, name: str = "the file") -> list[RegionalNetwork]:
-    """The networks of which an exported one is the mean; norms are folded into the convolutions before them.
-
-    Args:
-        content: Of a `regional.onnx`.
-        name: Of the file, for the message.
-
-    Raises:
-        ValueError: It holds another network than this version builds.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    graph = onnx.load_model_from_string(content).graph
-    values = {t.name: torch.from_numpy(numpy_helper.to_array(t).astype(np.float32)) for t in graph.initializer}
-    found: dict[str, list[Tensor]] = {"Conv": [], "MatMul": [], "Add": [], "Sub": [], "Div": []}
-    for node in graph.node:
-        if node.op_type in ("Cast", "Identity") and node.input[0] in values:
-            values[node.output[0]] = values[node.input[0]]
-        elif node.op_type in found:
-            found[node.op_type] += [values[key] for key in node.input if key in values and values[key].ndim > 0]
-    networks: list[RegionalNetwork] = []
-    while found["Conv"] or not networks:
-        network = RegionalNetwork().eval()
-        try:
-            for module in network.modules():
-                if isinstance(module, nn.Conv2d):
-                    module.weight.data.copy_(found["Conv"].pop(0))
-                elif isinstance(module, nn.BatchNorm2d):  # a shift alone
-                    module.bias.data.copy_(found["Conv"].pop(0))
-                    module.weight.data.fill_((1.0 + module.eps) ** 0.5)
-                elif isinstance(module, nn.Linear):
-                    module.weight.data.copy_(found["MatMul"].pop(0).T)
-                    module.bias.data.copy_(found["Add"].pop(0))
-            network.mean.copy_(found["Sub"].pop(0))
-            network.deviation.copy_(found["Div"].pop(0))
-        except (IndexError, RuntimeError):
-            raise ValueError(f"{name}: holds another network than this version builds; leave it out") from None
-        networks.append(network)
-    return networks
 
 
 def _write_checked(model: nn.Module, faces: Faces, path: Path) -> None:

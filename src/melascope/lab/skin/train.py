@@ -22,7 +22,7 @@ from melascope.data.about import read_about
 from melascope.data.layout import ABOUT, write_whole
 from melascope.lab.machine import computes_bf16, keep_freed_memory
 from melascope.lab.skin.faces import LabelledFace, read_cohort, read_labelled
-from melascope.lab.skin.network import CLASSES, KINDS, SkinNetwork, load_imagenet, load_shipped, renormalise
+from melascope.lab.skin.network import CLASSES, KINDS, PIGMENT, SkinNetwork, load_imagenet, load_shipped, renormalise
 from melascope.lab.skin.teacher import IGNORE, SOME_SKIN
 from melascope.lab.skin.views import SIZE, UNKNOWN, render, sample
 from melascope.vocabulary import FACIAL_SKIN, SKIN, Region, ToneBand
@@ -63,6 +63,8 @@ class Recipe:
     """Share of the paintings on photographs in which pigment follows the skin's optics, not fixed ratios of R, G, B."""
     look_alikes: bool = True
     """Whether moles, redness, shadows and shine are added."""
+    regions: bool = True
+    """Whether regions go on learning; else pigment and its kinds alone do, and regions stay as they are."""
     size: int = SIZE
     """Pixels of a view's side, a multiple of 32."""
     seed: int = 7
@@ -233,7 +235,7 @@ def train(
     counts = {"faces": len(faces) - virtual, "skin": len(close_ups), "virtual": virtual}
     told = {**asdict(recipe), **counts, "start": _start(weights), "data": data}
     _compare(out, told)
-    network = SkinNetwork().to(device)
+    network = SkinNetwork(regions=recipe.regions).to(device)
     checkpoint = out / "checkpoint.pt"
     steps, done = recipe.samples // recipe.batch, 0
     saved = torch.load(checkpoint, map_location=device, weights_only=True) if checkpoint.exists() else None
@@ -250,9 +252,8 @@ def train(
         write_whole(out / "recipe.json", json.dumps(told, ensure_ascii=False))
     network.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in (saved["average"] if saved else network.state_dict()).items()}
-    parts = ("pigment", "kind")
-    branch = [p for name, p in network.named_parameters() if name.startswith(parts)]
-    rest = [p for name, p in network.named_parameters() if not name.startswith(parts)]
+    branch = [p for name, p in network.named_parameters() if name.startswith(PIGMENT)]
+    rest = [p for name, p in network.named_parameters() if not name.startswith(PIGMENT)]
     groups = [{"params": rest, "factor": 1.0}, {"params": branch, "factor": recipe.pigment_rate}]
     optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
     if saved:
