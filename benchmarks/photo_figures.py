@@ -107,6 +107,8 @@ class Seen:
     held: tuple[Held, ...]
     names: tuple[tuple[str, str], ...]
     """(true kind or NO_LESION, named kind or NO_NAME or MISSED) of each lesion."""
+    masi: float | None = None
+    """As measured, of all pigment; None without a total."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +326,7 @@ def _seen(folder: Path, sample: Sample, truth: Mapping[str, Mapping[str, float]]
         shares=shares,
         held=tuple(_held(analysis, truth, shares)),
         names=name_lesions(kinds, instances, arrays.lesion_mask, analysis.lesions),
+        masi=analysis.masi.masi if analysis.masi else None,
     )
 
 

@@ -1,0 +1,196 @@
+"""What the tone of the skin alone does to the measurement: the tables of docs/tones.md.
+
+    python -m benchmarks.tones [--cohort DIR | --patients 360 --per-head 12 --seed 4001] [--page docs/tones.md]
+
+Renders a cohort in which every person is there once in each of the six tones (`melascope cohort render --each-tone`),
+or takes one that lies in DIR: head, lesions, light, camera and look-alikes are the same six times, so that what differs
+between the columns is the tone's doing, and not the chance by which one band got other lesions than another.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from benchmarks import tallies
+from benchmarks.instrument import DENSITIES, density_name, number, table
+from benchmarks.photo_figures import MISSED, NO_LESION, NO_NAME, PhotoFigures, measure
+from benchmarks.rendered import cohort_in, each_photo, made_with
+
+import melascope
+from melascope import networks
+from melascope.cohort.patient import Cohort
+from melascope.data import DataSet
+from melascope.vocabulary import ToneBand
+
+__all__ = ["band_of", "figures", "page", "twins"]
+
+Photos = Sequence[PhotoFigures]
+BANDS = tuple(band.value for band in ToneBand)
+
+
+def band_of(photo: str) -> str:
+    """The tone in which a photograph of such a cohort shows its person."""
+    return BANDS[int(photo[1:6]) % len(BANDS)]
+
+
+def person_of(photo: str) -> tuple[int, str]:
+    """What the six photographs of a set have in common: person, and visit, device and view."""
+    return int(photo[1:6]) // len(BANDS), photo[6:]
+
+
+def twins(photos: Photos) -> list[PhotoFigures]:
+    """The photographs of the sets of which none was refused: a figure over others would not be of the same lesions."""
+    sets: dict[tuple[int, str], list[PhotoFigures]] = defaultdict(list)
+    for one in photos:
+        sets[person_of(one.photo)].append(one)
+    return [one for some in sets.values() if all(p.seen for p in some) for one in some]
+
+
+def _masi_errors(photos: Photos) -> list[float]:
+    return [p.seen.masi - p.masi for p in photos if p.seen and p.seen.masi is not None and p.masi is not None]
+
+
+def _lesioned(photos: Photos) -> list[PhotoFigures]:
+    return [p for p in photos if p.seen and p.seen.pigment.true]
+
+
+def _named(photos: Photos) -> float:
+    """Share of the lesions that were found whose name is right; those without a name count as not right."""
+    found = [(t, n) for p in tallies.seen(photos) for t, n in p.names if t != NO_LESION and n != MISSED]
+    return float(np.mean([t == n for t, n in found])) if found else tallies.NAN
+
+
+def _nameless(photos: Photos) -> float:
+    found = [n for p in tallies.seen(photos) for t, n in p.names if t != NO_LESION and n != MISSED]
+    return float(np.mean([n == NO_NAME for n in found])) if found else tallies.NAN
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else tallies.NAN
+
+
+def figures() -> list[tuple[str, Callable[[Photos], float], int, bool]]:
+    """(name, figure of some photographs, digits, whether it has a sign)."""
+    return [
+        ("regions: mean IoU, whole faces", lambda s: tallies.mean_iou([p for p in s if not p.close]), 3, False),
+        ("pigment: Dice, pooled", lambda s: tallies.dice(_lesioned(s)), 3, False),
+        ("pigment: Dice, mean of photographs", tallies.dice_by_photo, 3, False),
+        ("pigment: average precision", lambda s: tallies.average_precision(tallies.histogram(_lesioned(s))), 3, False),
+        ("pigment: best Dice of one threshold", lambda s: tallies.best_dice(tallies.histogram(_lesioned(s))), 3, False),
+        ("share of a region: mean absolute error", lambda s: tallies.shares(s).absolute, 3, False),
+        ("share of a region: bias", lambda s: tallies.shares(s).bias, 3, True),
+        ("MASI: mean absolute error", lambda s: _mean([abs(e) for e in _masi_errors(s)]), 2, False),
+        ("MASI: bias", lambda s: _mean(_masi_errors(s)), 2, True),
+        ("MASI: 90 % interval holds the truth", lambda s: tallies.cover(s, "MASI")[1], 2, False),
+        ("without a lesion: share of skin called", lambda s: tallies.alarms(s).mean, 4, False),
+        ("lesions found: rightly named", _named, 2, False),
+        ("lesions found: without a name", _nameless, 2, False),
+    ]
+
+
+def _by_band(photos: Photos) -> list[list[PhotoFigures]]:
+    return [[p for p in photos if band_of(p.photo) == band] for band in BANDS]
+
+
+def gap(photos: Photos, figure: Callable[[Photos], float]) -> float:
+    """Best tone less worst tone."""
+    values = [figure(some) for some in _by_band(photos)]
+    return float(np.nanmax(values) - np.nanmin(values)) if not np.isnan(values).all() else tallies.NAN
+
+
+def tone_table(photos: Photos) -> str:
+    """Each figure in each tone, and what lies between the best and the worst, whole heads drawn again."""
+    rows = []
+    for name, figure, digits, sign in figures():
+        cells = [number(figure(some), digits, sign=sign) for some in _by_band(photos)]
+        low, high = tallies.by_heads(photos, lambda some, figure=figure: gap(some, figure))  # type: ignore[misc]
+        rows.append([name, *cells, number(gap(photos, figure), digits), f"{low:.{digits}f} to {high:.{digits}f}"])
+    return table(("", *BANDS, "between", "95 % interval"), rows)
+
+
+def density_table(photos: Photos) -> str:
+    """Dice by tone and density: the same lesions along a row."""
+    rows = []
+    for _, name in DENSITIES:
+        some = [p for p in _lesioned(photos) if p.density is not None and density_name(p.density) == name]
+        if some:
+            each = _by_band(some)
+            cells = [number(tallies.dice(one), 2) for one in each]
+            rows.append([name, str(len(each[0])), *cells, number(gap(some, tallies.dice), 2)])
+    return table(("density", "photographs a tone", *BANDS, "between"), rows)
+
+
+def kind_table(photos: Photos) -> str:
+    """Dice by tone and kind: the same lesions along a row."""
+    rows = []
+    for kind in sorted({p.kinds for p in _lesioned(photos) if len(p.kinds) == 1}):
+        some = [p for p in _lesioned(photos) if p.kinds == kind]
+        each = _by_band(some)
+        cells = [number(tallies.dice(one), 2) for one in each]
+        rows.append([kind[0], str(len(each[0])), *cells, number(gap(some, tallies.dice), 2)])
+    return table(("kind", "photographs a tone", *BANDS, "between"), rows)
+
+
+def page(photos: Photos, command: str) -> str:
+    """The page of docs."""
+    made = ", ".join(f"{name} network {networks.load(name).sha256[:16]}" for name in ("skin", "regional", "naming"))
+    whole = twins(photos)
+    refused = [sum(p.seen is None for p in some) for some in _by_band(photos)]
+    told = ", ".join(f"{band} {count}" for band, count in zip(BANDS, refused, strict=True))
+    reached = "reached" if gap(whole, lambda s: tallies.dice(_lesioned(s))) <= 0.05 else "not reached"
+    return f"""# What the tone of the skin alone does
+
+Written by `{command}`, melascope {melascope.__version__}, {made}.
+{len({person_of(p.photo)[0] for p in photos})} virtual people on {len({p.head for p in photos})} heads, each \
+photographed in the six tones: the same head, lesions, look-alikes, light and camera six times, and the same truth; only
+the skin's melanin differs. What differs along a row is the tone's doing. (In the tables of
+[instrument.md](instrument.md) every tone has people of its own, and other lesions.)
+
+{len(photos)} photographs; refused: {told}. Sets of six of which one was refused are left out: {len(whole)} photographs
+are in the figures. "Between" is the best tone less the worst; its interval draws whole heads again, and can only be
+above 0. The aim is 0.05 or less for the Dice: {reached}.
+
+## By tone
+
+{tone_table(whole)}
+
+## Dice by density
+
+{density_table(whole)}
+
+## Dice by kind, where it is the only one
+
+{kind_table(whole)}
+"""
+
+
+def main() -> None:
+    """Renders, measures, prints the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cohort", type=Path, default=None, help="A cohort with --each-tone, or where to render it.")
+    parser.add_argument("--patients", type=int, default=360, help="Six times the people.")
+    parser.add_argument("--seed", type=int, default=4001)
+    parser.add_argument("--photos", type=int, default=2, help="Photographs of each patient.")
+    parser.add_argument("--per-head", type=int, default=12, help="Patients that share a head.")
+    parser.add_argument("--page", type=Path, default=None, help="Where to write the page.")
+    given = parser.parse_args()
+    asked = Cohort(given.patients, given.seed, photos=given.photos, per_head=given.per_head, each_tone=True)
+    with cohort_in(given.cohort, asked) as folder:
+        made = made_with(folder)
+        if not made.get("each_tone") or made.get("tones"):
+            parser.error(f"{folder} does not hold each person in all six tones: render it with --each-tone")
+        ids = [row.photo_id for row in DataSet.open(folder).manifest.rows]
+        photos = each_photo(measure, folder, ids, "virtual people in six tones")
+    told = [f"--{key.replace('_', '-')} {made[key]}" for key in ("patients", "seed", "photos", "per_head")]
+    text = page(photos, " ".join(["python -m benchmarks.tones", *told]))
+    print(text)
+    if given.page:
+        given.page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""What the benchmark of tones counts: sets of six photographs of a person, by tone, one figure a tone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from benchmarks import tallies
+from benchmarks.tones import BANDS, band_of, figures, gap, page, twins
+
+from melascope.cohort.patient import Cohort, photo_plans, sample_patient
+from melascope.vocabulary import ToneBand
+from tests.whole.test_tallies import with_called
+
+
+def test_names_of_photographs_tell_the_tone() -> None:
+    cohort = Cohort(24, 3, each_tone=True)
+    for number in range(24):
+        patient = sample_patient(cohort, number)
+        for plan in photo_plans(cohort, patient, 1):
+            assert band_of(plan.name) == patient.band
+    assert tuple(ToneBand) == BANDS
+
+
+def test_a_set_of_which_one_was_refused_is_left_out_whole() -> None:
+    photos = [with_called(f"p{number:05d}-v1-1-dslr-frontal", 10, true=20, both=5) for number in range(12)]
+    photos += [with_called(f"p{number:05d}-v1-2-phone-left45", 10, true=20, both=5) for number in range(6)]
+    photos[7] = replace(photos[7], seen=None)
+    assert [one.photo for one in twins(photos)] == [one.photo for one in (*photos[:6], *photos[12:])]
+
+
+def test_figures_are_those_of_each_tone() -> None:
+    photos = []
+    for person in range(2):
+        for tone, both in enumerate((50, 50, 40, 40, 30, 10)):
+            found = with_called(f"p{6 * person + tone:05d}-v1-1-dslr-frontal", 60, true=100, both=both, masi=8.0)
+            assert found.seen
+            photos.append(replace(found, seen=replace(found.seen, masi=8.0 - tone)))
+    assert gap(photos, tallies.dice) == pytest.approx(2 * (50 - 10) / 160)
+    named = {name: figure for name, figure, _, _ in figures()}
+    assert named["MASI: bias"](photos) == pytest.approx(-2.5)
+    assert named["MASI: mean absolute error"]([one for one in photos if band_of(one.photo) == "dark"]) == 5.0
+    text = page(photos, "a command")
+    assert "| pigment: Dice, pooled | 0.625 | 0.625 | 0.500 | 0.500 | 0.375 | 0.125 | 0.500 |" in text
+    assert "2 virtual people on 12 heads" in text and "left out: 12 photographs" in text
+    assert "0.05 or less for the Dice: not reached" in text
