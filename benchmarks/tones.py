@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,31 @@ def person_of(photo: str) -> tuple[int, str]:
 
 
 def twins(photos: Photos) -> list[PhotoFigures]:
-    """The photographs of the sets of which none was refused: a figure over others would not be of the same lesions."""
+    """The photographs of the sets of which none was refused, with what all six of a set give.
+
+    A total or a share that one of them lacks is left out of all, so that every column is of the same regions and faces.
+    The density by which a set is grouped is that on the lightest skin.
+    """
     sets: dict[tuple[int, str], list[PhotoFigures]] = defaultdict(list)
     for one in photos:
         sets[person_of(one.photo)].append(one)
-    return [one for some in sets.values() if all(p.seen for p in some) for one in some]
+    found = []
+    for some in sets.values():
+        seen = [one.seen for one in some if one.seen]
+        if len(seen) < len(some):
+            continue
+        total = all(one.masi is not None for one in seen)
+        shared = {key for key in seen[0].shares if all(one.shares.get(key, (0, None))[1] is not None for one in seen)}
+        lightest = min(some, key=lambda one: one.photo)
+        for one, its in zip(some, seen, strict=True):
+            kept = replace(
+                its,
+                masi=its.masi if total else None,
+                held=tuple(held for held in its.held if total or held.what != "MASI"),
+                shares={key: pair for key, pair in its.shares.items() if key in shared},
+            )
+            found.append(replace(one, seen=kept, density=lightest.density))
+    return found
 
 
 def _masi_errors(photos: Photos) -> list[float]:
@@ -58,15 +79,10 @@ def _lesioned(photos: Photos) -> list[PhotoFigures]:
     return [p for p in photos if p.seen and p.seen.pigment.true]
 
 
-def _named(photos: Photos) -> float:
-    """Share of the lesions that were found whose name is right; those without a name count as not right."""
-    found = [(t, n) for p in tallies.seen(photos) for t, n in p.names if t != NO_LESION and n != MISSED]
-    return float(np.mean([t == n for t, n in found])) if found else tallies.NAN
-
-
-def _nameless(photos: Photos) -> float:
-    found = [n for p in tallies.seen(photos) for t, n in p.names if t != NO_LESION and n != MISSED]
-    return float(np.mean([n == NO_NAME for n in found])) if found else tallies.NAN
+def _told(photos: Photos, told: Callable[[str, str], bool]) -> float:
+    """Share of the lesions of which (true kind, given name) is so; found or not, they are the same in every tone."""
+    pairs = [(true, name) for p in tallies.seen(photos) for true, name in p.names if true != NO_LESION]
+    return float(np.mean([told(*pair) for pair in pairs])) if pairs else tallies.NAN
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -87,8 +103,14 @@ def figures() -> list[tuple[str, Callable[[Photos], float], int, bool]]:
         ("MASI: bias", lambda s: _mean(_masi_errors(s)), 2, True),
         ("MASI: 90 % interval holds the truth", lambda s: tallies.cover(s, "MASI")[1], 2, False),
         ("without a lesion: share of skin called", lambda s: tallies.alarms(s).mean, 4, False),
-        ("lesions found: rightly named", _named, 2, False),
-        ("lesions found: without a name", _nameless, 2, False),
+        ("lesions: found", lambda s: _told(s, lambda _, name: name != MISSED), 2, False),
+        ("lesions: found and rightly named", lambda s: _told(s, lambda true, name: name == true), 2, False),
+        (
+            "lesions: found and wrongly named",
+            lambda s: _told(s, lambda true, name: name not in (true, MISSED, NO_NAME)),
+            2,
+            False,
+        ),
     ]
 
 
@@ -141,18 +163,20 @@ def page(photos: Photos, command: str) -> str:
     whole = twins(photos)
     refused = [sum(p.seen is None for p in some) for some in _by_band(photos)]
     told = ", ".join(f"{band} {count}" for band, count in zip(BANDS, refused, strict=True))
+    totals = len(_masi_errors(whole)) // len(BANDS)
     reached = "reached" if gap(whole, lambda s: tallies.dice(_lesioned(s))) <= 0.05 else "not reached"
     return f"""# What the tone of the skin alone does
 
 Written by `{command}`, melascope {melascope.__version__}, {made}.
 {len({person_of(p.photo)[0] for p in photos})} virtual people on {len({p.head for p in photos})} heads, each \
-photographed in the six tones: the same head, lesions, look-alikes, light and camera six times, and the same truth; only
-the skin's melanin differs. What differs along a row is the tone's doing. (In the tables of
-[instrument.md](instrument.md) every tone has people of its own, and other lesions.)
+photographed in the six tones: the same head, lesions, light and camera six times, and the same true regions, outlines
+and shares; only the tone of the skin differs, and what goes with it ([cohort.md](cohort.md)). What differs along a row
+is the tone's doing. (In [instrument.md](instrument.md) every tone has people of its own, and other lesions.)
 
-{len(photos)} photographs; refused: {told}. Sets of six of which one was refused are left out: {len(whole)} photographs
-are in the figures. "Between" is the best tone less the worst; its interval draws whole heads again, and can only be
-above 0. The aim is 0.05 or less for the Dice: {reached}.
+{len(photos)} photographs; refused: {told}. Sets of six of which one was refused are left out, and totals and shares of
+which one of the six is lacking: {len(whole)} photographs are in the figures, {totals} sets give totals. Lesions are
+single ones, of 10 pixels or more. "Between" is the best tone less the worst; its interval draws whole heads again, and
+can only be above 0. The aim is 0.05 or less for the Dice: {reached}.
 
 ## By tone
 
@@ -178,11 +202,18 @@ def main() -> None:
     parser.add_argument("--per-head", type=int, default=12, help="Patients that share a head.")
     parser.add_argument("--page", type=Path, default=None, help="Where to write the page.")
     given = parser.parse_args()
-    asked = Cohort(given.patients, given.seed, photos=given.photos, per_head=given.per_head, each_tone=True)
+    try:
+        asked = Cohort(given.patients, given.seed, photos=given.photos, per_head=given.per_head, each_tone=True)
+    except ValueError as error:
+        parser.error(str(error))
     with cohort_in(given.cohort, asked) as folder:
         made = made_with(folder)
         if not made.get("each_tone") or made.get("tones"):
-            parser.error(f"{folder} does not hold each person in all six tones: render it with --each-tone")
+            parser.error(f"{folder} does not hold each person in all six tones: render it with --each-tone alone")
+        wanted = asdict(asked)
+        other = [name for name in ("visits", "size_px", "kinds", "views") if (made[name] or ()) != wanted[name]]
+        if other:
+            parser.error(f"{folder} was rendered with other {', '.join(other)} than the page tells: leave them out")
         ids = [row.photo_id for row in DataSet.open(folder).manifest.rows]
         photos = each_photo(measure, folder, ids, "virtual people in six tones")
     told = [f"--{key.replace('_', '-')} {made[key]}" for key in ("patients", "seed", "photos", "per_head")]

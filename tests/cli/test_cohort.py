@@ -38,6 +38,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: 
         (["--patients", "3", "--size", "100"], "size_px = 100"),
         (["--kinds", "mel,wart"], "'wart' is unknown"),
         (["--visits", "99"], "visits = 99"),
+        (["--each-tone", "--patients", "20"], "patients = 20: each person is 6 patients"),
     ],
 )
 def test_wrong_usage(tmp_path: Path, words: list[str], told: str) -> None:

@@ -22,6 +22,7 @@ from melascope.cohort.patient import (
     sample_patient,
     visits_of,
 )
+from melascope.cohort.tables import _seed
 from melascope.vocabulary import ITA_BANDS, Lesion, ToneBand
 
 COHORT = Cohort(patients=180, seed=3, visits=4, per_head=10)
@@ -149,6 +150,13 @@ def test_with_each_tone_a_person_differs_in_the_skin_s_tone_alone(tones: tuple[s
             assert plans == [(p.slot, p.shot, p.camera) for p in photo_plans(cohort, twins[0], 2)]
     persons = [sample_patient(cohort, many * person) for person in range(20)]
     assert len({one.skin.seed for one in persons}) == 20
+
+
+def test_raters_err_alike_on_a_person_in_each_tone() -> None:
+    seeds = [_seed(Cohort(24, 3, each_tone=True), number, 1) for number in range(24)]
+    assert [seed == seeds[number - number % 6] for number, seed in enumerate(seeds)] == [True] * 24
+    assert len(set(seeds)) == 4
+    assert len({_seed(Cohort(24, 3), number, 1) for number in range(24)}) == 24
 
 
 def test_with_each_tone_the_people_are_those_of_a_cohort_without_it() -> None:

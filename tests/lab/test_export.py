@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` 
 pytest.importorskip("torchvision", reason="torchvision is not installed: `make lab` adds it")
 
 from melascope.lab.skin import export as room  # noqa: E402
-from melascope.lab.skin.network import SkinNetwork  # noqa: E402
+from melascope.lab.skin.network import SkinNetwork, load_shipped  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -50,8 +50,22 @@ def test_network_and_card_belong_together(run: Path, to: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_failed_check_leaves_what_was_there(run: Path, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "MOST_GAP", -1.0)
+def test_weights_are_halved_and_read_back(run: Path, to: Path) -> None:
+    path = room.export(run, to)
+    saved = SkinNetwork()
+    saved.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["average"])
+    assert path.stat().st_size < 2.3 * sum(p.numel() for p in saved.parameters())
+    read = SkinNetwork()
+    load_shipped(read, path)
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    with torch.no_grad():
+        assert read.eval()(pixels).numpy() == pytest.approx(saved.eval()(pixels).numpy(), abs=0.05)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("limit", ["MOST_GAP", "HALVED_GAP", "HALVED_DENSITY_GAP"])
+def test_a_failed_check_leaves_what_was_there(run: Path, to: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(room, limit, -1.0)
     with pytest.raises(RuntimeError, match="differ by"):
         room.export(run, to)
     assert {p.name: p.read_text() for p in to.iterdir()} == {"skin.onnx": "old", "skin.json": "old"}

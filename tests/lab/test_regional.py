@@ -180,17 +180,24 @@ def test_a_training_goes_on_from_one_of_a_file(tmp_path: Path) -> None:
         before = network(*some).numpy()
         renormalise(network, *some)
         assert network(*some).numpy() == pytest.approx(before, abs=1e-3)
-    # A rate of nothing leaves the weights; the norms' statistics move with what is seen, the others' would not fit.
+    with pytest.raises(ValueError, match=r"regional.onnx: holds 2 trainings; member 2 must be 0 to 1"):
+        room.train(folder, tmp_path / "on", Recipe(epochs=1, rate=0.0), weights=file, member=2)
+    # A rate of nothing leaves the weights, and the norms what they say together, but for what moves with what is seen.
     room.train(folder, tmp_path / "on", Recipe(epochs=1, rate=0.0), weights=file, member=1)
     on = torch.load(tmp_path / "on" / "checkpoint.pt", weights_only=True)["network"]
     told = json.loads((tmp_path / "on" / "recipe.json").read_text(encoding="utf-8"))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert told["start"] == {"file": "regional.onnx", "sha256": digest, "member": 1}
     for key, value in members(file.read_bytes())[1].state_dict().items():
-        if "weight" in key and value.ndim > 1:
+        if ("weight" in key and value.ndim > 1) or key in ("mean", "deviation"):
             assert torch.equal(on[key], value), key
-    with pytest.raises(ValueError, match=r"regional.onnx: holds 2 trainings; member 2 must be 0 to 1"):
-        room.train(folder, tmp_path / "other", Recipe(epochs=1), weights=file, member=2)
+    whole = RegionalNetwork()
+    whole.load_state_dict(on)
+    with torch.no_grad():
+        assert whole.eval()(*some).numpy() == pytest.approx(before, abs=0.3)
+    room.train(folder, tmp_path / "on", Recipe(epochs=1, rate=0.0), weights=file, member=1)  # is done already
+    with pytest.raises(ValueError, match="holds a run with other settings"):
+        room.train(folder, tmp_path / "on", Recipe(epochs=1, rate=0.0), weights=file, member=0)
 
 
 @pytest.mark.filterwarnings("ignore")

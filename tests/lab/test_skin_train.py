@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ def test_a_run_says_what_it_was_made_from(faces: Path, tmp_path: Path) -> None:
     train([faces], faces, tmp_path / "two", weights=None, recipe=NOTHING)
     told = {"folder": "faces", "photos": 2, "licence": "CC BY 4.0"}
     assert recipe_of(tmp_path / "two")["data"] == {"faces": [told], "close_ups": [told], "cohorts": []}
+
+
+def test_regions_that_stay_must_come_from_a_network_that_has_them(faces: Path, tmp_path: Path) -> None:
+    still = replace(NOTHING, regions=False)
+    imagenet = tmp_path / "mobilenet_v2.pth"
+    for weights in (None, imagenet):
+        with pytest.raises(ValueError, match=r"must come from somewhere: name a skin.onnx with --weights"):
+            train([faces], None, tmp_path / "one", weights=weights, recipe=still)
+    assert not (tmp_path / "one").exists()
+
+
+def test_an_older_run_does_not_go_on_without_its_regions(faces: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train([faces], None, run, weights=None, recipe=NOTHING)
+    torch.save({"of": "the run that is there"}, run / "checkpoint.pt")
+    older = {key: value for key, value in recipe_of(run).items() if key != "regions"}
+    (run / "recipe.json").write_text(json.dumps(older), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"another regions \(true there, false now\)"):
+        train([faces], None, run, weights=None, recipe=replace(NOTHING, regions=False))
 
 
 def test_a_folder_with_another_run_is_refused_and_left_as_it_is(faces: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from benchmarks import tallies
+from benchmarks.photo_figures import Held
 from benchmarks.tones import BANDS, band_of, figures, gap, page, twins
 
 from melascope.cohort.patient import Cohort, photo_plans, sample_patient
@@ -29,6 +30,24 @@ def test_a_set_of_which_one_was_refused_is_left_out_whole() -> None:
     assert [one.photo for one in twins(photos)] == [one.photo for one in (*photos[:6], *photos[12:])]
 
 
+def test_what_one_of_six_lacks_is_left_out_of_all() -> None:
+    photos = []
+    for number in range(12):
+        one = with_called(f"p{number:05d}-v1-1-dslr-frontal", 10, true=20, both=5, density=0.1 - 0.01 * (number % 6))
+        assert one.seen
+        shares = {"chin": (0.5, None if number == 3 else 0.4), "forehead": (0.1, 0.2)}
+        held = (Held("MASI", "", 1, 2, 1.5, True), Held("darkness", "chin", 1, 2, 1.5, True))
+        seen = replace(one.seen, masi=None if number == 3 else 9.0, shares=shares, held=held)
+        photos.append(replace(one, seen=seen))
+    found = twins(photos)
+    assert [one.seen and one.seen.masi for one in found] == [None] * 6 + [9.0] * 6
+    assert [sorted(one.seen.shares) for one in found if one.seen] == [["forehead"]] * 6 + [["chin", "forehead"]] * 6
+    assert [[held.what for held in one.seen.held] for one in found if one.seen] == (
+        [["darkness"]] * 6 + [["MASI", "darkness"]] * 6
+    )
+    assert {one.density for one in found} == {0.1}
+
+
 def test_figures_are_those_of_each_tone() -> None:
     photos = []
     for person in range(2):
@@ -42,5 +61,6 @@ def test_figures_are_those_of_each_tone() -> None:
     assert named["MASI: mean absolute error"]([one for one in photos if band_of(one.photo) == "dark"]) == 5.0
     text = page(photos, "a command")
     assert "| pigment: Dice, pooled | 0.625 | 0.625 | 0.500 | 0.500 | 0.375 | 0.125 | 0.500 |" in text
-    assert "2 virtual people on 12 heads" in text and "left out: 12 photographs" in text
+    assert "2 virtual people on 12 heads" in text
+    assert "lacking: 12 photographs are in the figures, 2 sets give totals" in text
     assert "0.05 or less for the Dice: not reached" in text

@@ -25,7 +25,10 @@ _Seed = Annotated[int, typer.Option(help="Another one gives other people.")]
 @app.command("render")
 def render(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the data set; an unfinished one goes on.")],
-    patients: Annotated[int, typer.Option(min=1, help="How many people.")] = 100,
+    patients: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many; with --each-tone one in each tone counts. Default: 100, or 120."),
+    ] = None,
     seed: _Seed = 0,
     visits: Annotated[
         int, typer.Option(min=1, help="Visits of each, three months apart; melasma gets better, stays, or relapses.")
@@ -38,7 +41,8 @@ def render(
         str, typer.Option(help="Lesions in turn, one a patient: mel,fre,sl,caf,ota,hori. Default: as they occur.")
     ] = "",
     per_head: Annotated[
-        int, typer.Option(help="Patients that share a head (never two splits). 0: by the cohort's size, 1 to 10.")
+        int,
+        typer.Option(help="Patients that share a head (never two splits). 0: by the cohort's size, 1 to 10 people."),
     ] = 0,
     tones: Annotated[str, typer.Option(help="Tone bands alone, as brown,dark. Default: all six alike.")] = "",
     views: Annotated[
@@ -46,7 +50,11 @@ def render(
     ] = "",
     each_tone: Annotated[
         bool,
-        typer.Option("--each-tone", help="Each person once in each tone, as that many patients: all else is the same."),
+        typer.Option(
+            "--each-tone",
+            help="Each person once in each tone, as that many patients: all else is the same. Numbers of patients are "
+            "then multiples of the tones, six.",
+        ),
     ] = False,
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Melanin, blood, density, reflectance.")] = True,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
@@ -65,6 +73,7 @@ def render(
     from melascope.cohort.render import CohortError, render_cohort
 
     try:
+        patients = patients or (120 if each_tone else 100)
         chosen = _listed(kinds), per_head, _listed(tones), _listed(views), each_tone
         cohort = Cohort(patients, seed, visits, photos, size, *chosen)
     except ValueError as error:

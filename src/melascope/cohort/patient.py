@@ -8,8 +8,9 @@ Two cohorts of one seed hold the same people as far as they have kinds, tones an
 `cast_size` a patient's number falls to another head, with other kinds its lesions are others: of one seed and the same
 tones the heads are left in common, by their number. With other tones it is those of one `ancestry_group`.
 
-With `each_tone` a person is photographed once in each tone, as that many patients: what melanin level the skin has is
-all in which they differ, so that a difference between tones is the tone's.
+With `each_tone` a person is photographed once in each tone, as that many patients, who differ in nothing but the skin's
+tone: its melanin, and what goes with that (marks of acne are red on light skin and brown on dark, make-up has the
+skin's colour). A difference between tones is the tone's. The people are those that a cohort without it has, by number.
 """
 
 from __future__ import annotations
@@ -78,14 +79,13 @@ class Cohort:
     kinds: tuple[str, ...] = ()
     """Abbreviations of lesion kinds: patients get them in turn, one each. Empty: kinds as they occur, and healthy."""
     per_head: int = 0
-    """Patients that share a head; 0: a twelfth of the patients, 1 to 10."""
+    """Patients that share a head; 0: a twelfth of the people, 1 to 10."""
     tones: tuple[str, ...] = ()
     """Tone bands that occur, heads of fitting ancestry with them. Empty: all six, each alike."""
     views: tuple[str, ...] = ()
     """Views that occur. Empty: as patients are photographed, from the front first."""
     each_tone: bool = False
-    """Whether each person is there once in each of the tones, as that many patients in a row, who differ in nothing but
-    their skin's melanin."""
+    """Whether each person is there once in each of the tones, as that many patients in a row."""
 
     def __post_init__(self) -> None:
         for name, low, high in (

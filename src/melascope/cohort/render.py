@@ -158,7 +158,7 @@ def _claim(out: Path, about: About) -> None:
         was = {"views": [], "each_tone": False, **there.generator}  # not told by cohorts of earlier versions
         differing = [key for key, now in about.generator.items() if key != "made_with" and was.get(key) != now]
         if differing:
-            told = ", ".join(f"{key} {there.generator.get(key)!r}" for key in differing)
+            told = ", ".join(f"{key} {was.get(key)!r}" for key in differing)
             raise CohortError(f"{out} holds another cohort ({told}): ask for the same, or name another folder")
         otherwise = made_otherwise(was.get("made_with"))
         if otherwise:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -189,6 +190,36 @@ def test_cohorts_of_one_seed_with_other_patients_on_a_head_are_refused(
     found = gather([folders[0], reseeded(folders[1], 4)], labels="truth", majority=None, seed=1)
     assert all(len(each) == 1 for each in parts_of(found, lambda photo: found.people[photo]).values())
     assert names_of("seed3/head4", "b/P9") == ("seed3/head4", "seed3/P9")
+
+
+def test_a_person_in_six_tones_is_the_one_whom_another_cohort_of_the_seed_has_once(tmp_path: Path) -> None:
+    def numbered(name: str, patients: int, head: int) -> Path:
+        folder = grouped(cohort(tmp_path / name, patients), lambda i: f"head{i // head}")
+        text = (folder / "manifest.csv").read_text(encoding="utf-8")
+        text = re.sub(r",P(\d+),", lambda found: f",p{int(found[1]):05d},", text)
+        (folder / "manifest.csv").write_text(text, encoding="utf-8")
+        return folder
+
+    once, six = numbered("once", 12, 2), numbered("six", 72, 12)
+    about = json.loads((six / "dataset.json").read_text(encoding="utf-8"))
+    about["generator"]["each_tone"] = True
+    (six / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
+    found = gather([once, six], labels="truth", majority=None, seed=1)
+
+    def person(photo: str) -> int:
+        folder, name = photo.split("/")
+        number = int(name[1 : name.index("-")])
+        return number if folder == "once" else number // 6
+
+    assert all(len(each) == 1 for each in parts_of(found, lambda photo: str(person(photo))).values())
+    for photo in found.photos:
+        named = names_of(found.people[photo], found.ratings.patient(photo))
+        assert named == (f"seed3/head{person(photo) // 2}", named[1])
+        assert int(named[1].removeprefix("seed3/")[1:]) == person(photo)
+    assert read_source(six).identity != read_source(once).identity
+    other = numbered("other", 72, 6)
+    with pytest.raises(SourceError, match="has another head"):
+        gather([other, six], labels="truth", majority=None, seed=1)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": 5}'])

@@ -15,6 +15,7 @@ from melascope.data.layout import MANIFEST, RATINGS
 from melascope.data.manifest import scan_manifest
 from melascope.data.row import Row
 from melascope.severity.ratings import TRUTH, Rating, Ratings, RatingsError, read_ratings
+from melascope.vocabulary import ToneBand
 
 __all__ = ["LABELS", "Known", "Labels", "Source", "SourceError", "join", "names_of", "read_source", "set_name"]
 
@@ -53,8 +54,8 @@ class Source:
     identity: str
     """Tells two data sets apart whose patients bear the same names; empty where it cannot be told."""
     people: Mapping[str, str]
-    """Who must not be divided, by photo: the group or the patient, of virtual patients with the seed that made them;
-    `names_of` gives all names of one."""
+    """Who must not be divided, by photo: the group or the patient, of virtual patients with the seed that made them
+    and, where each person is there in several tones, in how many; `names_of` gives all names of one."""
 
 
 def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters") -> Source:
@@ -101,8 +102,10 @@ def read_source(data: Path, photos: Path | None = None, labels: Labels = "raters
     virtual = "seed" in made and "patients" in made
     identity = ""
     if virtual:
-        identity = f"seed {made['seed']}, {made['patients']} patients"
-        people = {photo: f"seed{made['seed']}/{who}" for photo, who in people.items()}
+        twins = len(made.get("tones") or ToneBand) if made.get("each_tone") else 1
+        identity = f"seed {made['seed']}, {made['patients']} patients{f', {twins} of each person' if twins > 1 else ''}"
+        seed = f"seed{made['seed']}{f'*{twins}' if twins > 1 else ''}"
+        people = {photo: f"{seed}/{who}" for photo, who in people.items()}
     return Source(ratings, known, about.name or data.resolve().name, virtual, identity, people)
 
 
@@ -170,7 +173,8 @@ def names_of(person: str, patient: str) -> tuple[str, ...]:
     """Names under which somebody is known in other data sets.
 
     A virtual head follows from seed and number; a patient's skin and lesions from seed, number and what was asked for.
-    Two cohorts of one seed may so share a head whose patients are called otherwise, or patients on other heads.
+    Two cohorts of one seed may so share a head whose patients are called otherwise, or patients on other heads. A
+    person who is there in several tones is called by the number that they would have once.
 
     Args:
         person: As in `Source.people`.
@@ -179,13 +183,19 @@ def names_of(person: str, patient: str) -> tuple[str, ...]:
     Example:
         >>> names_of("seed7/head0003", "cohort/p00035")
         ('seed7/head0003', 'seed7/p00035')
+        >>> names_of("seed7*6/head0003", "tones/p00035")
+        ('seed7/head0003', 'seed7/p00005')
         >>> names_of("family", "anna")
         ('family',)
     """
     seed, virtual, _ = person.partition("/")
     if not (virtual and seed.startswith("seed")):
         return (person,)
-    return person, f"{seed}/{patient.rpartition('/')[2]}"
+    seed, _, twins = seed.partition("*")
+    name = patient.rpartition("/")[2]
+    if twins and name[1:].isdecimal():
+        name = f"p{int(name[1:]) // int(twins):05d}"
+    return f"{seed}/{person.partition('/')[2]}", f"{seed}/{name}"
 
 
 def _check_heads(rows: Sequence[Rating], people: Mapping[str, str]) -> None:
@@ -237,7 +247,7 @@ def _undivided(rows: Sequence[Rating], people: Mapping[str, str]) -> tuple[Ratin
 
 
 def _ties(row: Rating, people: Mapping[str, str]) -> list[tuple[str, str]]:
-    ties = [("patient", row.patient), ("person", people[row.photo])]
+    ties = [("patient", row.patient), *(("person", name) for name in names_of(people[row.photo], row.patient))]
     return [*ties, ("group", row.group)] if row.group else ties
 
 

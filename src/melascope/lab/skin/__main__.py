@@ -42,7 +42,7 @@ def train(
             help="Where to start: ImageNet MobileNetV2 (torchvision state dict), or a skin.onnx to go on from."
         ),
     ] = None,
-    rate: Annotated[float, typer.Option(help="Highest learning rate; a third of it to go on from a skin.onnx.")] = 2e-3,
+    rate: Annotated[float, typer.Option(help="Highest learning rate; to go on from a skin.onnx, give a third.")] = 2e-3,
     samples: Annotated[int, typer.Option(help="Views to train on.")] = 60_000,
     workers: Annotated[int, typer.Option(help="Processes that render views.")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads of the network.")] = 2,
@@ -53,9 +53,9 @@ def train(
     also: Annotated[list[Path] | None, typer.Option(help="Further labelled folders.")] = None,
     cohort: Annotated[list[Path] | None, typer.Option(help="Virtual cohorts, rendered with maps.")] = None,
     virtual: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the views from virtual patients, if there are any.")
+        float, typer.Option(min=0, max=1, help="Share of the views, close-ups left out, from virtual patients.")
     ] = 0.5,
-    dark: Annotated[float, typer.Option(min=0, help="How much oftener those of the darkest skin are seen.")] = 2.0,
+    dark: Annotated[float, typer.Option(min=0.01, help="How much oftener those of the darkest skin are seen.")] = 2.0,
     regions: Annotated[
         bool, typer.Option("--regions/--pigment-alone", help="Whether regions go on learning, or stay as they are.")
     ] = True,
@@ -146,9 +146,9 @@ def regional_train(
     ] = 1.0,
     clear: Annotated[float, typer.Option(help="How much more often faces free of pigment are drawn.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Of chance.")] = 7,
-    rate: Annotated[float, typer.Option(help="Highest learning rate; a third of it to go on from a file.")] = 2e-3,
+    rate: Annotated[float, typer.Option(help="Highest learning rate; to go on from a file, give a third.")] = 2e-3,
     weights: Annotated[Path | None, typer.Option(help="A regional.onnx to go on from.")] = None,
-    member: Annotated[int, typer.Option(min=0, help="Which of the trainings in it, from 0.")] = 0,
+    member: Annotated[int, typer.Option(min=0, help="Which of the trainings in --weights, from 0.")] = 0,
 ) -> None:
     """Train the regional network, or go on where a stopped run ended."""
     from melascope.lab.skin.regional import Recipe

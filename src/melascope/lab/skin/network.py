@@ -234,7 +234,7 @@ def load_shipped(network: SkinNetwork, path: Path, side: int = 64) -> None:
     graph = onnx.load(str(path)).graph
     tensors = {t.name: torch.from_numpy(numpy_helper.to_array(t).astype(np.float32)) for t in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Cast" and node.input[0] in tensors:  # weights in half precision
+        if node.op_type in ("Cast", "Identity") and node.input[0] in tensors:  # half precision; equal weights
             tensors[node.output[0]] = tensors[node.input[0]]
     stored = [[tensors[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     order: list[nn.Conv2d] = []

@@ -96,22 +96,23 @@ def train(
     keep_freed_memory()
     faces = read_faces(folder)
     learnt = faces.part(sorted(set(range(PARTS)) - {*FIGURES, *FACTORS}))
-    out.mkdir(parents=True, exist_ok=True)
     told = {**asdict(recipe), "faces": len(learnt), "people": len(set(faces.groups[learnt]))}
+    begun = None
     if weights:
         content = weights.read_bytes()
+        known = members(content, str(weights))
+        if not 0 <= member < len(known):
+            raise ValueError(f"{weights}: holds {len(known)} trainings; member {member} must be 0 to {len(known) - 1}")
+        begun = known[member]
         told["start"] = {"file": weights.name, "sha256": hashlib.sha256(content).hexdigest(), "member": member}
+    out.mkdir(parents=True, exist_ok=True)
     path = out / "recipe.json"
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != told:
         raise ValueError(f"{out}: holds a run with other settings or faces; name another folder, or delete it")
     path.write_text(json.dumps(told), encoding="utf-8")
     torch.manual_seed(recipe.seed)
-    network = RegionalNetwork()
-    if weights:
-        known = members(content, str(weights))
-        if not 0 <= member < len(known):
-            raise ValueError(f"{weights}: holds {len(known)} trainings; member {member} must be 0 to {len(known) - 1}")
-        network = known[member]
+    network = begun or RegionalNetwork()
+    if begun:
         some = learnt[:: max(1, len(learnt) // 512)]
         renormalise(network, faces.maps[some], faces.face[some], faces.counted[some])
     else:

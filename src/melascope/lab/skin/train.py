@@ -212,9 +212,12 @@ def train(
 
     Raises:
         FileNotFoundError: A folder holds no faces.
-        ValueError: `out` holds a run with another recipe, start or data, or a folder's `dataset.json` is damaged.
+        ValueError: `out` holds a run with another recipe, start or data, a folder's `dataset.json` is damaged, or
+            regions are to stay as they are and there are none.
     """
     recipe = recipe or Recipe()
+    if not (recipe.regions or (out / "checkpoint.pt").exists() or (weights and weights.suffix == ".onnx")):
+        raise ValueError("regions that stay as they are must come from somewhere: name a skin.onnx with --weights")
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
@@ -305,7 +308,7 @@ def _compare(out: Path, told: dict[str, Any]) -> None:
     path = out / "recipe.json"
     way_out = "name another --out, or delete its recipe.json, history.csv and checkpoint.pt"
     try:
-        there = dict(json.loads(path.read_text(encoding="utf-8")))
+        there = {"regions": True, **json.loads(path.read_text(encoding="utf-8"))}  # older runs know no other
     except FileNotFoundError:
         raise ValueError(f"{out}: holds a checkpoint.pt and no recipe.json; {way_out}") from None
     except (ValueError, TypeError):
