@@ -235,8 +235,9 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "painted on generated portraits; official portraits were taken for free of pigment, without a dermatologist's "
         "look. The photographed faces of calibration and figures are those that the skin network learnt from, so that "
         "their maps are better than those of strangers. People are told apart by their data set's names: official "
-        "portraits that were named otherwise when an earlier training learnt from them may be among the figures. A training "
-        "that went on from an earlier file (`start`) knows the people of that one, too, who are not compared here.",
+        "portraits that were named otherwise when an earlier training learnt from them may be among the figures. A "
+        "training that went on from an earlier file (`start`) knows the people of that one, too, who are not compared "
+        "here.",
         "calibration": {**asdict(factors), "photos": len(of_factors), "level": 0.9},
         "figures": {"faces": len(of_figures), **figures(network, faces, of_figures, factors)},
     }
