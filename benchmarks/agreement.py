@@ -276,8 +276,8 @@ Written by `{command}`, melascope {melascope.__version__}, {made}.
 pose, and the regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
 minus true. The truth is that of the picture, over all pigment that was grown on it. These patients were used neither to
 train nor to choose how anything is read, but for two things: how intervals are calibrated was changed after they had
-been seen to hold too seldom here, and of two regional networks, alike on the training side, that one ships which was
-seen to do better here ([measurement.md](measurement.md), section 6). They are rendered, not real.
+been seen to hold too seldom here, and of two regional networks, alike on the training side, that one was gone on from
+which was seen to do better here ([measurement.md](measurement.md), section 6). They are rendered, not real.
 The 90 % interval of the MASI held the truth in {held} of the
 photographs.
 

@@ -127,7 +127,9 @@ def test_little_normal_skin_widens_both_instruments(
     plain = analyze(photo)
     monkeypatch.setattr(analysis, "map_pigment", lambda regions: replace(map_pigment(regions), normal_share=0.0))
     wide = analyze(photo)
-    assert {f.code for f in wide.quality.findings} == {f.code for f in plain.quality.findings} | {"little_normal_skin"}
+    found, before = ({f.code for f in one.quality.findings} for one in (wide, plain))
+    # Wider intervals may have a value in common that narrower ones had not.
+    assert found - {"readings_disagree"} == (before | {"little_normal_skin"}) - {"readings_disagree"}
     reads = plain.severity_reading, wide.severity_reading
     assert reads[0] is not None and reads[1] is not None
     assert reads[1].masi_high - reads[1].masi == pytest.approx(2 * (reads[0].masi_high - reads[0].masi))
