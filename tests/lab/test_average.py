@@ -10,7 +10,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 pytestmark = pytest.mark.torch
 
+pytest.importorskip("torchvision", reason="torchvision is not installed: `make lab` adds it")
+
 from melascope.lab.skin.average import average  # noqa: E402
+from melascope.lab.skin.export import export  # noqa: E402
+from melascope.lab.skin.network import SkinNetwork, folded  # noqa: E402
 
 
 def run(folder: Path, value: float, steps: int) -> Path:
@@ -35,3 +39,33 @@ def test_weights_are_meant_and_counters_and_recipe_are_the_lasts(tmp_path: Path)
 def test_one_run_has_no_mean(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="two or more"):
         average([run(tmp_path / "one", 1.0, 10)], tmp_path / "mean")
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own exporter is deprecated, and traces
+def test_files_that_were_exported_have_the_mean_of_their_weights(tmp_path: Path) -> None:
+    files, heads = [], []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        network = SkinNetwork().eval()
+        torch.save({"step": seed, "average": network.state_dict()}, folder / "checkpoint.pt")
+        (folder / "recipe.json").write_text(json.dumps({"samples": seed}))
+        files.append(export(folder, folder))
+        heads.append(folded(network))
+    mean = tmp_path / "mean"
+    found = torch.load(average(files, mean), weights_only=True)
+    assert found["step"] == 2
+    network = SkinNetwork()
+    network.load_state_dict(found["average"])
+    ours, ones = folded(network).state_dict(), [head.state_dict() for head in heads]
+    for key, value in ours.items():
+        if value.dtype.is_floating_point:  # the files are in half precision
+            assert torch.allclose(value, (ones[0][key] + ones[1][key]) / 2, atol=2e-3), key
+    assert json.loads((mean / "recipe.json").read_text())["samples"] == 2
+    assert export(mean, mean).is_file()
+
+
+def test_a_folder_and_a_file_have_no_mean(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="folders alone, or files alone"):
+        average([run(tmp_path / "one", 1.0, 10), tmp_path / "skin.onnx"], tmp_path / "mean")
