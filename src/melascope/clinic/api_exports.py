@@ -8,14 +8,14 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from melascope.clinic.access import Right, photo_of, study_of, visit_of
-from melascope.clinic.api import Identifier, Keyed, Who, router
+from melascope.clinic.api_caller import PROBLEMS, Identifier, Keyed, Who
 from melascope.clinic.handover import dicom_zip, fhir_bundle
 from melascope.clinic.study_table import columns_csv, photos_csv, regions_csv
 from melascope.report.fhir import Release
 
 __all__ = ["exports"]
 
-exports = APIRouter(prefix="/api/v1", responses=router.responses, route_class=Keyed)
+exports = APIRouter(prefix="/api/v1", responses=PROBLEMS, route_class=Keyed)
 _FHIR = "application/fhir+json"
 _CSV = "text/csv; charset=utf-8"
 Photographs = Annotated[bool, Query(description="Put the photographs in.")]

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from melascope.clinic import readings, showings
 from melascope.clinic.access import NotFound, Right, reading_of, showing_of, still_reads
-from melascope.clinic.api import Identifier, Keyed, Limit, Offset, ScoreIn, Who
-from melascope.clinic.api import router as clinic
+from melascope.clinic.api import ScoreIn
+from melascope.clinic.api_caller import PROBLEMS, Identifier, Keyed, Limit, Offset, Who
 from melascope.clinic.tables import Rater, Showing
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/v1", responses=clinic.responses, route_class=Keyed)
+router = APIRouter(prefix="/api/v1", responses=PROBLEMS, route_class=Keyed)
 Regions = dict[Literal["forehead", "right_malar", "left_malar", "chin"], ScoreIn | None]
 
 

@@ -85,7 +85,9 @@ def train(
 
 @app.command()
 def average(
-    runs: Annotated[list[Path], typer.Argument(help="Two or more runs that went on from one another, or their skin.onnx.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Two or more runs that went on from one another, or their skin.onnx.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the new run.")],
 ) -> None:
     """Write a run with the mean of their weights."""
