@@ -147,6 +147,9 @@ def regional_train(
         float, typer.Option(help="Error up to which it counts squared; the smaller, the nearer to a median.")
     ] = 1.0,
     clear: Annotated[float, typer.Option(help="How much more often faces free of pigment are drawn.")] = 6.0,
+    photographed: Annotated[
+        float, typer.Option(min=0.01, help="How much more often photographs are drawn than rendered faces.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="Of chance.")] = 7,
     rate: Annotated[float, typer.Option(help="Highest learning rate; to go on from a file, give a third.")] = 2e-3,
     weights: Annotated[Path | None, typer.Option(help="A regional.onnx to go on from.")] = None,
@@ -157,7 +160,7 @@ def regional_train(
     from melascope.lab.skin.regional import train as run
 
     try:
-        recipe = Recipe(epochs=epochs, smooth=smooth, clear=clear, seed=seed, rate=rate)
+        recipe = Recipe(epochs=epochs, smooth=smooth, clear=clear, photographed=photographed, seed=seed, rate=rate)
         print(run(faces, out, recipe, weights=weights, member=member))
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from None
