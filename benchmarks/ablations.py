@@ -25,6 +25,7 @@ from benchmarks.photo_figures import BINS, Counts
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from melascope import networks
 from melascope.lab.shipping import networks_folder
 from melascope.lab.skin.faces import LabelledFace, read_cohort, read_labelled
 from melascope.lab.skin.network import CLASSES, SkinNetwork, folded, load_shipped
@@ -170,7 +171,7 @@ def main() -> None:
         _fill(rows, name, trained, tests_on, recipe.size)
     shipped = SkinNetwork()
     load_shipped(shipped, networks_folder() / "skin.onnx")
-    _fill(rows, "the network that ships", shipped, tests_on, SIZE)
+    _fill(rows, f"the network that shipped then ({networks.load('skin').sha256[:8]})", shipped, tests_on, SIZE)
     text = _page(rows, given.samples, len(virtual), len(dark), len(portraits))
     print(text)
     if given.page:
@@ -205,8 +206,8 @@ def _page(rows: Mapping[str, Sequence[str]], samples: int, virtual: int, dark: i
     return f"""# What mattered in the training of the skin network
 
 Written by `python -m benchmarks.ablations --samples {samples}` (the commands before it: `benchmarks/ablations.py`).
-Each row is a training of its own from ImageNet weights, of {samples} views only; the shipped network, in the last row,
-has seen some 330,000, and more virtual heads. "Everything" is the recipe, without its few close-ups of
+Each row is a training of its own from ImageNet weights, of {samples} views only; the network that shipped then, in the
+last row, has seen hundreds of thousands, and more heads. "Everything" is the recipe, without its few close-ups of
 patients' skin; the second row is the same with another seed: one pair, and so no more than a hint of what chance does
 to a training. What other test people would change is not in it. Each further row changes one thing:
 

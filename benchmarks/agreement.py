@@ -7,7 +7,7 @@ against what is true of the picture: mean error, limits of agreement (Bland and 
 1996). Beside it stands the classical version, thresholds without a network (`benchmarks.classical`). Where a patient's
 visit has two frontal photographs, by DSLR and by telephone, they are set against each other: test and retest.
 Patients of one head share light and pose, so that few of them share one (`--per-head`); each head takes its time to
-render. Nothing of the measurement was tuned on these patients.
+render. What of the measurement was chosen after these patients had been seen, the page says.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ scikit-image at three sizes. Prints p50 and p95 over the photographs, and the pe
 
 from __future__ import annotations
 
+import argparse
 import io
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -121,4 +121,6 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", nargs="*", help="Files, folders or globs; the built-in samples if none are named.")
+    main(parser.parse_args().photos)

@@ -8,6 +8,7 @@ quickest round comes nearest to a quiet machine, and is shown beside the median 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -85,4 +86,6 @@ if __name__ == "__main__":
     if "--measure" in sys.argv:
         measure(int(sys.argv[-1]))
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("rounds", nargs="?", type=int, default=5, help="Of each number of threads.")
+        main(parser.parse_args().rounds)

@@ -1,10 +1,12 @@
-"""How far MASI and ITA move when a photograph is saved again: the figures of docs/measurement.md, section 8.
+"""How far MASI and ITA move when a photograph is saved again: the figures of docs/measurement.md, section 9.
 
 Ten held-out generated portraits from ../shared/data, as they are and with pigment painted on. Run from the repository's
 root: `python -m benchmarks.steadiness`.
 """
 
 from __future__ import annotations
+
+import argparse
 
 import numpy as np
 from PIL import Image
@@ -15,6 +17,7 @@ from tests.whole.test_invariance import changes
 
 def main() -> None:
     """Prints median and worst change over the portraits that give a total."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     pictures = [np.asarray(Image.open(path).convert("RGB"), np.uint8) for path in held_out_faces()[:10]]
     for change in ("jpeg80", "half"):
         for name, photos in (("as they are", pictures), ("painted", [melasma(p, seed=1) for p in pictures])):

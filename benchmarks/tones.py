@@ -176,7 +176,9 @@ is the tone's doing. (In [instrument.md](instrument.md) every tone has people of
 {len(photos)} photographs; refused: {told}. Sets of six of which one was refused are left out, and totals and shares of
 which one of the six is lacking: {len(whole)} photographs are in the figures, {totals} sets give totals. Lesions are
 single ones, of 10 pixels or more. "Between" is the best tone less the worst; its interval draws whole heads again, and
-can only be above 0. The aim is 0.05 or less for the Dice: {reached}.
+can only be above 0. The aim is 0.05 or less for the Dice: {reached}. Which of two trainings shipped once (skin network
+ce782712) was chosen on 20 of these people; since then networks are chosen on others
+([measurement.md](measurement.md), section 4).
 
 ## By tone
 
