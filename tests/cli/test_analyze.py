@@ -65,6 +65,21 @@ def test_refused_failed_or_missing_ends_with_1(tmp_path: Path, word: str | None)
     assert (tmp_path / "out" / "p" / "report.html").is_file()
 
 
+def test_why_nothing_could_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    photo = put(tmp_path / "a.jpg")
+    assert call("analyze", photo, "--out", tmp_path / "out").stderr == ""
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = call("analyze", photo, "--out", tmp_path / "out")
+    assert result.exit_code == 1, result.output
+    assert result.stderr == (
+        "a.jpg: The result could not be written (No space left on device). Free the disk or name another --out. "
+        "What an earlier run made of it stays in its folder.\n"
+    )
+
+
 def test_a_name_too_long_is_refused_and_the_run_goes_on(tmp_path: Path) -> None:
     result = call("analyze", "x" * 300 + ".jpg", put(tmp_path / "a.jpg"), "--out", tmp_path / "out")
     assert result.exit_code == 1, result.output

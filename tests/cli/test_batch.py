@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from melascope.archive import EXTENSIONS, find_photos, give_folders
-from melascope.batch import Result, analyze_all
+from melascope.batch import Result, analyze_all, analyze_one, give_up
 from melascope.photo.formats import format_named
-from melascope.record import Analysis
+from melascope.record import Analysis, Files
 from tests.report.synthetic import analyse_drawn
 
 
@@ -208,3 +208,56 @@ def test_photograph_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 def test_single_photograph_that_fails_is_refused(tmp_path: Path) -> None:
     (result,) = run([put(tmp_path / "b.jpg", "raise")], tmp_path / "out").values()
     assert codes(result.analysis) == ["failed"]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def failing(photo: Path, *, name: str) -> Analysis:
+    raise RuntimeError(f"{photo.absolute()} is odd")
+
+
+@pytest.mark.parametrize("end", ["failure", "disk", "process", "time"])
+def test_a_result_that_cannot_be_renewed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    photo, out = put(tmp_path / "Jane Roe" / "a.jpg"), tmp_path / "out"
+    run([photo], out)
+    (out / "a" / ".maps.png.part").write_text("of a killed process")
+    before = content(out / "a")
+    del before[".maps.png.part"]
+    if end == "disk":
+        monkeypatch.setattr(Path, "write_bytes", full_disk)
+    reasons = {"process": "the process ended with code 9", "time": "the analysis took more than 300 s"}
+    if end in reasons:
+        analysis = give_up(photo, out / "a", reasons[end])
+    else:
+        analysis = analyze_one(photo, out / "a", analyse=failing if end == "failure" else analyse_drawn)
+    assert codes(analysis) == ["failed"] and analysis.files == Files()
+    advice = analysis.quality.findings[0].advice
+    assert advice.endswith("What an earlier run made of it stays in its folder.")
+    assert "Jane" not in advice and str(tmp_path) not in advice
+    assert content(out / "a") == before
+
+
+def full_disk(_path: Path, _data: bytes) -> int:
+    raise OSError(28, "No space left on device", "/somewhere/Jane Roe")
+
+
+def test_a_result_of_other_bytes_or_of_a_failure_does_not_stay(tmp_path: Path) -> None:
+    photo, out = put(tmp_path / "a.jpg"), tmp_path / "out"
+    run([photo], out)
+    put(photo, "other bytes")
+    for reason in ("one", "two"):
+        analysis = give_up(photo, out / "a", reason)
+        assert Analysis.model_validate_json((out / "a" / "analysis.json").read_text(encoding="utf-8")) == analysis
+        assert {path.name for path in (out / "a").iterdir()} == {"analysis.json", "report.html"}
+        assert reason.capitalize() in analysis.quality.findings[0].advice
+
+
+def test_a_disk_that_is_full_blames_no_photograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    (result,) = run([put(tmp_path / "a.jpg")], tmp_path / "out").values()
+    assert result.analysis.quality.findings[0].advice == (
+        "The result could not be written (No space left on device). Free the disk or name another --out."
+    )
+    assert not list((tmp_path / "out" / "a").iterdir())

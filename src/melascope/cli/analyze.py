@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from melascope.cli.outcome import usage
+from melascope.cli.outcome import plain_line, usage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -138,7 +138,7 @@ def run_batch(
     engine: Engine = Engine.LOCAL,
     ray_address: str | None = None,
 ) -> list[Result]:
-    """Analyse photographs with a progress bar, write ``summary.csv`` and print a table.
+    """Analyse photographs with a progress bar, write ``summary.csv`` and print a table, and why any has no report.
 
     With `resume`, what an earlier run finished is read instead, whichever engine it had.
 
@@ -195,6 +195,10 @@ def run_batch(
         typer.echo(f"{summary} could not be written: {error.strerror}. Free the disk or name another --out.", err=True)
         raise typer.Exit(1) from None
     print_table(results, summary)
+    for result in results:
+        if result.analysis.files.report is None:
+            advice = " ".join(finding.advice for finding in result.analysis.quality.findings)
+            typer.echo(plain_line(f"{result.analysis.photo.file}: {advice}"), err=True)
     if interrupted:
         typer.echo(f"Interrupted: {len(results)} of {len(photos)} photographs are done and in {summary}.", err=True)
         raise typer.Exit(_INTERRUPTED)
