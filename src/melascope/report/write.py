@@ -25,7 +25,7 @@ from melascope.report.html import jpeg, render
 from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure, with_strip
 from melascope.report.page import arrays_of
-from melascope.report.statement import PhotoStatement, Statement
+from melascope.report.statement import PhotoStatement, Statement, identity
 
 __all__ = ["DICOM", "NAMES", "NO_EXPORTS", "PART", "RECORD", "Exports", "sweep", "write"]
 
@@ -73,7 +73,8 @@ def write(
         folder: Made if it does not exist. Files of an earlier writing are replaced, or removed if they are not written
             this time; they stay as they were if the new ones cannot be written.
         pdf: Also write `report.pdf`.
-        exports: What to write for other systems.
+        exports: What to write for other systems. Nothing where a photograph has no identity: other systems would take
+            two of them for one.
         original: The photograph's file, for DICOM: what kind it is tells whether pixels were lost.
 
     Returns:
@@ -130,11 +131,12 @@ def _write_parts(analysis: Analysis, folder: Path, pdf: bool, exports: Exports, 
         from melascope.report.pdf import typeset
 
         put("report_pdf", typeset(analysis, overlay_jpeg, maps_jpeg, relevance_jpeg))
-    statement = Statement.of(analysis, datetime.now(UTC))
-    if exports.fhir is not None:
-        put("fhir", (json.dumps(bundle(statement, exports.fhir), indent=1, ensure_ascii=False) + "\n").encode())
-    if exports.dicom:
-        names["dicom"] = _write_dicom_parts(statement, folder, original)
+    if exports != NO_EXPORTS and identity(analysis) is not None:
+        statement = Statement.of(analysis, datetime.now(UTC))
+        if exports.fhir is not None:
+            put("fhir", (json.dumps(bundle(statement, exports.fhir), indent=1, ensure_ascii=False) + "\n").encode())
+        if exports.dicom:
+            names["dicom"] = _write_dicom_parts(statement, folder, original)
     written = analysis.model_copy(update={"files": Files.model_validate(names)})
     _part(folder / RECORD).write_bytes(written.to_json().encode("utf-8"))
     return written
