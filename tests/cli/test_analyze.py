@@ -160,6 +160,25 @@ def test_json_prints_the_record_and_nothing_else(tmp_path: Path, monkeypatch: py
     assert call("analyze", put(tmp_path / "b.jpg", "refuse"), "--json").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    "arguments", [["analyze", "PHOTO", "--json"], ["schema"], ["dataset", "check", "IN", "--json"]]
+)
+def test_json_is_utf_8_whatever_the_terminal_takes(tmp_path: Path, arguments: list[str]) -> None:
+    photo = put(tmp_path / "żółć 写真" / "写真 é.jpg")
+    put(photo.parent / "manifest.csv", "photo_id")
+    places = {"PHOTO": str(photo), "IN": str(photo.parent)}
+    arguments = [places.get(argument, argument) for argument in arguments]
+    result = CliRunner(charset="cp1252").invoke(app, arguments, obj=analyse_drawn)
+    content = json.loads(result.stdout_bytes.decode("utf-8"))
+    assert result.stdout_bytes.endswith(b"}\n") and b"\r" not in result.stdout_bytes
+    if "analyze" in arguments:
+        assert content["photo"]["file"] == "写真 é.jpg"
+    if "dataset" in arguments:
+        assert content["folder"] == "żółć 写真"
+    if "schema" in arguments:
+        assert content == Analysis.schema()
+
+
 def test_json_with_out_writes_too(tmp_path: Path) -> None:
     result = call("analyze", put(tmp_path / "a.jpg"), "--json", "--out", tmp_path / "out")
     record = Analysis.model_validate_json(result.stdout)

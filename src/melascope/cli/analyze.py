@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from melascope.cli.outcome import plain_line, usage
+from melascope.cli.outcome import plain_line, print_json, usage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -254,8 +254,7 @@ def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | Non
     except KeyboardInterrupt:
         typer.echo("Interrupted: nothing was printed.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
-    sys.stdout.write(analysis.to_json())
-    sys.stdout.flush()
+    print_json(analysis.to_json())
     raise typer.Exit(0 if analysis.quality.usable else 1)
 
 
