@@ -45,8 +45,8 @@ def find_photos(arguments: Sequence[str | Path], *, out: str | Path | None = Non
 
     A file that is named is always in the list, also if it does not exist: it is refused later, as a result, and so is a
     folder that may not be read. In folders and by patterns, files with one of `EXTENSIONS` are taken; hidden ones, the
-    folder `out` and folders that hold a result are left out. Linked folders within a folder are not followed. No file
-    comes twice.
+    folder `out` and folders that hold a result, or nothing but files of one that was not finished, are left out. Linked
+    folders within a folder are not followed. No file comes twice.
 
     Raises:
         LookupError: A folder or a pattern holds no photograph, or an argument is empty.
@@ -78,13 +78,17 @@ def _by_pattern(pattern: Path, apart: str | None) -> list[Path]:
     if apart is not None and Path(named).is_relative_to(apart):
         apart = None  # a folder that is named is searched, wherever it lies
     paths = []
+    results: dict[Path, bool] = {}
     for match in map(Path, sorted(glob.glob(str(pattern), recursive=True))):
         if apart is not None and Path(os.path.abspath(match)).is_relative_to(apart):
             continue
         if os.path.isdir(match):
             paths += _in_folder(match, apart)
-        elif match.suffix.lower() in EXTENSIONS and not os.path.exists(match.parent / RECORD):
-            paths.append(match)
+        elif match.suffix.lower() in EXTENSIONS:
+            if match.parent not in results:
+                results[match.parent] = os.path.exists(match.parent / RECORD) or _unfinished(match.parent)
+            if not results[match.parent]:
+                paths.append(match)
     return paths
 
 
@@ -95,7 +99,7 @@ def _in_folder(folder: Path, apart: str | None) -> list[Path]:
         paths.append(Path(error.filename))  # it is refused later, like a file that cannot be read
 
     for root, folders, files in os.walk(folder, onerror=unreadable):
-        if RECORD in files:
+        if RECORD in files or (files and _unfinished(Path(root))):
             folders.clear()
             continue
         folders[:] = sorted(

@@ -65,6 +65,24 @@ def test_patterns_leave_results_out(tmp_path: Path) -> None:
         find_photos([str(tmp_path / "old" / "*" / "*.png")])
 
 
+def test_pictures_of_a_result_that_was_not_finished_are_no_photographs(tmp_path: Path) -> None:
+    photo, own = put(tmp_path / "b.jpg"), put(tmp_path / "mine" / "overlay.png")
+    put(own.parent / "note.txt", "mine")
+    for name in ("overlay.png", "maps.png", ".region_mask.png.part", "dicom/01-photograph.dcm"):
+        put(tmp_path / "P" / "a" / name)
+    assert find_photos([tmp_path]) == [photo, own]
+    for pattern in ("**/*.png", "P/*", "P/a/*"):
+        try:
+            found = find_photos([str(tmp_path / pattern)])
+        except LookupError:
+            found = []
+        assert found == ([own] if pattern == "**/*.png" else []), pattern
+    put(tmp_path / "P" / "a" / "dicom" / "c.jpg")
+    assert set(find_photos([tmp_path / "P"])) == {
+        tmp_path / "P" / "a" / name for name in ("overlay.png", "maps.png", "dicom/c.jpg")
+    }
+
+
 def test_a_folder_that_may_not_be_read_is_refused_and_the_others_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
