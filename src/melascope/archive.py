@@ -9,7 +9,10 @@ import json
 import os
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -123,20 +126,63 @@ def give_folders(photos: Sequence[Path], out: str | Path, *, resume: bool = Fals
     files of a result that was never finished is free, too.
     """
     taken = {SUMMARY}
+    stems: dict[str, _Stem] = {}
     folders = []
     for photo in photos:
-        stem = _folder_name(photo.stem)
-        number = 1
-        while True:
-            name = stem if number == 1 else f"{stem}-{number}"
-            key = unicodedata.normalize("NFC", name).casefold()
-            folder = Path(out, name)
-            if key not in taken and (_free(folder, photo) or (resume and _unfinished(folder))):
-                break
-            number += 1
-        taken.add(key)
-        folders.append(folder)
+        name = _folder_name(photo.stem)
+        folders.append(stems.setdefault(name, _Stem(Path(out), name)).give(photo, taken, resume))
     return folders
+
+
+@dataclass
+class _Stem:
+    """The folders of one stem. Each is looked at once, however many photographs have the stem."""
+
+    out: Path
+    name: str
+    seen: int = 0
+    """Numbers that were looked at."""
+    owned: dict[str, dict[str | None, deque[int]]] = field(default_factory=dict)
+    """Numbers of folders with results that nobody claimed yet, by the file and SHA-256 of the photograph."""
+
+    def give(self, photo: Path, taken: set[str], resume: bool) -> Path:
+        """The first folder that is free for a photograph; its name is added to those that are taken."""
+        from melascope.photo.photograph import without_folder
+
+        file = without_folder(shown(photo.name))
+        digest = cache(lambda: _digest(photo))
+        number = self._claim(file, digest, taken)
+        while number is None:
+            self.seen += 1
+            folder = self._folder(self.seen)
+            if _key(folder) in taken:
+                continue
+            if _empty(folder) or (resume and _unfinished(folder)):
+                number = self.seen
+            elif (owner := _owner(folder)) is not None:
+                self.owned.setdefault(owner[0], {}).setdefault(owner[1], deque()).append(self.seen)
+                number = self._claim(file, digest, taken)
+        folder = self._folder(number)
+        taken.add(_key(folder))
+        return folder
+
+    def _claim(self, file: str, digest: Callable[[], str | None], taken: set[str]) -> int | None:
+        """The first folder seen that holds the result of the same photograph, or of one that could not be read."""
+        if file not in self.owned:
+            return None
+        mine = [numbers for sha256 in {digest(), None} if (numbers := self.owned[file].get(sha256))]
+        for numbers in mine:
+            while numbers and _key(self._folder(numbers[0])) in taken:  # by another stem, letter case aside
+                numbers.popleft()
+        first = min((numbers for numbers in mine if numbers), default=None)
+        return None if first is None else first.popleft()
+
+    def _folder(self, number: int) -> Path:
+        return self.out / (self.name if number == 1 else f"{self.name}-{number}")
+
+
+def _key(folder: Path) -> str:
+    return unicodedata.normalize("NFC", folder.name).casefold()
 
 
 def _folder_name(stem: str) -> str:
@@ -146,18 +192,22 @@ def _folder_name(stem: str) -> str:
     return f"photo{'_' if name else ''}{name}" if reserved or not name else name
 
 
-def _free(folder: Path, photo: Path) -> bool:
-    if not os.path.lexists(folder):
-        return True
-    from melascope.photo.photograph import without_folder
-
+def _empty(folder: Path) -> bool:
+    """Whether nothing is there, or a folder with nothing in it."""
     try:
-        if not any(folder.iterdir()):
-            return True
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))["photo"]
-        return bool(record["file"] == without_folder(shown(photo.name)) and record["sha256"] in (_digest(photo), None))
-    except (OSError, ValueError, KeyError, TypeError):
+        return not os.path.lexists(folder) or not any(folder.iterdir())
+    except OSError:
         return False
+
+
+def _owner(folder: Path) -> tuple[str, str | None] | None:
+    """File and SHA-256 of the photograph whose result a folder holds; None if it holds none."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))["photo"]
+        file, sha256 = record["file"], record["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (file, sha256) if isinstance(file, str) and isinstance(sha256, str | None) else None
 
 
 def _digest(photo: Path) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from melascope import archive
 from melascope.archive import EXTENSIONS, find_photos, give_folders
 from melascope.batch import Result, analyze_all, analyze_one, give_up
 from melascope.photo.formats import format_named
@@ -177,6 +180,46 @@ def test_second_run_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
     assert give_folders([put(tmp_path / "c.jpg")], out) == [out / "c-2"]
     put(first, "ok 3")
     assert give_folders([first], out) == [out / "a-2"]
+
+
+def test_photographs_of_one_stem_find_their_own_folders_in_any_order(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    photos = [put(tmp_path / str(index) / "a.jpg", f"ok {index}") for index in range(5)]
+    folders = give_folders(photos, out)
+    assert [folder.name for folder in folders] == ["a", "a-2", "a-3", "a-4", "a-5"]
+    for photo, folder in zip(photos, folders, strict=True):
+        give_up(photo, folder, "a reason")
+    put(out / "a-6" / "diary.txt", "mine")
+    fresh, gone = put(tmp_path / "new" / "a.jpg", "new"), tmp_path / "gone" / "a.jpg"
+    order = [4, 2, 0]
+    given = give_folders([*(photos[index] for index in order), fresh, gone, photos[3]], out)
+    assert given == [folders[4], folders[2], folders[0], out / "a-7", out / "a-8", folders[3]]
+
+
+def test_many_photographs_of_one_stem_are_each_read_once_and_each_folder_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, number = tmp_path / "out", 60
+    photos = [put(tmp_path / f"{index:02d}" / "a.jpg", f"ok {index}") for index in range(number)]
+    for photo, folder in zip(photos, give_folders(photos, out), strict=True):
+        record = {"photo": {"file": "a.jpg", "sha256": archive.sha256_of(photo)}}
+        put(folder / "analysis.json", json.dumps(record))
+    read: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        plain = getattr(archive, name)
+
+        def counting(path: Path) -> object:
+            read[f"{name} {path}"] += 1
+            return plain(path)
+
+        monkeypatch.setattr(archive, name, counting)
+
+    for name in ("sha256_of", "_owner", "_empty"):
+        counted(name)
+    again = give_folders(photos[::-1], out)
+    assert len(set(again)) == number and all((folder / "analysis.json").exists() for folder in again)
+    assert set(read.values()) == {1} and len(read) <= 3 * number
 
 
 def test_a_photograph_that_is_not_there_replaces_no_result_of_another(tmp_path: Path) -> None:
