@@ -125,6 +125,23 @@ def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: list[str], sentence:
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    def locked(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr("tempfile.TemporaryFile", locked)
+    arguments = ["analyze", str(put(tmp_path / "a.jpg")), "--out", str(tmp_path / "out"), *options]
+    result = CliRunner().invoke(app, arguments, obj=lambda *_, **__: pytest.fail("it was analysed"))
+    assert result.exit_code == 2, result.output
+    said = "cannot be written to (Permission denied); free the disk or name another one.\n"
+    assert result.stderr == f"Error: --out {tmp_path / 'out'}: {said}"
+    assert result.stdout == "" and not list((tmp_path / "out").iterdir())
+
+
 @pytest.mark.parametrize("options", [[], ["--json"], ["--jobs", "2"]])
 def test_damaged_installation_blames_no_photograph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]

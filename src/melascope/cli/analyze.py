@@ -157,10 +157,7 @@ def run_batch(
     from melascope.report.summary import row, write_summary
 
     _need_network(analyse)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
+    _need_folder(out)
     folders = archive.give_folders(photos, out, resume=resume)
     results: list[Result] = []
     if resume:
@@ -248,6 +245,8 @@ def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | Non
     from melascope import archive, batch
 
     _need_network(analyse)
+    if out is not None:
+        _need_folder(out)
     try:
         folder = None if out is None else archive.give_folders([photo], out)[0]
         analysis = batch.analyze_one(photo, folder, pdf=pdf, exports=exports, analyse=analyse)
@@ -276,6 +275,21 @@ def _need_network(analyse: Analyse | None) -> None:
             networks.load("severity")
     except networks.NetworkError as error:
         usage(str(error))
+
+
+def _need_folder(out: Path) -> None:
+    """Ends with a sentence where no results can be written: that is told before the work, not after it."""
+    from tempfile import TemporaryFile
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
+    try:
+        with TemporaryFile(dir=out) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        usage(f"--out {out}: cannot be written to ({error.strerror}); free the disk or name another one")
 
 
 def _exports(fhir: str | None, dicom: bool) -> Exports | None:
