@@ -9,7 +9,10 @@ import json
 import os
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -45,8 +48,8 @@ def find_photos(arguments: Sequence[str | Path], *, out: str | Path | None = Non
 
     A file that is named is always in the list, also if it does not exist: it is refused later, as a result, and so is a
     folder that may not be read. In folders and by patterns, files with one of `EXTENSIONS` are taken; hidden ones, the
-    folder `out` and folders that hold a result are left out. Linked folders within a folder are not followed. No file
-    comes twice.
+    folder `out` and folders that hold a result, or nothing but files of one that was not finished, are left out. Linked
+    folders within a folder are not followed. No file comes twice.
 
     Raises:
         LookupError: A folder or a pattern holds no photograph, or an argument is empty.
@@ -78,13 +81,17 @@ def _by_pattern(pattern: Path, apart: str | None) -> list[Path]:
     if apart is not None and Path(named).is_relative_to(apart):
         apart = None  # a folder that is named is searched, wherever it lies
     paths = []
+    results: dict[Path, bool] = {}
     for match in map(Path, sorted(glob.glob(str(pattern), recursive=True))):
         if apart is not None and Path(os.path.abspath(match)).is_relative_to(apart):
             continue
         if os.path.isdir(match):
             paths += _in_folder(match, apart)
-        elif match.suffix.lower() in EXTENSIONS and not os.path.exists(match.parent / RECORD):
-            paths.append(match)
+        elif match.suffix.lower() in EXTENSIONS:
+            if match.parent not in results:
+                results[match.parent] = os.path.exists(match.parent / RECORD) or _unfinished(match.parent)
+            if not results[match.parent]:
+                paths.append(match)
     return paths
 
 
@@ -95,7 +102,7 @@ def _in_folder(folder: Path, apart: str | None) -> list[Path]:
         paths.append(Path(error.filename))  # it is refused later, like a file that cannot be read
 
     for root, folders, files in os.walk(folder, onerror=unreadable):
-        if RECORD in files:
+        if RECORD in files or (files and _unfinished(Path(root))):
             folders.clear()
             continue
         folders[:] = sorted(
@@ -119,20 +126,63 @@ def give_folders(photos: Sequence[Path], out: str | Path, *, resume: bool = Fals
     files of a result that was never finished is free, too.
     """
     taken = {SUMMARY}
+    stems: dict[str, _Stem] = {}
     folders = []
     for photo in photos:
-        stem = _folder_name(photo.stem)
-        number = 1
-        while True:
-            name = stem if number == 1 else f"{stem}-{number}"
-            key = unicodedata.normalize("NFC", name).casefold()
-            folder = Path(out, name)
-            if key not in taken and (_free(folder, photo) or (resume and _unfinished(folder))):
-                break
-            number += 1
-        taken.add(key)
-        folders.append(folder)
+        name = _folder_name(photo.stem)
+        folders.append(stems.setdefault(name, _Stem(Path(out), name)).give(photo, taken, resume))
     return folders
+
+
+@dataclass
+class _Stem:
+    """The folders of one stem. Each is looked at once, however many photographs have the stem."""
+
+    out: Path
+    name: str
+    seen: int = 0
+    """Numbers that were looked at."""
+    owned: dict[str, dict[str | None, deque[int]]] = field(default_factory=dict)
+    """Numbers of folders with results that nobody claimed yet, by the file and SHA-256 of the photograph."""
+
+    def give(self, photo: Path, taken: set[str], resume: bool) -> Path:
+        """The first folder that is free for a photograph; its name is added to those that are taken."""
+        from melascope.photo.photograph import without_folder
+
+        file = without_folder(shown(photo.name))
+        digest = cache(lambda: _digest(photo))
+        number = self._claim(file, digest, taken)
+        while number is None:
+            self.seen += 1
+            folder = self._folder(self.seen)
+            if _key(folder) in taken:
+                continue
+            if _empty(folder) or (resume and _unfinished(folder)):
+                number = self.seen
+            elif (owner := _owner(folder)) is not None:
+                self.owned.setdefault(owner[0], {}).setdefault(owner[1], deque()).append(self.seen)
+                number = self._claim(file, digest, taken)
+        folder = self._folder(number)
+        taken.add(_key(folder))
+        return folder
+
+    def _claim(self, file: str, digest: Callable[[], str | None], taken: set[str]) -> int | None:
+        """The first folder seen that holds the result of the same photograph, or of one that could not be read."""
+        if file not in self.owned:
+            return None
+        mine = [numbers for sha256 in {digest(), None} if (numbers := self.owned[file].get(sha256))]
+        for numbers in mine:
+            while numbers and _key(self._folder(numbers[0])) in taken:  # by another stem, letter case aside
+                numbers.popleft()
+        first = min((numbers for numbers in mine if numbers), default=None)
+        return None if first is None else first.popleft()
+
+    def _folder(self, number: int) -> Path:
+        return self.out / (self.name if number == 1 else f"{self.name}-{number}")
+
+
+def _key(folder: Path) -> str:
+    return unicodedata.normalize("NFC", folder.name).casefold()
 
 
 def _folder_name(stem: str) -> str:
@@ -142,18 +192,22 @@ def _folder_name(stem: str) -> str:
     return f"photo{'_' if name else ''}{name}" if reserved or not name else name
 
 
-def _free(folder: Path, photo: Path) -> bool:
-    if not os.path.lexists(folder):
-        return True
-    from melascope.photo.photograph import without_folder
-
+def _empty(folder: Path) -> bool:
+    """Whether nothing is there, or a folder with nothing in it."""
     try:
-        if not any(folder.iterdir()):
-            return True
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))["photo"]
-        return bool(record["file"] == without_folder(shown(photo.name)) and record["sha256"] in (_digest(photo), None))
-    except (OSError, ValueError, KeyError, TypeError):
+        return not os.path.lexists(folder) or not any(folder.iterdir())
+    except OSError:
         return False
+
+
+def _owner(folder: Path) -> tuple[str, str | None] | None:
+    """File and SHA-256 of the photograph whose result a folder holds; None if it holds none."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))["photo"]
+        file, sha256 = record["file"], record["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (file, sha256) if isinstance(file, str) and isinstance(sha256, str | None) else None
 
 
 def _digest(photo: Path) -> str | None:

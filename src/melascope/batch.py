@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from melascope.archive import Analyse, sha256_of, shown
+from melascope.archive import RECORD, Analyse, sha256_of, shown
 from melascope.interrupts import interrupts_held
 
 if TYPE_CHECKING:
@@ -179,15 +179,10 @@ def _stop(workers: list[_Worker], folders: Sequence[Path]) -> None:
                 worker.process.kill()
                 worker.process.join(_GRACE_S)
             if worker.task is not None:
-                _sweep(folders[worker.task])
+                from melascope.report.write import sweep
+
+                sweep(folders[worker.task])
             worker.pipe.close()
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left half written."""
-    for part in folder.glob(".*.part"):
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def _work(pipe: Connection, analyse: Analyse | None, pdf: bool, threads: int, exports: Exports | None = None) -> None:
@@ -224,9 +219,26 @@ def analyze_one(
             return analysis
         dicom = exports is not None and exports.dicom and analysis.quality.usable
         original = photo.read_bytes() if dicom else b""
-        return write(analysis, folder, pdf=pdf, exports=exports or NO_EXPORTS, original=original)
     except Exception as error:  # noqa: BLE001 (one bad file does not stop the rest)
-        return give_up(photo, folder, f"the programme failed: {type(error).__name__}: {error}", pdf=pdf)
+        return give_up(photo, folder, _failure(error, photo, folder), pdf=pdf)
+    try:
+        return write(analysis, folder, pdf=pdf, exports=exports or NO_EXPORTS, original=original)
+    except OSError as error:
+        reason = f"the result could not be written ({error.strerror or type(error).__name__})"
+        return give_up(photo, folder, reason, pdf=pdf, way_out="Free the disk or name another --out.")
+    except Exception as error:  # noqa: BLE001 (likewise)
+        return give_up(photo, folder, _failure(error, photo, folder), pdf=pdf)
+
+
+def _failure(error: Exception, photo: Path, folder: Path | None) -> str:
+    """What went wrong, without the folders in which photograph and results lie: they may tell who the patient is."""
+    said = str(error)
+    if isinstance(error, OSError):
+        said = error.strerror or ""
+    for path in (photo, folder):
+        for known in () if path is None else (os.path.abspath(path), os.fspath(path)):
+            said = said.replace(known, os.path.basename(known))
+    return f"the programme failed: {type(error).__name__}{said and ': '}{said}"
 
 
 def _analyse() -> Analyse:
@@ -235,28 +247,39 @@ def _analyse() -> Analyse:
     return analyze
 
 
-def give_up(photo: Path, folder: Path | None, reason: str, *, pdf: bool = False) -> Analysis:
-    """The refusal of a photograph that came to no result, written like any other; nothing is if `folder` is None."""
+def give_up(
+    photo: Path,
+    folder: Path | None,
+    reason: str,
+    *,
+    pdf: bool = False,
+    way_out: str = "Try a fresh copy of the file; if it fails again, please report it.",
+) -> Analysis:
+    """The refusal of a photograph that came to no result.
+
+    It is written like any other, but never over a result of the same bytes that an earlier run came to. Nothing is
+    written if `folder` is None.
+    """
     import melascope
     from melascope.photo.photograph import without_folder
     from melascope.record import Analysis, Finding, PhotoRecord, Quality
-    from melascope.report.write import write
+    from melascope.report.write import sweep, write
     from melascope.vocabulary import DISCLAIMER, Verdict, View
 
     digest = None
     with contextlib.suppress(OSError):
         digest = sha256_of(photo)
-    advice = (
-        f"{shown(reason)[:1].upper()}{shown(reason)[1:]}. "
-        "Try a fresh copy of the file; if it fails again, please report it."
-    )
+    stays = folder is not None and _came_to_a_result(folder, digest)
+    sentences = [f"{shown(reason)[:1].upper()}{shown(reason)[1:]}.", way_out]
+    if stays:
+        sentences.append("What an earlier run made of it stays in its folder.")
     failure = Analysis(
         photo=PhotoRecord(file=without_folder(shown(photo.name)), width=0, height=0, sha256=digest),
         view=View.NONE,
         quality=Quality(
             usable=False,
             verdict=Verdict.REFUSED,
-            findings=(Finding(code="failed", value=None, limit=None, advice=advice, effect="refused"),),
+            findings=(Finding(code="failed", value=None, limit=None, advice=" ".join(sentences), effect="refused"),),
         ),
         skin_tone=None,
         regions=None,
@@ -267,8 +290,22 @@ def give_up(photo: Path, folder: Path | None, reason: str, *, pdf: bool = False)
     )
     if folder is None:
         return failure
-    _sweep(folder)
+    sweep(folder)
+    if stays:
+        return failure
     try:
         return write(failure, folder, pdf=pdf)
     except Exception:  # noqa: BLE001 (the disk may be full: the result is still reported)
         return failure
+
+
+def _came_to_a_result(folder: Path, sha256: str | None) -> bool:
+    """Whether a folder holds a record of the same bytes that is not itself of a failure."""
+    from melascope.record import Analysis
+
+    try:
+        record = Analysis.model_validate_json((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    failed = any(finding.code == "failed" for finding in record.quality.findings)
+    return sha256 is not None and record.photo.sha256 == sha256 and not failed

@@ -59,9 +59,11 @@ class PhotoRecord(_Record):
     file: str
     """File name without its folder."""
     width: Pixels
-    """Pixels across the upright photograph; 0 if it could not be decoded."""
+    """Pixels across the upright photograph; as its file states them where it was refused before it was decoded; 0 if it
+    could not be decoded."""
     height: Pixels
-    """Pixels down the upright photograph; 0 if it could not be decoded."""
+    """Pixels down the upright photograph; as its file states them where it was refused before it was decoded; 0 if it
+    could not be decoded."""
     sha256: str | None
     """SHA-256 of the file's bytes, hexadecimal; null if there are none."""
 
@@ -341,7 +343,7 @@ class Analysis(_Record):
     severity_reading: SeverityRecord | None = None
     """Null where no severity network ships, or the photograph is not one that it knows."""
     lesions: tuple[LesionRecord, ...]
-    """Outlined patches of excess pigment, the largest first."""
+    """Outlined patches of excess pigment, the largest first; 200 at most, so that 200 means 200 or more."""
     files: Files = Files()
     """Files written beside the record."""
     versions: dict[str, str]

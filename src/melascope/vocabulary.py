@@ -16,6 +16,7 @@ __all__ = [
     "ITA_BANDS",
     "MASI_REGIONS",
     "MONK_TONES",
+    "MOST_LESIONS",
     "SKIN",
     "Lesion",
     "Region",
@@ -82,6 +83,10 @@ class Lesion(StrEnum):
     CAFE_AU_LAIT = "caf"
     NEVUS_OF_OTA = "ota"
     HORI_NEVUS = "hori"
+
+
+MOST_LESIONS: Final = 200
+"""Patches outlined in a photograph at most, the largest first."""
 
 
 class Severity(StrEnum):

@@ -65,6 +65,21 @@ def test_refused_failed_or_missing_ends_with_1(tmp_path: Path, word: str | None)
     assert (tmp_path / "out" / "p" / "report.html").is_file()
 
 
+def test_why_nothing_could_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    photo = put(tmp_path / "a.jpg")
+    assert call("analyze", photo, "--out", tmp_path / "out").stderr == ""
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = call("analyze", photo, "--out", tmp_path / "out")
+    assert result.exit_code == 1, result.output
+    assert result.stderr == (
+        "a.jpg: The result could not be written (No space left on device). Free the disk or name another --out. "
+        "What an earlier run made of it stays in its folder.\n"
+    )
+
+
 def test_a_name_too_long_is_refused_and_the_run_goes_on(tmp_path: Path) -> None:
     result = call("analyze", "x" * 300 + ".jpg", put(tmp_path / "a.jpg"), "--out", tmp_path / "out")
     assert result.exit_code == 1, result.output
@@ -110,6 +125,23 @@ def test_wrong_usage_ends_with_2(tmp_path: Path, arguments: list[str], sentence:
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    def locked(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr("tempfile.TemporaryFile", locked)
+    arguments = ["analyze", str(put(tmp_path / "a.jpg")), "--out", str(tmp_path / "out"), *options]
+    result = CliRunner().invoke(app, arguments, obj=lambda *_, **__: pytest.fail("it was analysed"))
+    assert result.exit_code == 2, result.output
+    said = "cannot be written to (Permission denied); free the disk or name another one.\n"
+    assert result.stderr == f"Error: --out {tmp_path / 'out'}: {said}"
+    assert result.stdout == "" and not list((tmp_path / "out").iterdir())
+
+
 @pytest.mark.parametrize("options", [[], ["--json"], ["--jobs", "2"]])
 def test_damaged_installation_blames_no_photograph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
@@ -143,6 +175,25 @@ def test_json_prints_the_record_and_nothing_else(tmp_path: Path, monkeypatch: py
     assert record.files.report is None
     assert [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
     assert call("analyze", put(tmp_path / "b.jpg", "refuse"), "--json").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["analyze", "PHOTO", "--json"], ["schema"], ["dataset", "check", "IN", "--json"]]
+)
+def test_json_is_utf_8_whatever_the_terminal_takes(tmp_path: Path, arguments: list[str]) -> None:
+    photo = put(tmp_path / "żółć 写真" / "写真 é.jpg")
+    put(photo.parent / "manifest.csv", "photo_id")
+    places = {"PHOTO": str(photo), "IN": str(photo.parent)}
+    arguments = [places.get(argument, argument) for argument in arguments]
+    result = CliRunner(charset="cp1252").invoke(app, arguments, obj=analyse_drawn)
+    content = json.loads(result.stdout_bytes.decode("utf-8"))
+    assert result.stdout_bytes.endswith(b"}\n") and b"\r" not in result.stdout_bytes
+    if "analyze" in arguments:
+        assert content["photo"]["file"] == "写真 é.jpg"
+    if "dataset" in arguments:
+        assert content["folder"] == "żółć 写真"
+    if "schema" in arguments:
+        assert content == Analysis.schema()
 
 
 def test_json_with_out_writes_too(tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from melascope import archive
 from melascope.archive import EXTENSIONS, find_photos, give_folders
-from melascope.batch import Result, analyze_all
+from melascope.batch import Result, analyze_all, analyze_one, give_up
 from melascope.photo.formats import format_named
-from melascope.record import Analysis
+from melascope.record import Analysis, Files
 from tests.report.synthetic import analyse_drawn
 
 
@@ -63,6 +66,24 @@ def test_patterns_leave_results_out(tmp_path: Path) -> None:
     assert wanted[1] in find_photos([str(tmp_path / "**" / "*.png")], out=tmp_path)
     with pytest.raises(LookupError, match="holds no photograph"):
         find_photos([str(tmp_path / "old" / "*" / "*.png")])
+
+
+def test_pictures_of_a_result_that_was_not_finished_are_no_photographs(tmp_path: Path) -> None:
+    photo, own = put(tmp_path / "b.jpg"), put(tmp_path / "mine" / "overlay.png")
+    put(own.parent / "note.txt", "mine")
+    for name in ("overlay.png", "maps.png", ".region_mask.png.part", "dicom/01-photograph.dcm"):
+        put(tmp_path / "P" / "a" / name)
+    assert find_photos([tmp_path]) == [photo, own]
+    for pattern in ("**/*.png", "P/*", "P/a/*"):
+        try:
+            found = find_photos([str(tmp_path / pattern)])
+        except LookupError:
+            found = []
+        assert found == ([own] if pattern == "**/*.png" else []), pattern
+    put(tmp_path / "P" / "a" / "dicom" / "c.jpg")
+    assert set(find_photos([tmp_path / "P"])) == {
+        tmp_path / "P" / "a" / name for name in ("overlay.png", "maps.png", "dicom/c.jpg")
+    }
 
 
 def test_a_folder_that_may_not_be_read_is_refused_and_the_others_are_found(
@@ -161,6 +182,46 @@ def test_second_run_replaces_its_own_and_nothing_else(tmp_path: Path) -> None:
     assert give_folders([first], out) == [out / "a-2"]
 
 
+def test_photographs_of_one_stem_find_their_own_folders_in_any_order(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    photos = [put(tmp_path / str(index) / "a.jpg", f"ok {index}") for index in range(5)]
+    folders = give_folders(photos, out)
+    assert [folder.name for folder in folders] == ["a", "a-2", "a-3", "a-4", "a-5"]
+    for photo, folder in zip(photos, folders, strict=True):
+        give_up(photo, folder, "a reason")
+    put(out / "a-6" / "diary.txt", "mine")
+    fresh, gone = put(tmp_path / "new" / "a.jpg", "new"), tmp_path / "gone" / "a.jpg"
+    order = [4, 2, 0]
+    given = give_folders([*(photos[index] for index in order), fresh, gone, photos[3]], out)
+    assert given == [folders[4], folders[2], folders[0], out / "a-7", out / "a-8", folders[3]]
+
+
+def test_many_photographs_of_one_stem_are_each_read_once_and_each_folder_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, number = tmp_path / "out", 60
+    photos = [put(tmp_path / f"{index:02d}" / "a.jpg", f"ok {index}") for index in range(number)]
+    for photo, folder in zip(photos, give_folders(photos, out), strict=True):
+        record = {"photo": {"file": "a.jpg", "sha256": archive.sha256_of(photo)}}
+        put(folder / "analysis.json", json.dumps(record))
+    read: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        plain = getattr(archive, name)
+
+        def counting(path: Path) -> object:
+            read[f"{name} {path}"] += 1
+            return plain(path)
+
+        monkeypatch.setattr(archive, name, counting)
+
+    for name in ("sha256_of", "_owner", "_empty"):
+        counted(name)
+    again = give_folders(photos[::-1], out)
+    assert len(set(again)) == number and all((folder / "analysis.json").exists() for folder in again)
+    assert set(read.values()) == {1} and len(read) <= 3 * number
+
+
 def test_a_photograph_that_is_not_there_replaces_no_result_of_another(tmp_path: Path) -> None:
     out = tmp_path / "out"
     run([put(tmp_path / "a.jpg")], out)
@@ -208,3 +269,56 @@ def test_photograph_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 def test_single_photograph_that_fails_is_refused(tmp_path: Path) -> None:
     (result,) = run([put(tmp_path / "b.jpg", "raise")], tmp_path / "out").values()
     assert codes(result.analysis) == ["failed"]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def failing(photo: Path, *, name: str) -> Analysis:
+    raise RuntimeError(f"{photo.absolute()} is odd")
+
+
+@pytest.mark.parametrize("end", ["failure", "disk", "process", "time"])
+def test_a_result_that_cannot_be_renewed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    photo, out = put(tmp_path / "Jane Roe" / "a.jpg"), tmp_path / "out"
+    run([photo], out)
+    (out / "a" / ".maps.png.part").write_text("of a killed process")
+    before = content(out / "a")
+    del before[".maps.png.part"]
+    if end == "disk":
+        monkeypatch.setattr(Path, "write_bytes", full_disk)
+    reasons = {"process": "the process ended with code 9", "time": "the analysis took more than 300 s"}
+    if end in reasons:
+        analysis = give_up(photo, out / "a", reasons[end])
+    else:
+        analysis = analyze_one(photo, out / "a", analyse=failing if end == "failure" else analyse_drawn)
+    assert codes(analysis) == ["failed"] and analysis.files == Files()
+    advice = analysis.quality.findings[0].advice
+    assert advice.endswith("What an earlier run made of it stays in its folder.")
+    assert "Jane" not in advice and str(tmp_path) not in advice
+    assert content(out / "a") == before
+
+
+def full_disk(_path: Path, _data: bytes) -> int:
+    raise OSError(28, "No space left on device", "/somewhere/Jane Roe")
+
+
+def test_a_result_of_other_bytes_or_of_a_failure_does_not_stay(tmp_path: Path) -> None:
+    photo, out = put(tmp_path / "a.jpg"), tmp_path / "out"
+    run([photo], out)
+    put(photo, "other bytes")
+    for reason in ("one", "two"):
+        analysis = give_up(photo, out / "a", reason)
+        assert Analysis.model_validate_json((out / "a" / "analysis.json").read_text(encoding="utf-8")) == analysis
+        assert {path.name for path in (out / "a").iterdir()} == {"analysis.json", "report.html"}
+        assert reason.capitalize() in analysis.quality.findings[0].advice
+
+
+def test_a_disk_that_is_full_blames_no_photograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    (result,) = run([put(tmp_path / "a.jpg")], tmp_path / "out").values()
+    assert result.analysis.quality.findings[0].advice == (
+        "The result could not be written (No space left on device). Free the disk or name another --out."
+    )
+    assert not list((tmp_path / "out" / "a").iterdir())

@@ -29,6 +29,16 @@ def test_demo_shows_its_samples_and_their_truth(tmp_path: Path) -> None:
     assert f"Open {tmp_path / Path(next(iter(TRUTH))).stem / 'report.html'}" in result.stdout
 
 
+def test_a_folder_that_cannot_be_written_to_is_wrong_usage(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    for out in (taken, taken / "demo"):
+        result = CliRunner().invoke(app, ["demo", "--out", str(out)], obj=analyse_drawn)
+        assert result.exit_code == 2, result.output
+        assert result.stderr.startswith(f"Error: --out {out}: cannot be written to (")
+        assert isinstance(result.exception, SystemExit)
+
+
 def test_samples_are_small_and_their_totals_follow_from_their_parts() -> None:
     assert 2 <= len(TRUTH) <= 4
     for name, true in TRUTH.items():

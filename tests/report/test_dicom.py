@@ -16,7 +16,7 @@ hd = pytest.importorskip("highdicom", reason="highdicom is not installed: pip in
 
 from melascope.report.dicom import Pixels, write_dicom  # noqa: E402
 from melascope.report.statement import PhotoStatement, Statement  # noqa: E402
-from melascope.vocabulary import FACIAL_SKIN, Region  # noqa: E402
+from melascope.vocabulary import DISCLAIMER, FACIAL_SKIN, Region  # noqa: E402
 from tests.report.synthetic import CASES  # noqa: E402
 from tests.report.test_fhir import ANN, BO, MADE, SUBJECT, alone, two_raters, visit  # noqa: E402
 
@@ -132,6 +132,19 @@ def test_the_report_holds_the_measurements(files: dict[str, bytes]) -> None:
     assert (*corners[0], *corners[2]) == first.box
     kinds = {row.name.value: row.value.value for row in lesions[0].get_qualitative_evaluations()}
     assert kinds == {"kind": "fre", "kind-measured": "mel"}
+
+
+def test_every_file_says_what_it_may_not_be_used_for(files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        dataset = read(data)
+        if name == "measurements.dcm":
+            names = [item.ConceptNameCodeSequence[0].CodeMeaning for item in dataset.ContentSequence]
+            assert dataset.ContentSequence[names.index("Comment")].TextValue == DISCLAIMER
+        elif name.endswith("-segmentation.dcm"):
+            assert "Research software, not a medical device." in dataset.ContentDescription
+            assert len(dataset.ContentDescription) <= 64
+        else:
+            assert dataset.ImageComments.endswith(f". {DISCLAIMER}")
 
 
 def test_identifiers_are_the_same_each_time_and_change_with_what_is_said(files: dict[str, bytes]) -> None:

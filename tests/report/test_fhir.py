@@ -10,13 +10,16 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from melascope.record import Analysis
 from melascope.report import codes
 from melascope.report.fhir import RELEASES, Release, bundle, conclusion
 from melascope.report.html import jpeg
 from melascope.report.statement import Image, Named, Person, PhotoStatement, Rated, Statement, Subject
+from melascope.report.write import Exports, write
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Lesion, Region
 from tests.report.synthetic import CASES
 
@@ -295,3 +298,29 @@ def test_the_docs_list_every_code_of_ours() -> None:
     assert codes.OURS in text and codes.DESIGNATOR in text
     listed = re.findall(r"^\| `([a-z0-9-]+)` \|", text, re.MULTILINE)
     assert listed == list(codes.CONCEPTS)  # and none that there is not
+
+
+def of_an_array(record: Analysis, pixels: NDArray[np.uint8]) -> Analysis:
+    photo = record.photo.model_copy(update={"file": "array", "sha256": None})
+    return record.model_copy(update={"photo": photo}).with_arrays(replace(record.arrays, pixels=pixels))
+
+
+def test_photographs_without_a_file_are_told_apart_by_their_pixels() -> None:
+    record = CASES["complete"]
+    pixels = record.arrays.pixels
+    brighter, wider = pixels | np.uint8(1), pixels.reshape(pixels.shape[0] // 2, -1, 3)
+    assert (brighter != pixels).any()
+    made = [bundle(Statement.of(of_an_array(record, each), MADE)) for each in (pixels, brighter, wider)]
+    reports = {entry["resource"]["identifier"][0]["value"] for each in made for entry in each["entry"][:1]}
+    assert len(reports) == 3 and all(re.fullmatch("[0-9a-f]{64}", key) for key in reports)
+    assert bundle(Statement.of(of_an_array(record, pixels.copy()), MADE)) == made[0]
+
+
+def test_what_has_no_identity_is_not_exported(tmp_path: Path) -> None:
+    unread = CASES["refused"].model_copy(update={"photo": CASES["refused"].photo.model_copy(update={"sha256": None})})
+    with pytest.raises(ValueError, match="nothing tells it from others"):
+        Statement.of(unread, MADE)
+    assert write(CASES["refused"], tmp_path, exports=Exports("r4")).files.fhir == "fhir.json"
+    written = write(unread, tmp_path, exports=Exports("r4", dicom=True))
+    assert written.files.fhir is None and written.files.dicom is None
+    assert {path.name for path in tmp_path.iterdir()} == {"analysis.json", "report.html"}

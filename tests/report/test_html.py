@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from melascope.record import Analysis
 from melascope.report import words as sentences
 from melascope.report.html import html
-from melascope.vocabulary import DISCLAIMER
+from melascope.vocabulary import DISCLAIMER, MOST_LESIONS
 from tests.report.synthetic import CASES, measured, refused
 
 SECTIONS = {
@@ -142,6 +143,23 @@ def test_lesion_table_stops_at_twelve_and_counts_the_rest(pages: dict[str, str])
     assert len(re.findall(r'<th scope="row">\d+</th>', page)) == 12
     assert "3 smaller patches not listed." in page
     assert "Share of region" not in page  # a patch may reach into several regions
+
+
+def test_a_list_of_patches_that_was_cut_is_not_told_to_be_whole() -> None:
+    patch = CASES["complete"].lesions[0]
+    whole, cut = (
+        CASES["complete"].model_copy(update={"lesions": (patch,) * number})
+        for number in (MOST_LESIONS - 1, MOST_LESIONS)
+    )
+    arrays = CASES["complete"].arrays
+    assert "187 smaller patches not listed." in html(whole) and "or more" not in html(whole.with_arrays(arrays))
+    page = html(cut.with_arrays(arrays))
+    assert "188 or more smaller patches not listed." in page and "200 or more patches of excess pigment" in page
+    assert f"; {MOST_LESIONS} at most" in " ".join(Analysis.schema()["properties"]["lesions"]["description"].split())
+
+
+def test_a_photograph_that_was_not_decoded_has_no_size() -> None:
+    assert "could not be decoded" in read(html(refused(width=0, height=0))).words
 
 
 def test_without_a_severity_network_a_page_does_not_speak_of_one(pages: dict[str, str]) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import melascope.report.write as writing
 from melascope.record import Analysis
-from melascope.report.write import write
+from melascope.report.write import Exports, write
 from tests.report.synthetic import CASES, measured, refused
 
 MEASURED = {"analysis.json", "overlay.png", "maps.png", "report.html", "region_mask.png", "lesion_mask.png"}
@@ -77,14 +77,64 @@ def test_second_writing_removes_what_no_longer_belongs(tmp_path: Path) -> None:
     assert names(tmp_path) == {"analysis.json", "report.html", "note.txt"}
 
 
-def test_failure_leaves_no_half_file_and_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(measured(), tmp_path)
+@pytest.mark.parametrize("step", range(1, 8))
+def test_a_disk_that_fills_up_costs_no_earlier_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    write(measured("before.jpg"), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    written = Path.write_bytes
+    steps = iter(range(1, 9))
 
-    def full(*_: object) -> None:
+    def full(path: Path, data: bytes) -> int:
+        if next(steps) < step:
+            return written(path, data)
+        written(path, data[:1])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "replace", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
+        write(CASES["read"], tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_dicom_that_cannot_be_written_costs_no_earlier_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("highdicom", reason="highdicom is not installed: pip install 'melascope[dicom]'")
+    write(measured(), tmp_path, exports=Exports(dicom=True))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    written = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if "segmentation" in path.name:
+            raise OSError(28, "No space left on device")
+        return written(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for folder in (tmp_path, tmp_path / "new"):
+        with pytest.raises(OSError, match="No space"):
+            write(measured(), folder, exports=Exports(dicom=True))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert names(tmp_path / "new") == set()
+
+
+def test_no_record_stands_over_files_of_two_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(measured(), tmp_path)
+    replace = os.replace
+
+    def stopped(part: Path, place: Path) -> None:
+        assert not (tmp_path / "analysis.json").exists()
+        if place.name == "report.html":
+            raise PermissionError(13, "Permission denied")
+        replace(part, place)
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with pytest.raises(OSError, match="denied"):
         write(measured(), tmp_path)
-    assert "analysis.json" not in names(tmp_path)
-    assert not list(tmp_path.glob(".*"))
+    assert names(tmp_path) == MEASURED - {"analysis.json"}
+
+
+def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
+    write(measured(), tmp_path)
+    (tmp_path / ".report.pdf.part").write_bytes(b"%PDF")
+    write(measured(), tmp_path)
+    assert names(tmp_path) == MEASURED

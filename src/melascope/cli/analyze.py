@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from melascope.cli.outcome import usage
+from melascope.cli.outcome import plain_line, print_json, usage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -138,7 +138,7 @@ def run_batch(
     engine: Engine = Engine.LOCAL,
     ray_address: str | None = None,
 ) -> list[Result]:
-    """Analyse photographs with a progress bar, write ``summary.csv`` and print a table.
+    """Analyse photographs with a progress bar, write ``summary.csv`` and print a table, and why any has no report.
 
     With `resume`, what an earlier run finished is read instead, whichever engine it had.
 
@@ -157,10 +157,7 @@ def run_batch(
     from melascope.report.summary import row, write_summary
 
     _need_network(analyse)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
+    _need_folder(out)
     folders = archive.give_folders(photos, out, resume=resume)
     results: list[Result] = []
     if resume:
@@ -195,6 +192,10 @@ def run_batch(
         typer.echo(f"{summary} could not be written: {error.strerror}. Free the disk or name another --out.", err=True)
         raise typer.Exit(1) from None
     print_table(results, summary)
+    for result in results:
+        if result.analysis.files.report is None:
+            advice = " ".join(finding.advice for finding in result.analysis.quality.findings)
+            typer.echo(plain_line(f"{result.analysis.photo.file}: {advice}"), err=True)
     if interrupted:
         typer.echo(f"Interrupted: {len(results)} of {len(photos)} photographs are done and in {summary}.", err=True)
         raise typer.Exit(_INTERRUPTED)
@@ -244,14 +245,15 @@ def _print_json(photo: Path, out: Path | None, pdf: bool, analyse: Analyse | Non
     from melascope import archive, batch
 
     _need_network(analyse)
+    if out is not None:
+        _need_folder(out)
     try:
         folder = None if out is None else archive.give_folders([photo], out)[0]
         analysis = batch.analyze_one(photo, folder, pdf=pdf, exports=exports, analyse=analyse)
     except KeyboardInterrupt:
         typer.echo("Interrupted: nothing was printed.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
-    sys.stdout.write(analysis.to_json())
-    sys.stdout.flush()
+    print_json(analysis.to_json())
     raise typer.Exit(0 if analysis.quality.usable else 1)
 
 
@@ -273,6 +275,21 @@ def _need_network(analyse: Analyse | None) -> None:
             networks.load("severity")
     except networks.NetworkError as error:
         usage(str(error))
+
+
+def _need_folder(out: Path) -> None:
+    """Ends with a sentence where no results can be written: that is told before the work, not after it."""
+    from tempfile import TemporaryFile
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        usage(f"--out {out}: the folder cannot be made ({error.strerror}); name another one")
+    try:
+        with TemporaryFile(dir=out) as probe:
+            probe.write(b"probe")
+    except OSError as error:
+        usage(f"--out {out}: cannot be written to ({error.strerror}); free the disk or name another one")
 
 
 def _exports(fhir: str | None, dicom: bool) -> Exports | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from melascope.cli import dataset_convert
-from melascope.cli.outcome import plain_line, usage
+from melascope.cli.outcome import plain_line, print_json, usage
 
 if TYPE_CHECKING:
     from melascope.data.check import Checked
@@ -144,7 +144,7 @@ def _print_json(folder: Path, checked: Checked) -> None:
         "warnings": checked.warnings,
         "findings": [asdict(finding) for finding in checked.findings],
     }
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    print_json(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def _print_findings(folder: Path, checked: Checked) -> None:

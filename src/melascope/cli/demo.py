@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from melascope.cli.outcome import usage
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,12 +32,14 @@ def command(
     from melascope.cli.analyze import run_batch
 
     folder = out / "photos"
-    folder.mkdir(parents=True, exist_ok=True)
     truth = json.loads(samples().joinpath("truth.json").read_text(encoding="utf-8"))
-    photos = []
-    for name in truth:
-        photos.append(folder / name)
-        photos[-1].write_bytes(samples().joinpath(name).read_bytes())
+    photos = [folder / name for name in truth]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for photo in photos:
+            photo.write_bytes(samples().joinpath(photo.name).read_bytes())
+    except OSError as error:
+        usage(f"--out {out}: cannot be written to ({error.strerror}); free the disk or name another one")
     results = run_batch(photos, out, jobs=1, analyse=context.obj)
     _print_truth(results, truth)
     typer.echo(f"Open {results[0].folder / 'report.html'} in a browser.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import NoReturn
 
 import typer
 
-__all__ = ["fail", "need_laboratory", "plain", "plain_line", "usage"]
+__all__ = ["fail", "need_laboratory", "plain", "plain_line", "print_json", "usage"]
 
 
 def usage(sentence: str) -> NoReturn:
@@ -30,6 +31,13 @@ def need_laboratory(*packages: str) -> None:
 def _end(sentence: str, code: int) -> NoReturn:
     typer.echo(f"Error: {sentence}{'' if sentence.endswith(('.', '!')) else '.'}", err=True)
     raise typer.Exit(code)
+
+
+def print_json(text: str) -> None:
+    """Print JSON as UTF-8, whatever standard output takes for text: JSON knows no other, and names keep their signs."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
 
 
 def plain(text: str) -> str:

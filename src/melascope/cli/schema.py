@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-import typer
+from melascope.cli.outcome import print_json
 
 __all__ = ["command"]
 
@@ -13,4 +13,4 @@ def command() -> None:
     """Print the JSON Schema of analysis.json."""
     from melascope.record import Analysis
 
-    typer.echo(json.dumps(Analysis.schema(), indent=2, ensure_ascii=False))
+    print_json(json.dumps(Analysis.schema(), indent=2, ensure_ascii=False) + "\n")

@@ -19,7 +19,7 @@ from melascope.clinic.database import Database
 from melascope.clinic.tables import Patient, Photo, Visit
 from melascope.clinic.visits import valid_signatures
 from melascope.data.cells import harmless
-from melascope.vocabulary import MASI_REGIONS, Lesion
+from melascope.vocabulary import MASI_REGIONS, MOST_LESIONS, Lesion
 
 __all__ = ["PHOTOS", "REGIONS", "TABLES", "columns_csv", "photos_csv", "regions_csv"]
 
@@ -89,7 +89,7 @@ PHOTOS: Final[Mapping[str, str]] = {
         for region in MASI_REGIONS
     },
     **_TONE,
-    "lesions_measured": "Patches that the analysis outlined.",
+    "lesions_measured": f"Patches that the analysis outlined; {MOST_LESIONS} mean that many or more.",
     "lesions": "Patches that hold: without those deleted, with those drawn by a person.",
     **{f"lesions_{kind.value}": f"Those that hold and are called {kind.value}." for kind in Lesion},
     "sha256": "SHA-256 of the photograph's file.",

@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from melascope.lesions.pigment import PigmentMap
 from melascope.skin.chromophores import MELANIN
 from melascope.skin.regions import RegionMap
-from melascope.vocabulary import SKIN, Region
+from melascope.vocabulary import MOST_LESIONS, SKIN, Region
 
 __all__ = ["FACE_MM", "Outline", "Patch", "outline_lesions", "patches_of"]
 
 LEAST_MM: Final = 1.0
 """Diameter of the smallest lesion that is listed; the face's width stands for 140 mm."""
 FACE_MM: Final = 140.0
-MOST: Final = 200
-"""Lesions listed at most, the largest first."""
 _DERMAL: Final = (1.0, 1.2, 1.45)
 """Absorption of the same melanin seen through the dermis, which scatters blue light back before it gets there."""
 
@@ -70,11 +68,11 @@ class Patch:
 
 
 def patches_of(pigment: PigmentMap) -> Iterator[Patch]:
-    """Connected patches of excess pigment, the largest first, without specks; `MOST` at most."""
+    """Connected patches of excess pigment, the largest first, without specks; `MOST_LESIONS` at most."""
     mask = pigment.involved.astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     least = max(4.0, np.pi / 4 * (LEAST_MM / FACE_MM * pigment.face_px) ** 2)
-    order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST] + 1
+    order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST_LESIONS] + 1
     millimetre = _millimetre(pigment)
     for index in order:
         x, y, w, h, area = (int(v) for v in stats[index])

@@ -33,7 +33,7 @@ class PhotoRefused(Exception):
         finding: The reason; its effect is `refused`.
         name: File name without its folder.
         sha256: SHA-256 of the file's bytes, hexadecimal; None if they could not be read.
-        width: Pixels across as the file's header states them; 0 if unknown.
+        width: Pixels across as the file's header states them; 0 if unknown, or if it could not be decoded.
         height: Pixels down, likewise.
     """
 
@@ -68,7 +68,7 @@ class Photo:
     grey: bool
     """No colour in it: a grey-scale file, or red, green and blue nearly alike in nearly every pixel."""
     notes: tuple[Finding, ...] = ()
-    """What intake had to do or guess; never `refused`."""
+    """What intake had to do or guess; `grey_scale` alone refuses, since its pixels were read."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", without_folder(self.name))

@@ -83,7 +83,8 @@ def read_photo(source: str | Path | bytes, name: str | None = None) -> Photo:
         del image, low
         pixels = _upright(np.asarray(flat), orientation)
     except Exception as error:  # noqa: BLE001 - decoders fail on damaged files in every way there is
-        raise PhotoRefused(_reason(error, kind, size), called, sha256, *size) from None
+        stated = size if isinstance(error, _Stop) else (0, 0)
+        raise PhotoRefused(_reason(error, kind, size), called, sha256, *stated) from None
     pixels.flags.writeable = False
     notes = (*_name_notes(called, kind), *([_SEVERAL_PICTURES] if several else ()), *found)
     return Photo(pixels=pixels, name=called, sha256=sha256, grey=grey, notes=notes)

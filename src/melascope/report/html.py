@@ -16,6 +16,7 @@ from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure
 from melascope.report.page import arrays_of, page
 from melascope.report.statement import Statement
+from melascope.report.words import patch_count
 
 __all__ = ["html", "jpeg", "render"]
 
@@ -50,7 +51,7 @@ def render(
         overlay=_data_uri(overlay_jpeg),
         maps=_data_uri(maps_jpeg),
         relevance=_data_uri(relevance_jpeg),
-        lesion_count=len(analysis.lesions),
+        lesion_count=patch_count(analysis),
     )
 
 

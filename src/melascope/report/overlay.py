@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from melascope.record import Analysis, RegionScore
 from melascope.report import palette
 from melascope.report.page import LISTED_LESIONS, tone_colour
-from melascope.report.words import listed, one_decimal, percent, region_name, span
+from melascope.report.words import listed, one_decimal, patch_count, percent, region_name, span
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, SKIN, Region, View
 
 __all__ = ["figure", "overlay", "with_strip"]
@@ -342,10 +342,8 @@ def _blocks(analysis: Analysis) -> list[_Block]:
                 swatch=tone_colour(analysis),
             )
         )
-    count = len(analysis.lesions)
-    blocks.append(
-        _Block("Excess pigment", (f"{count} patch{'' if count == 1 else 'es'}; the largest numbered",), key=True)
-    )
+    patches = f"{patch_count(analysis)} patch{'' if len(analysis.lesions) == 1 else 'es'}"
+    blocks.append(_Block("Excess pigment", (f"{patches}; the largest numbered",), key=True))
     return blocks
 
 

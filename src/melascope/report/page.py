@@ -165,7 +165,6 @@ def page(analysis: Analysis) -> Page:
     refused = analysis.quality.verdict is Verdict.REFUSED
     photo = analysis.photo
     named = any(words.kind_words(lesion) for lesion in analysis.lesions)
-    more = len(analysis.lesions) - LISTED_LESIONS
     read = analysis.severity_reading
     return Page(
         file=photo.file,
@@ -187,7 +186,7 @@ def page(analysis: Analysis) -> Page:
         no_tone="" if refused else "No skin tone was measured: see the remarks on the photograph.",
         reading=_reading(analysis),
         patches=tuple(_patch(n, p) for n, p in enumerate(analysis.lesions[:LISTED_LESIONS], start=1)),
-        patches_more=f"{more} smaller patch{'es' if more > 1 else ''} not listed." if more > 0 else "",
+        patches_more=_more(analysis),
         kinds_named=named,
         remarks=tuple(_remark(f) for f in analysis.quality.findings if f.code != APART),
         measured=not refused,
@@ -365,6 +364,13 @@ def _method(analysis: Analysis) -> tuple[str, ...]:
         (words.READING_METHOD, analysis.severity_reading is not None),
     )
     return (*words.METHOD, *(sentence for sentence, holds in further if holds))
+
+
+def _more(analysis: Analysis) -> str:
+    """How many patches are not listed."""
+    more = len(analysis.lesions) - LISTED_LESIONS
+    number = words.patch_count(analysis, LISTED_LESIONS)
+    return f"{number} smaller patch{'es' if more > 1 else ''} not listed." if more > 0 else ""
 
 
 def _patch(number: int, lesion: LesionRecord) -> Patch:

@@ -18,6 +18,7 @@ from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure
 from melascope.report.page import arrays_of, page
 from melascope.report.statement import Statement
+from melascope.report.words import patch_count
 
 __all__ = ["MISSING_TYPST", "pdf", "typeset"]
 
@@ -53,7 +54,7 @@ def typeset(
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(MISSING_TYPST, name="typst") from error
     words = asdict(page(analysis) if said is None else corrected(page(analysis), said))
-    words["patch_count"] = len(analysis.lesions)
+    words["patch_count"] = patch_count(analysis)
     template = resources.files("melascope.report").joinpath("report.typ").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="melascope-") as name:
         folder = Path(name)

@@ -6,15 +6,34 @@ photograph by the name of its file.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+import numpy as np
+
 from melascope.record import Analysis, LesionRecord
 from melascope.vocabulary import Lesion, Region, Severity
 
-__all__ = ["Image", "Named", "Person", "PhotoStatement", "Rated", "Statement", "Subject"]
+__all__ = ["Image", "Named", "Person", "PhotoStatement", "Rated", "Statement", "Subject", "identity"]
+
+
+def identity(record: Analysis) -> str | None:
+    """What tells a photograph from all others: the SHA-256 of its file, or of its size and pixels where there is none.
+
+    None without either, as of a file that could not be read.
+    """
+    if record.photo.sha256 is not None:
+        return record.photo.sha256
+    try:
+        pixels = record.arrays.pixels
+    except LookupError:
+        return None
+    digest = hashlib.sha256(f"{pixels.shape[1]} {pixels.shape[0]} ".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -98,10 +117,20 @@ class PhotoStatement:
 
     @classmethod
     def of(cls, record: Analysis, image: Image | None = None, analysed: datetime | None = None) -> PhotoStatement:
-        """A photograph on which nobody said anything."""
+        """A photograph on which nobody said anything.
+
+        Raises:
+            ValueError: Nothing tells it from others: its record names no SHA-256 and carries no pixels.
+        """
+        key = identity(record)
+        if key is None:
+            raise ValueError(
+                f"the record of {record.photo.file!r} names no SHA-256 and carries no pixels, so that nothing tells it "
+                "from others: pass a record of a file that was read, or of an array as analyze() returned it"
+            )
         totals = record.masi
         return cls(
-            key=record.photo.sha256 or "unread",
+            key=key,
             view="",
             record=record,
             masi=totals.masi if totals else None,
@@ -135,7 +164,11 @@ class Statement:
 
     @classmethod
     def of(cls, record: Analysis, made: datetime, image: Image | None = None) -> Statement:
-        """One photograph without a clinic around it."""
+        """One photograph without a clinic around it.
+
+        Raises:
+            ValueError: Nothing tells it from others; see `identity`.
+        """
         photo = PhotoStatement.of(record, image, made)
         return cls(photo.key, made, (photo,))
 

@@ -53,8 +53,8 @@ COLUMNS: Final = (
     "naming_network",
     "severity_network",
 )
-"""Columns of ``summary.csv``; an empty cell means: not given. ``read_...``: by the severity network. The last five: the
-file, and what measured it."""
+"""Columns of ``summary.csv``; an empty cell means: not given. 200 ``lesions`` mean 200 or more. ``read_...``: by the
+severity network. The last five: the file, and what measured it."""
 
 
 def row(analysis: Analysis, folder: str) -> dict[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from melascope.masi import severity
-from melascope.record import LesionRecord, Masi, SeverityRecord, SkinTone
-from melascope.vocabulary import Lesion, Region
+from melascope.record import Analysis, LesionRecord, Masi, SeverityRecord, SkinTone
+from melascope.vocabulary import MOST_LESIONS, Lesion, Region
 
 __all__ = [
     "METHOD",
@@ -24,6 +24,7 @@ __all__ = [
     "kind_words",
     "listed",
     "one_decimal",
+    "patch_count",
     "percent",
     "percent_span",
     "reading_caution",
@@ -265,6 +266,12 @@ def kind_words(lesion: LesionRecord) -> str:
     """The kind of a patch for people, or the two that it may be, or that it is none of the six; empty if unsure."""
     said = lesion.said
     return "" if said is None else " or ".join(map(kind_name, said)) or "like none of the six"
+
+
+def patch_count(analysis: Analysis, unlisted_from: int = 0) -> str:
+    """Number of patches behind the first `unlisted_from`; "or more" where the record's list was full."""
+    number = len(analysis.lesions)
+    return f"{number - unlisted_from}{' or more' if number >= MOST_LESIONS else ''}"
 
 
 def edge(sharpness: float) -> str:

@@ -1,6 +1,7 @@
 """Write what belongs to one analysed photograph into its folder.
 
-Every file is written beside its place and then moved there, and `analysis.json` comes last: a folder that holds it is
+All files are written beside their places first, so that a disk that fills up costs no earlier result. Then they are
+moved there, between the removal of the old `analysis.json` and the coming of the new one: a folder that holds it is
 whole. Nothing of the photograph's metadata can get into a file, since all are made from pixels and from the record.
 """
 
@@ -24,9 +25,9 @@ from melascope.report.html import jpeg, render
 from melascope.report.maps import maps, relevance
 from melascope.report.overlay import figure, with_strip
 from melascope.report.page import arrays_of
-from melascope.report.statement import PhotoStatement, Statement
+from melascope.report.statement import PhotoStatement, Statement, identity
 
-__all__ = ["DICOM", "NAMES", "NO_EXPORTS", "PART", "RECORD", "Exports", "write"]
+__all__ = ["DICOM", "NAMES", "NO_EXPORTS", "PART", "RECORD", "Exports", "sweep", "write"]
 
 RECORD: Final = "analysis.json"
 PART: Final = ".part"
@@ -69,10 +70,11 @@ def write(
     Args:
         analysis: Any record. Without arrays (refused, or read from JSON) only `analysis.json`, `report.html` and, if
             asked for, `report.pdf` are written.
-        folder: Made if it does not exist. Files of an earlier writing are replaced, or removed if
-            they are not written this time.
+        folder: Made if it does not exist. Files of an earlier writing are replaced, or removed if they are not written
+            this time; they stay as they were if the new ones cannot be written.
         pdf: Also write `report.pdf`.
-        exports: What to write for other systems.
+        exports: What to write for other systems. Nothing where a photograph has no identity: other systems would take
+            two of them for one.
         original: The photograph's file, for DICOM: what kind it is tells whether pixels were lost.
 
     Returns:
@@ -84,12 +86,31 @@ def write(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RECORD).unlink(missing_ok=True)
+    sweep(folder)
+    try:
+        written = _write_parts(analysis, folder, pdf, exports, original)
+        _swap(folder, written.files)
+    except BaseException:
+        sweep(folder)
+        raise
+    return written
+
+
+def sweep(folder: Path) -> None:
+    """Remove what was never written to its end, as far as that can be done."""
+    for part in (*folder.glob(f".*{PART}"), *(folder / DICOM).glob(f".*{PART}")):
+        with contextlib.suppress(OSError):
+            part.unlink()
+    _remove_if_empty(folder / DICOM)
+
+
+def _write_parts(analysis: Analysis, folder: Path, pdf: bool, exports: Exports, original: bytes) -> Analysis:
+    """Write every file beside its place; returns the record with their names."""
     names: dict[str, str | tuple[str, ...]] = {}
 
     def put(kind: str, data: bytes) -> None:
         name = str(getattr(_FILES, kind))
-        _replace(folder / name, data)
+        _part(folder / name).write_bytes(data)
         names[kind] = name
 
     arrays = arrays_of(analysis)
@@ -110,25 +131,19 @@ def write(
         from melascope.report.pdf import typeset
 
         put("report_pdf", typeset(analysis, overlay_jpeg, maps_jpeg, relevance_jpeg))
-    statement = Statement.of(analysis, datetime.now(UTC))
-    if exports.fhir is not None:
-        put("fhir", (json.dumps(bundle(statement, exports.fhir), indent=1, ensure_ascii=False) + "\n").encode())
-    for old in (folder / DICOM).glob("*.dcm"):
-        old.unlink()
-    with contextlib.suppress(OSError):  # there is none, or somebody keeps something in it
-        (folder / DICOM).rmdir()
-    if exports.dicom:
-        names["dicom"] = _put_dicom(statement, folder, original)
+    if exports != NO_EXPORTS and identity(analysis) is not None:
+        statement = Statement.of(analysis, datetime.now(UTC))
+        if exports.fhir is not None:
+            put("fhir", (json.dumps(bundle(statement, exports.fhir), indent=1, ensure_ascii=False) + "\n").encode())
+        if exports.dicom:
+            names["dicom"] = _write_dicom_parts(statement, folder, original)
     written = analysis.model_copy(update={"files": Files.model_validate(names)})
-    for kind, name in _FILES:
-        if kind not in names and kind != "dicom":
-            (folder / str(name)).unlink(missing_ok=True)
-    _replace(folder / RECORD, written.to_json().encode("utf-8"))
+    _part(folder / RECORD).write_bytes(written.to_json().encode("utf-8"))
     return written
 
 
-def _put_dicom(statement: Statement, folder: Path, original: bytes) -> tuple[str, ...]:
-    """Fill the folder ``dicom``; nothing for a photograph that was not measured."""
+def _write_dicom_parts(statement: Statement, folder: Path, original: bytes) -> tuple[str, ...]:
+    """What goes into the folder ``dicom``; nothing for a photograph that was not measured."""
     from melascope.photo.formats import format_of
     from melascope.report.dicom import Pixels, write_dicom
 
@@ -144,20 +159,30 @@ def _put_dicom(statement: Statement, folder: Path, original: bytes) -> tuple[str
     names = []
     for name, data in write_dicom(statement, pixels):
         (folder / DICOM).mkdir(exist_ok=True)
-        _replace(folder / DICOM / name, data)
+        _part(folder / DICOM / name).write_bytes(data)
         names.append(f"{DICOM}/{name}")
     return tuple(names)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}{PART}")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+def _swap(folder: Path, files: Files) -> None:
+    """Put the written files in the places of the old ones; without a record in between, for then it is neither."""
+    (folder / RECORD).unlink(missing_ok=True)
+    kept = {f"{DICOM}/{old.name}" for old in (folder / DICOM).glob("*.dcm")} | NAMES
+    new = [*(name for _, name in files if isinstance(name, str)), *(files.dicom or ())]
+    for old in kept.difference(new):
+        (folder / old).unlink(missing_ok=True)
+    for name in (*new, RECORD):
+        os.replace(_part(folder / name), folder / name)
+    _remove_if_empty(folder / DICOM)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}{PART}")
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # there is none, or somebody keeps something in it
+        folder.rmdir()
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

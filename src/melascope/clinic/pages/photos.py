@@ -17,7 +17,7 @@ from melascope.clinic.tables import JobState, Photo, User
 from melascope.report.html import render
 from melascope.report.palette import REGIONS, to_hex
 from melascope.report.words import title
-from melascope.vocabulary import MASI_REGIONS, MONK_TONES, Lesion
+from melascope.vocabulary import MASI_REGIONS, MONK_TONES, MOST_LESIONS, Lesion
 
 __all__ = ["pages"]
 
@@ -79,6 +79,7 @@ def _page(desk: Desk, problem: str | None) -> Response:
         history=[_line(desk, row) for row in reversed(photo.corrections)],
         colours={region: to_hex(REGIONS[region]) for region in MASI_REGIONS},
         kinds=list(Lesion),
+        most=MOST_LESIONS,
         monk=MONK_TONES,
         titles={} if reading is None else {f.code: title(f.code) for f in reading.record.quality.findings},
         problem=problem,

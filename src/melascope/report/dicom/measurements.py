@@ -25,9 +25,11 @@ from highdicom.sr import (
     PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     ReferencedSegmentationFrame,
+    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     SourceImageForRegion,
     SourceImageForSegmentation,
+    TextContentItem,
     TrackingIdentifier,
 )
 from pydicom import Dataset
@@ -51,7 +53,7 @@ from melascope.report.dicom.shared import (
 )
 from melascope.report.statement import Named, Person, PhotoStatement, Rated, Statement
 from melascope.report.values import lesion_values, rated_values, reading_values, region_values, tone_values
-from melascope.vocabulary import MASI_REGIONS, Region
+from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, Region
 
 __all__ = ["measurements"]
 
@@ -83,6 +85,9 @@ def measurements(statement: Statement, evidence: Evidence) -> Dataset:
         imaging_measurements=groups,
         title=standard.DCM.ImagingMeasurementReport,
         referenced_images=[picture for _, picture, _ in evidence],
+    )
+    content[0].ContentSequence.append(
+        TextContentItem(name=standard.DCM.Comment, value=DISCLAIMER, relationship_type=RelationshipTypeValues.CONTAINS)
     )
     known = [data for _, picture, segments in evidence for data in (picture, segments) if data is not None]
     report = ComprehensiveSR(

@@ -15,7 +15,7 @@ from melascope.report.codes import LATERALITY
 from melascope.report.dicom.files import Pixels
 from melascope.report.dicom.shared import MANUFACTURER, MODEL, VERSION, patient, uid
 from melascope.report.statement import PhotoStatement, Statement
-from melascope.vocabulary import Region
+from melascope.vocabulary import DISCLAIMER, Region
 
 __all__ = ["photograph"]
 
@@ -56,7 +56,7 @@ def photograph(statement: Statement, photo: PhotoStatement, pixels: Pixels, numb
         dataset.ContentDate = dataset.StudyDate
     dataset.PatientOrientation = ["L", "F"] if photo.view == "frontal" else ""
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
-    dataset.ImageComments = f"View: {photo.view or 'not told'}"
+    dataset.ImageComments = f"View: {photo.view or 'not told'}. {DISCLAIMER}"
     dataset.RecognizableVisualFeatures = "YES"
     dataset.AcquisitionContextSequence = []
     _place(dataset, photo)

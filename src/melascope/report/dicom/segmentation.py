@@ -30,6 +30,8 @@ from melascope.vocabulary import FACIAL_SKIN
 __all__ = ["LESIONS", "segment_numbers", "segmentation"]
 
 LESIONS: Final = "excess-pigment"
+_DESCRIPTION: Final = "Regions, pigment. Research software, not a medical device."
+"""Of at most 64 signs, so that the disclaimer stands in it shortened."""
 
 
 def segmentation(
@@ -101,7 +103,7 @@ def segmentation(
         software_versions=VERSION,
         device_serial_number="none",
         content_label="FACE_REGIONS",
-        content_description="Regions of the face and excess pigment",
+        content_description=_DESCRIPTION,
         series_description="Regions and excess pigment",
     )
     made.PatientOrientation = picture.PatientOrientation
