@@ -121,6 +121,15 @@ def test_splits_are_dealt_once(sound: Path, tmp_path: Path) -> None:
     assert all(row.split_631 and row.split_82 for row in rows)
 
 
+def test_a_patient_lies_in_one_split_where_the_group_is_not_always_filled_in(tmp_path: Path) -> None:
+    rows = [replace(row, group=row.group if row.visit == 1 else "") for row in made.rows()]
+    folder = made.write(tmp_path / "set", rows)
+    for seed in range(5):
+        assert call("split", folder, "--again", "--seed", seed).exit_code == 0
+        dealt = read_manifest(folder / "manifest.csv").rows
+        assert len({(row.patient, row.split_631, row.split_82) for row in dealt}) == 4
+
+
 def test_stats_count_boxes(sound: Path, tmp_path: Path) -> None:
     found = call("stats", sound)
     assert found.exit_code == 0, found.output

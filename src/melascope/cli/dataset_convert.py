@@ -119,7 +119,7 @@ def split_command(
 ) -> None:
     """Deal patients out to training, validation and test, 6:3:1 and 8:2, and write that into manifest.csv.
 
-    Photos of one patient (or group) stay together; every split gets its share of each set of kinds.
+    Photos that a patient or a group joins stay together; every split gets its share of each set of kinds.
 
     Exit code: 0 done, 1 the manifest is wrong or has splits already, 2 wrong usage.
     """
@@ -127,28 +127,23 @@ def split_command(
 
     from melascope.data.layout import MANIFEST
     from melascope.data.manifest import ManifestError, read_manifest, write_manifest
-    from melascope.data.splits import assign_splits
-    from melascope.vocabulary import Lesion
+    from melascope.data.splits import deal_splits
 
     _need(folder)
     try:
         rows = read_manifest(folder / MANIFEST).rows
         if not again and any(row.split_631 or row.split_82 for row in rows):
             fail(f"{plain_line(str(folder))}: has splits already; --again deals anew (what was trained no longer fits)")
-        kinds: dict[str, set[Lesion]] = {}
-        for row in rows:
-            kinds.setdefault(row.kept_together, set()).update(row.kinds or ())
-        strata = {key: "+".join(kind.value for kind in Lesion if kind in own) for key, own in kinds.items()}
-        splits = assign_splits((row.kept_together for row in rows), seed, strata)
-        dealt = [
-            replace(row, split_631=splits[row.kept_together].split_631, split_82=splits[row.kept_together].split_82)
+        splits = deal_splits(rows, seed)
+        anew = [
+            replace(row, split_631=splits[row.photo_id].split_631, split_82=splits[row.photo_id].split_82)
             for row in rows
         ]
-        write_manifest(dealt, folder / MANIFEST)
+        write_manifest(anew, folder / MANIFEST)
     except ManifestError as error:
         fail(plain_line(str(error)))
     for label, column in (("6:3:1", "split_631"), ("8:2", "split_82")):
-        counts = {part: sum(getattr(row, column) == part for row in dealt) for part in ("train", "val", "test")}
+        counts = {part: sum(getattr(row, column) == part for row in anew) for part in ("train", "val", "test")}
         said = ", ".join(f"{part} {count}" for part, count in counts.items() if count)
         typer.echo(f"{label}: {said} photos.")
 

@@ -21,7 +21,7 @@ from melascope.data.layout import ABOUT, ANNOTATIONS, MANIFEST, PHOTOS, write_wh
 from melascope.data.manifest import manifest_text
 from melascope.data.orientation import stored
 from melascope.data.row import Row
-from melascope.data.splits import assign_splits
+from melascope.data.splits import deal_splits
 from melascope.data.voc import write_voc
 from melascope.data.yolo import CLASSES_FILE, write_classes, write_yolo
 from melascope.vocabulary import Lesion
@@ -201,14 +201,10 @@ def _rows(taken: Sequence[Taken], patients: Mapping[str, str], known: Mapping[st
     used: set[str] = set()
     rows = [_row(one, patients[one.photo], known.get(one.photo), used) for one in taken]
     _check_groups(rows)
-    kinds_of: dict[str, set[Lesion]] = {}
-    for row in rows:
-        kinds_of.setdefault(row.kept_together, set()).update(row.kinds or ())
-    strata = {name: "+".join(kind.value for kind in Lesion if kind in kinds) for name, kinds in kinds_of.items()}
-    splits = assign_splits((row.kept_together for row in rows), seed, strata)
+    splits = deal_splits(rows, seed)
     same = all(one.photo in known and known[one.photo].patient == patients[one.photo] for one in taken)
-    dealt = [name for name in _SPLITS if not same or all(getattr(row, name) is None for row in rows)]
-    return [replace(row, **{name: getattr(splits[row.kept_together], name) for name in dealt}) for row in rows]
+    anew = [name for name in _SPLITS if not same or all(getattr(row, name) is None for row in rows)]
+    return [replace(row, **{name: getattr(splits[row.photo_id], name) for name in anew}) for row in rows]
 
 
 def _row(one: Taken, patient: str, known: Row | None, used: set[str]) -> Row:
