@@ -44,6 +44,10 @@ def test_patients_come_from_a_table_or_are_warned_of(sound: Path, tmp_path: Path
     found = call("convert", source, tmp_path / "other", "--patients", table)
     assert (found.exit_code, "photos/p0v2.jpg: is not in the table of patients" in found.stderr) == (1, True)
     assert not (tmp_path / "other").exists()
+    table.write_text("photo,patient\np0v1.jpg,anna\np0v1.jpg,bert\n")
+    found = call("convert", source, tmp_path / "other", "--patients", table)
+    assert (found.exit_code, "'p0v1.jpg' is of patient 'bert', and of 'anna' in line 2" in found.stderr) == (1, True)
+    assert not (tmp_path / "other").exists()
     found = call("convert", source, tmp_path / "alone")
     assert (found.exit_code, "splits leak" in found.stderr) == (0, True)
 

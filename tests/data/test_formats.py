@@ -16,11 +16,12 @@ from PIL import Image, ImageOps
 from melascope.data.annotated import Annotated, AnnotationError
 from melascope.data.box import Box
 from melascope.data.coco import CocoFile, CocoImage, CocoWriter
-from melascope.data.export import patients_of, taken_of, write_annotations, write_data_set
+from melascope.data.export import taken_of, write_annotations, write_data_set
 from melascope.data.intake import FORMATS, Taken, format_of, intake
 from melascope.data.label_studio import read_label_studio, write_label_studio
 from melascope.data.manifest import ManifestError, read_manifest, write_manifest
 from melascope.data.orientation import Stored, stored, upright
+from melascope.data.patients import patients_of, read_patients
 from melascope.data.row import Row
 from melascope.data.voc import read_voc, write_voc
 from melascope.data.yolo import read_classes, read_yolo, write_classes, write_yolo
@@ -181,6 +182,47 @@ def test_no_two_people_become_one(
     rows = [Row(photo_id=f"a{k}", patient=name, file="a.jpg") for k, name in enumerate(patients)]
     write_manifest(rows, tmp_path / "manifest.csv")  # as the manifest's own rule has them
     assert [row.patient for row in read_manifest(tmp_path / "manifest.csv").rows] == patients
+
+
+@pytest.mark.parametrize(
+    ("photos", "table", "patients"),
+    [
+        (("p1/a.jpg", "p2/b.jpg"), {"p1/a.jpg": "X", "b": "Y", "elsewhere.jpg": "Z"}, ["X", "Y"]),
+        (("a.jpg", "p2/a.jpg"), {"a.jpg": "X", "p2/a.jpg": "Y"}, ["X", "Y"]),
+        (("p1/a.jpg", "p1/a.png"), {"a.jpg": "X", "a.png": "Y"}, ["X", "Y"]),
+        (("p1/a.jpg",), {"p1/a.jpg": "X", "a": "X"}, ["X"]),
+    ],
+)
+def test_a_table_names_patients(photos: tuple[str, ...], table: dict[str, str], patients: list[str]) -> None:
+    found = patients_of(taken_at(*photos), table)
+    assert [found[photo] for photo in photos] == patients
+
+
+@pytest.mark.parametrize(
+    ("photos", "table", "words"),
+    [
+        (("p1/a.jpg", "p2/a.jpg"), {"a.jpg": "X"}, "'a.jpg' may be p1/a.jpg or p2/a.jpg: write"),
+        (("a.jpg", "a.png"), {"a": "X"}, "'a' may be a.jpg or a.png: write the photo's name with folder and ending"),
+        (("a.jpg", "p2/a.jpg"), {"a.jpg": "X"}, "p2/a.jpg: is not in the table of patients: add a row"),
+        (("p1/a.jpg",), {"p1/a.jpg": "X", "a": "Y"}, "p1/a.jpg: is of patient 'X' by the row 'p1/a.jpg', and of 'Y'"),
+        (("a.jpg", "b.jpg"), {"a.jpg": "X", "b.jpg": " "}, "b.jpg: is not in the table of patients: add a row"),
+    ],
+)
+def test_a_table_that_leaves_doubt_merges_nobody(photos: tuple[str, ...], table: dict[str, str], words: str) -> None:
+    with pytest.raises(AnnotationError) as caught:
+        patients_of(taken_at(*photos), table)
+    assert words in str(caught.value)
+    assert len(caught.value.problems) == 1
+
+
+def test_a_photo_has_one_patient_in_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "patients.csv"
+    path.write_text("photo,patient\na.jpg,X\na.jpg, X\nb.jpg,\n,Z\n")
+    assert read_patients(path) == {"a.jpg": "X"}
+    path.write_text("photo,patient\na.jpg,X\nb.jpg,Z\na.jpg ,Y\n")
+    with pytest.raises(ManifestError) as caught:
+        read_patients(path)
+    assert "line 4, column photo: 'a.jpg' is of patient 'Y', and of 'X' in line 2: keep" in str(caught.value)
 
 
 def test_nothing_is_written_if_a_row_breaks_its_rule(tmp_path: Path) -> None:

@@ -220,15 +220,10 @@ def _adopt(
     seed: int,
 ) -> None:
     from melascope.data.about import About
-    from melascope.data.export import patients_of, write_data_set
-    from melascope.data.manifest import ManifestError, read_table
+    from melascope.data.export import write_data_set
+    from melascope.data.patients import patients_of, read_patients
 
-    table = None
-    if patients is not None:
-        rows, problems = read_table(patients, ("photo", "patient"))
-        if problems:
-            raise ManifestError(patients, problems)
-        table = {cells["photo"].strip(): cells["patient"].strip() for _, cells in rows}
+    table = None if patients is None else read_patients(patients)
     known = {} if data is None else {row.file: row for row in data.manifest.rows}
     told = table is not None or pattern is not None
     if known and not told:
