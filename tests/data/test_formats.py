@@ -103,6 +103,31 @@ def test_folders_come_back_and_photos_without_lesions_stay(tmp_path: Path, form:
     }
 
 
+NFC, NFD = "M\u00fcller", "Mu\u0308ller"
+
+
+@pytest.mark.parametrize(("disk", "table"), [(NFC, NFD), (NFD, NFC)])
+@pytest.mark.parametrize("form", FORMATS)
+def test_letters_that_are_typed_in_two_ways_are_the_same(tmp_path: Path, form: Any, disk: str, table: str) -> None:
+    names = {way: f"{way}/{way}.jpg" for way in (disk, table)}
+    there = tmp_path / "photos" / names[disk]
+    photo(there)
+    (tmp_path / f"photos/other/{disk}.jpg").parent.mkdir()
+    (tmp_path / f"photos/other/{disk}.jpg").write_bytes(there.read_bytes())
+    write_annotations([Taken(there, names[table], stored(there), BOXES)], tmp_path / "out", form)
+    source = tmp_path / "out"
+    if form in {"coco", "label-studio"}:
+        source = next(source.glob("*.json"))
+    taken = intake(source, tmp_path / "photos")
+    assert {one.photo: one.boxes and bare(one.boxes) for one in taken} == {
+        names[disk]: bare(BOXES),
+        f"other/{disk}.jpg": None,
+    }
+    patients = patients_of(taken, {names[table]: f"{table} 1", f"other/{table}.jpg": f"{disk} 2"})
+    assert set(patients.values()) == {f"{NFC} 1", f"{NFC} 2"}
+    assert set(patients_of(taken, pattern=f"({table}).jpg").values()) == {NFC}
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_of_photos_on_their_side_are_put_upright_once(tmp_path: Path, orientation: int) -> None:
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -219,6 +244,8 @@ def test_a_photo_has_one_patient_in_a_table(tmp_path: Path) -> None:
     path = tmp_path / "patients.csv"
     path.write_text("photo,patient\na.jpg,X\na.jpg, X\nb.jpg,\n,Z\n")
     assert read_patients(path) == {"a.jpg": "X"}
+    path.write_text(f"photo,patient\n{NFC}.jpg,{NFD}\n{NFD}.jpg,{NFC}\n", encoding="utf-8")
+    assert read_patients(path) == {f"{NFC}.jpg": NFC}
     path.write_text("photo,patient\na.jpg,X\nb.jpg,Z\na.jpg ,Y\n")
     with pytest.raises(ManifestError) as caught:
         read_patients(path)

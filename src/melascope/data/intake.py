@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 from melascope.data.annotated import Annotated, AnnotationError, sound
 from melascope.data.box import Box
+from melascope.data.cells import composed
 from melascope.data.coco import CocoError, CocoFile
 from melascope.data.label_studio import read_label_studio
 from melascope.data.layout import MANIFEST, PHOTOS
@@ -140,18 +141,22 @@ class _Lookup:
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         self._folder = folder
-        self._files = {path.relative_to(folder).as_posix(): path for path in files}
+        self._files = {self.name(path): path for path in files}
+        self._paths: dict[str, list[Path]] = {}
         self._names: dict[str, list[Path]] = {}
         self._stems: dict[str, list[Path]] = {}
         for path in files:
-            self._names.setdefault(path.name, []).append(path)
-            self._stems.setdefault(path.stem, []).append(path)
+            self._paths.setdefault(composed(self.name(path)), []).append(path)
+            self._names.setdefault(composed(path.name), []).append(path)
+            self._stems.setdefault(composed(path.stem), []).append(path)
 
     def find(self, one: Annotated) -> Path:
         name = one.photo.replace("\\", "/")
         if name in self._files:
             return self._files[name]
-        return self._only(self._names.get(name.rpartition("/")[2], []), one.photo, one.where)
+        asked = composed(name)
+        alike = self._paths.get(asked) or self._names.get(asked.rpartition("/")[2], [])
+        return self._only(alike, one.photo, one.where)
 
     def name(self, path: Path) -> str:
         """A photo below the folder."""
@@ -159,8 +164,9 @@ class _Lookup:
 
     def of_stem(self, file: Path, below: Path) -> Path:
         """The photo of a text file: of the same name and folder, or of the same name."""
-        alike = self._stems.get(file.stem, [])
-        near = [path for path in alike if path.relative_to(self._folder).parent == file.relative_to(below).parent]
+        alike = self._stems.get(composed(file.stem), [])
+        there = composed(file.relative_to(below).parent.as_posix())
+        near = [path for path in alike if composed(path.relative_to(self._folder).parent.as_posix()) == there]
         return self._only(near or alike, f"{file.stem}.*", str(file))
 
     def _only(self, paths: Sequence[Path], name: str, where: str) -> Path:

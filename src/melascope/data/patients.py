@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from melascope.data.annotated import AnnotationError
-from melascope.data.cells import Problem, as_name
+from melascope.data.cells import Problem, as_name, composed
 from melascope.data.intake import Taken
 from melascope.data.manifest import ManifestError, read_table
 
@@ -30,7 +29,7 @@ def read_patients(path: Path) -> dict[str, str]:
     rows, problems = read_table(path, ("photo", "patient"))
     first: dict[str, tuple[str, int]] = {}
     for line, cells in rows:
-        photo, patient = cells["photo"].strip(), cells["patient"].strip()
+        photo, patient = (composed(cells[column]).strip() for column in ("photo", "patient"))
         if not photo or not patient:
             continue
         other, where = first.setdefault(photo, (patient, line))
@@ -65,7 +64,7 @@ def patients_of(
         named, rule = _of_pattern(taken, pattern), f"does not fit the pattern {pattern!r}: no patient can be told"
     else:
         named, rule = {one.photo: Path(one.photo).with_suffix("").as_posix() for one in taken}, ""
-    patients = {one.photo: unicodedata.normalize("NFC", named.get(one.photo, "")).strip() for one in taken}
+    patients = {one.photo: composed(named.get(one.photo, "")).strip() for one in taken}
     problems = [f"{photo}: {rule}" for photo, patient in patients.items() if not patient]
     if problems:
         raise AnnotationError(problems)
@@ -77,13 +76,14 @@ def _of_table(photos: Sequence[str], table: Mapping[str, str]) -> dict[str, str]
     """Patients by photo; rows of other photos than these do no harm."""
     paths, names, stems = (defaultdict[str, list[str]](list) for _ in range(3))
     for photo in photos:
-        path = PurePosixPath(photo)
-        for keys, key in ((paths, photo), (names, path.name), (stems, path.stem)):
+        path = PurePosixPath(composed(photo))
+        for keys, key in ((paths, str(path)), (names, path.name), (stems, path.stem)):
             keys[key].append(photo)
     found: dict[str, tuple[str, str]] = {}
     problems = []
     for row, patient in table.items():
-        alike = paths.get(row) or names.get(row) or stems.get(row) or []
+        asked = composed(row)
+        alike = paths.get(asked) or names.get(asked) or stems.get(asked) or []
         if len(alike) > 1:
             which = f"{' or '.join(alike[:3])}{' ...' if len(alike) > 3 else ''}"
             problems.append(f"table of patients: {row!r} may be {which}: write the photo's name with folder and ending")
@@ -100,12 +100,12 @@ def _of_table(photos: Sequence[str], table: Mapping[str, str]) -> dict[str, str]
 
 def _of_pattern(taken: Sequence[Taken], pattern: str) -> dict[str, str]:
     try:
-        expression = re.compile(pattern)
+        expression = re.compile(composed(pattern))
     except re.error as error:
         raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
     if not expression.groups:
         raise ValueError(f"{pattern!r} has no group: put the part that names the patient in brackets, as (.*)_\\d+")
-    matches = {one.photo: expression.search(one.photo) for one in taken}
+    matches = {one.photo: expression.search(composed(one.photo)) for one in taken}
     return {photo: match[1] or "" for photo, match in matches.items() if match}
 
 
