@@ -18,7 +18,7 @@ from melascope.data.box import Box
 from melascope.data.coco import CocoFile, CocoImage, CocoWriter
 from melascope.data.export import taken_of, write_annotations, write_data_set
 from melascope.data.intake import FORMATS, Taken, format_of, intake
-from melascope.data.label_studio import read_label_studio, write_label_studio
+from melascope.data.label_studio import address_of, photo_at, read_label_studio, write_label_studio
 from melascope.data.manifest import ManifestError, read_manifest, write_manifest
 from melascope.data.orientation import Stored, stored, upright
 from melascope.data.patients import patients_of, read_patients
@@ -384,6 +384,41 @@ def test_label_studio_as_it_is_exported(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(json.dumps(tasks))
     with pytest.raises(AnnotationError, match="has 2 annotations: keep one"):
         read_label_studio(tmp_path / "s.json")
+
+
+PLAIN = "photos/a-b_c.1.jpg"
+TAKEN_FOR_ADDRESSES = ("photos/Patient #3.jpg", "a+b.jpg", "50%25.jpg", "50%.jpg", "a&d=b;c.jpg", "why?.jpg", "C:a.jpg")
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/data/local-files/?d=", "https://server/", "s3://bucket/"])
+@pytest.mark.parametrize("name", [PLAIN, "M\u00fcller \u5f20/1.jpg", " a .jpg", *TAKEN_FOR_ADDRESSES])
+def test_photos_come_back_from_their_addresses(tmp_path: Path, prefix: str, name: str) -> None:
+    write_label_studio(tmp_path / "s.json", [Annotated(name, (120, 80), BOXES, "")], prefix)
+    assert [one.photo for one in read_label_studio(tmp_path / "s.json")] == [name]
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1), min_size=1),
+    st.sampled_from(["", "/data/local-files/?d=", "https://server/"]),
+)
+def test_any_name_comes_back_from_its_address(parts: list[str], prefix: str) -> None:
+    name = "/".join(parts)
+    assert photo_at(address_of(name, prefix)) == name
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (PLAIN, PLAIN),
+        ("photos/Anna Lee.jpg", "photos/Anna Lee.jpg"),
+        ("a+b.jpg", "a+b.jpg"),
+        ("/data/local-files/?d=photos/Anna Lee.jpg", "photos/Anna Lee.jpg"),
+        ("/data/upload/7/0123abcd-Anna%20Lee.jpg", "Anna Lee.jpg"),
+        ("https://server/M\u00fcller.jpg", "M\u00fcller.jpg"),
+    ],
+)
+def test_addresses_that_others_wrote_as_they_are(address: str, name: str) -> None:
+    assert photo_at(address) == name
 
 
 def test_predictions_for_review_are_no_annotations(tmp_path: Path) -> None:
