@@ -342,6 +342,24 @@ def test_broken_annotations_are_told_with_the_way_out(
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(("form", "ending"), [("voc", "xml"), ("yolo", "txt")])
+def test_one_file_alone_is_read_and_a_folder_without_any_is_refused(tmp_path: Path, form: Any, ending: str) -> None:
+    names = ("p/a.jpg", "p/b.jpg", "q/a.jpg")
+    for name in names:
+        photo(tmp_path / "photos" / name)
+    taken = [Taken(tmp_path / "photos" / name, name, stored(tmp_path / "photos" / name), BOXES) for name in names]
+    write_annotations(taken, tmp_path / "out", form)
+    again = intake(tmp_path / f"out/p/b.{ending}", tmp_path / "photos", form)
+    assert {one.photo: one.boxes and bare(one.boxes) for one in again} == {
+        "p/a.jpg": None, "p/b.jpg": bare(BOXES), "q/a.jpg": None,
+    }  # fmt: skip
+    with pytest.raises(AnnotationError, match=r"may be p/a\.jpg or q/a\.jpg: name it"):
+        intake(tmp_path / f"out/p/a.{ending}", tmp_path / "photos", form)
+    (tmp_path / "photos/data.yaml").write_text("names: [mel]\n")
+    with pytest.raises(AnnotationError, match=rf"photos: holds no \.{ending}: name the folder that does"):
+        intake(tmp_path / "photos", tmp_path / "photos", form)
+
+
 def test_there_are_twenty_faults_or_more() -> None:
     assert len(FAULTS) >= 20
     assert {file.rpartition(".")[2] for file, _, _ in FAULTS} == {"xml", "txt", "json"}

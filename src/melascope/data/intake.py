@@ -187,9 +187,22 @@ def _photo_files(folder: Path) -> list[Path]:
     return sorted(p for p in within.rglob("*") if p.suffix.lower() in PHOTO_ENDINGS and not p.name.startswith("."))
 
 
+def _files(source: Path, ending: str) -> list[Path]:
+    """The files of a folder and of those in it, or the one file that was named."""
+    files = sorted(source.rglob(f"*{ending}")) if source.is_dir() else [source]
+    if not files:
+        raise AnnotationError([f"{source}: holds no {ending}: name the folder that does, or another format"])
+    return files
+
+
+def _folder(source: Path) -> Path:
+    """The folder of annotations, or the one that their file lies in."""
+    return source if source.is_dir() else source.parent
+
+
 def _voc(source: Path, problems: list[str]) -> list[Annotated]:
     found = []
-    for path in sorted(source.rglob("*.xml")) if source.is_dir() else [source]:
+    for path in _files(source, ".xml"):
         try:
             voc = read_voc(path)
         except VocError as error:
@@ -236,11 +249,11 @@ def _yolo(source: Path, lookup: _Lookup, classes: Path | None, drawn: Drawn, pro
         problems += error.problems if isinstance(error, AnnotationError) else [f"{classes}: cannot be read ({error})"]
         return []
     found = []
-    for path in sorted(source.rglob("*.txt")):
-        if path.name in {CLASSES_FILE, "train.txt", "val.txt", "test.txt"} or path == classes:
+    for path in _files(source, ".txt"):
+        if path != source and (path.name in {CLASSES_FILE, "train.txt", "val.txt", "test.txt"} or path == classes):
             continue
         try:
-            photo = lookup.of_stem(path, source)
+            photo = lookup.of_stem(path, _folder(source))
             size = stored(photo)
             drawn_on = (size.width, size.height) if drawn == "stored" else size.upright
             boxes = read_yolo(path, drawn_on, names)
@@ -253,7 +266,7 @@ def _yolo(source: Path, lookup: _Lookup, classes: Path | None, drawn: Drawn, pro
 
 
 def _classes_file(source: Path) -> Path:
-    for folder in (source, source.parent):
+    for folder in (_folder(source), _folder(source).parent):
         for name in (CLASSES_FILE, "data.yaml", "data.yml", "dataset.yaml"):
             if (folder / name).is_file():
                 return folder / name
