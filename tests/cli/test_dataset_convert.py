@@ -134,6 +134,33 @@ def test_a_patient_lies_in_one_split_where_the_group_is_not_always_filled_in(tmp
         assert len({(row.patient, row.split_631, row.split_82) for row in dealt}) == 4
 
 
+def test_a_manifest_that_cannot_be_written_is_told(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("convert", sound, tmp_path / "new")
+    before = (tmp_path / "new/manifest.csv").read_bytes()
+
+    def full(path: str, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    found = call("split", tmp_path / "new", "--again")
+    words = f"{tmp_path / 'new/manifest.csv'}: No space left on device; free the disk, or see that it may be written"
+    assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    assert (tmp_path / "new/manifest.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["split", "stats", "summary"])
+def test_a_manifest_that_cannot_be_read_is_told(sound: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    found = call(command, sound)
+    words = f"{sound / 'manifest.csv'}: Permission denied; see that it is there and may be read"
+    assert (found.exit_code, words in found.stderr) == (1, True), found.output
+
+
 def test_stats_count_boxes(sound: Path, tmp_path: Path) -> None:
     found = call("stats", sound)
     assert found.exit_code == 0, found.output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from melascope.cli.outcome import fail, plain_line, usage
+from melascope.cli.outcome import READ, WRITE, explained, fail, plain_line, usage
 
 if TYPE_CHECKING:
     from melascope.data.about import About
@@ -131,7 +131,8 @@ def split_command(
 
     _need(folder)
     try:
-        rows = read_manifest(folder / MANIFEST).rows
+        with explained(folder / MANIFEST, READ):
+            rows = read_manifest(folder / MANIFEST).rows
         if not again and any(row.split_631 or row.split_82 for row in rows):
             fail(f"{plain_line(str(folder))}: has splits already; --again deals anew (what was trained no longer fits)")
         splits = deal_splits(rows, seed)
@@ -139,7 +140,8 @@ def split_command(
             replace(row, split_631=splits[row.photo_id].split_631, split_82=splits[row.photo_id].split_82)
             for row in rows
         ]
-        write_manifest(anew, folder / MANIFEST)
+        with explained(folder / MANIFEST, WRITE):
+            write_manifest(anew, folder / MANIFEST)
     except ManifestError as error:
         fail(plain_line(str(error)))
     for label, column in (("6:3:1", "split_631"), ("8:2", "split_82")):
@@ -163,7 +165,8 @@ def stats_command(folder: Folder) -> None:
 
     _need(folder)
     try:
-        stats = box_stats((sample.row, sample.boxes()) for sample in DataSet.open(folder))
+        with explained(folder, READ):
+            stats = box_stats((sample.row, sample.boxes()) for sample in DataSet.open(folder))
     except ValueError as error:
         fail(plain_line(str(error)))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
