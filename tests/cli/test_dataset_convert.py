@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,35 @@ def test_wrong_use_and_broken_files_have_their_codes(sound: Path, tmp_path: Path
     assert found.exit_code == 1
     assert "nothing was written" in found.stderr and "and 20 more" in found.stderr
     assert not (tmp_path / "a").exists()
+
+
+def test_what_cannot_be_read_is_not_blamed_on_the_disk(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = call("convert", sound, tmp_path / "a", "--patients", tmp_path / "none.csv")
+    words = f"--patients {tmp_path / 'none.csv'}: is no file; name a CSV with the columns photo and patient"
+    assert (found.exit_code, words in found.stderr) == (2, True), found.output
+    for form in ("coco", "label-studio"):
+        found = call("convert", sound, tmp_path / "a", "--from", form)
+        words = f"{sound}: is a folder: name the JSON file of {form}"
+        assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    lacks = tmp_path / "lacks"
+    shutil.copytree(sound, lacks)
+    (lacks / "photos/p1v1.jpg").unlink()
+    for to in ("dataset", "voc"):
+        found = call("convert", lacks, tmp_path / "a", "--to", to)
+        words = f"{lacks / 'photos/p1v1.jpg'}: No such file or directory; see that it is there and may be read"
+        assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    assert not (tmp_path / "a").exists()
+
+    def full(path: str, target: Path) -> None:
+        raise OSError(28, "No space left on device", path, None, str(target))
+
+    monkeypatch.setattr("os.replace", full)
+    for to in ("dataset", "voc"):
+        found = call("convert", sound, tmp_path / to, "--to", to)
+        words = "No space left on device; free the disk or name another folder"
+        assert (found.exit_code, words in found.stderr) == (1, True), found.output
 
 
 def test_splits_are_dealt_once(sound: Path, tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def intake(
         AnnotationError: Everything that is wrong, each with its file, object and way out.
     """
     form = form or format_of(source)
+    if form in {"coco", "label-studio"} and source.is_dir():
+        raise AnnotationError([f"{source}: is a folder: name the JSON file of {form}"])
     files = _photo_files(photos)
     if not files:
         raise AnnotationError([f"{photos}: holds no photo ({', '.join(sorted(PHOTO_ENDINGS))}): name their folder"])
