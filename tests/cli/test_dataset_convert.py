@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def test_patients_come_from_a_table_or_are_warned_of(sound: Path, tmp_path: Path
     table.write_text("photo,patient\np0v1.jpg,anna\n")
     found = call("convert", source, tmp_path / "other", "--patients", table)
     assert (found.exit_code, "photos/p0v2.jpg: is not in the table of patients" in found.stderr) == (1, True)
+    assert not (tmp_path / "other").exists()
+    table.write_text("photo,patient\np0v1.jpg,anna\np0v1.jpg,bert\n")
+    found = call("convert", source, tmp_path / "other", "--patients", table)
+    assert (found.exit_code, "'p0v1.jpg' is of patient 'bert', and of 'anna' in line 2" in found.stderr) == (1, True)
     assert not (tmp_path / "other").exists()
     found = call("convert", source, tmp_path / "alone")
     assert (found.exit_code, "splits leak" in found.stderr) == (0, True)
@@ -110,6 +115,35 @@ def test_wrong_use_and_broken_files_have_their_codes(sound: Path, tmp_path: Path
     assert not (tmp_path / "a").exists()
 
 
+def test_what_cannot_be_read_is_not_blamed_on_the_disk(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = call("convert", sound, tmp_path / "a", "--patients", tmp_path / "none.csv")
+    words = f"--patients {tmp_path / 'none.csv'}: is no file; name a CSV with the columns photo and patient"
+    assert (found.exit_code, words in found.stderr) == (2, True), found.output
+    for form in ("coco", "label-studio"):
+        found = call("convert", sound, tmp_path / "a", "--from", form)
+        words = f"{sound}: is a folder: name the JSON file of {form}"
+        assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    lacks = tmp_path / "lacks"
+    shutil.copytree(sound, lacks)
+    (lacks / "photos/p1v1.jpg").unlink()
+    for to in ("dataset", "voc"):
+        found = call("convert", lacks, tmp_path / "a", "--to", to)
+        words = f"{lacks / 'photos/p1v1.jpg'}: No such file or directory; see that it is there and may be read"
+        assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    assert not (tmp_path / "a").exists()
+
+    def full(path: str, target: Path) -> None:
+        raise OSError(28, "No space left on device", path, None, str(target))
+
+    monkeypatch.setattr("os.replace", full)
+    for to in ("dataset", "voc"):
+        found = call("convert", sound, tmp_path / to, "--to", to)
+        words = "No space left on device; free the disk or name another folder"
+        assert (found.exit_code, words in found.stderr) == (1, True), found.output
+
+
 def test_splits_are_dealt_once(sound: Path, tmp_path: Path) -> None:
     call("convert", sound, tmp_path / "new")
     found = call("split", tmp_path / "new")
@@ -119,6 +153,42 @@ def test_splits_are_dealt_once(sound: Path, tmp_path: Path) -> None:
     assert found.stdout.startswith("6:3:1: train ")
     rows = read_manifest(tmp_path / "new/manifest.csv").rows
     assert all(row.split_631 and row.split_82 for row in rows)
+
+
+def test_a_patient_lies_in_one_split_where_the_group_is_not_always_filled_in(tmp_path: Path) -> None:
+    rows = [replace(row, group=row.group if row.visit == 1 else "") for row in made.rows()]
+    folder = made.write(tmp_path / "set", rows)
+    for seed in range(5):
+        assert call("split", folder, "--again", "--seed", seed).exit_code == 0
+        dealt = read_manifest(folder / "manifest.csv").rows
+        assert len({(row.patient, row.split_631, row.split_82) for row in dealt}) == 4
+
+
+def test_a_manifest_that_cannot_be_written_is_told(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("convert", sound, tmp_path / "new")
+    before = (tmp_path / "new/manifest.csv").read_bytes()
+
+    def full(path: str, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    found = call("split", tmp_path / "new", "--again")
+    words = f"{tmp_path / 'new/manifest.csv'}: No space left on device; free the disk, or see that it may be written"
+    assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    assert (tmp_path / "new/manifest.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["split", "stats", "summary"])
+def test_a_manifest_that_cannot_be_read_is_told(sound: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    found = call(command, sound)
+    words = f"{sound / 'manifest.csv'}: Permission denied; see that it is there and may be read"
+    assert (found.exit_code, words in found.stderr) == (1, True), found.output
 
 
 def test_stats_count_boxes(sound: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,15 @@ def test_a_wrong_box_is_refused_and_what_was_entered_stays(house: House) -> None
         assert json.dumps(boxes).replace('"', "&#34;") in answer.text
 
 
+def test_photographs_are_named_as_they_are_or_by_their_address(house: House) -> None:
+    tasks = [task("photos/a%20b.png"), task("a%2Bb #1.png"), task("photos/c%20d.png")]
+    data = zipped(
+        tasks, {"photos/a b.png": photograph(), "a%2Bb #1.png": photograph(9), "photos/c%20d.png": photograph(50)}
+    )
+    names = [one.name for one, _ in read_queue(data, house.clinic.settings)]
+    assert names == ["photos/a b.png", "a%2Bb #1.png", "photos/c%20d.png"]
+
+
 def test_a_queue_that_cannot_be_taken_is_refused_with_a_reason(house: House) -> None:
     person = house.member()
     for data, says in (
@@ -366,13 +376,16 @@ def call(*arguments: object) -> str:
 
 def test_from_the_loop_to_the_clinic_and_back(house: House, tmp_path: Path) -> None:
     made = predictions(24, skill=0.9)
+    # Names that mean something else in an address.
+    named = (replace(one, photo=f"photos/50%25 #{k}+a.jpg") for k, one in enumerate(made.photos))
+    made = replace(made, photos=tuple(named))
     data, folder = tmp_path / "data", tmp_path / "loop"
     (data / "photos").mkdir(parents=True)
     rows = []
     with CocoWriter(data / "annotations.coco.json") as coco:
-        for one in made.photos:
+        for number, one in enumerate(made.photos):
             Image.fromarray(np.full((640, 640, 3), 99, np.uint8)).save(data / one.photo)
-            name = Path(one.photo).stem
+            name = f"{number:04}"
             rows.append(Row(photo_id=name, patient=one.patient, file=one.photo, width=640, height=640))
             if one.part != "test":
                 coco.add(CocoImage(one.photo, 640, 640, name), [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -97,6 +99,44 @@ def test_photos_are_upright(tmp_path: Path) -> None:
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     Image.fromarray(np.rot90(pixels)).save(tmp_path / "a.png", exif=exif)
     assert (read_photo_pixels(tmp_path / "a.png") == pixels).all()
+
+
+@pytest.mark.parametrize(("ending", "order"), [("png", "="), ("tif", "<"), ("tif", ">")])
+@pytest.mark.parametrize("orientation", [1, 6, 7])
+def test_16_bit_grey_is_scaled(tmp_path: Path, ending: str, order: str, orientation: int) -> None:
+    samples = np.arange(0, 65536, 13, dtype=np.uint16)[:5000].reshape(50, 100)
+    expected = np.round(samples / 257).astype(np.uint8)
+    turned = {1: expected, 6: np.rot90(expected, -1), 7: np.rot90(expected.T, 2)}[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{ending}"
+    packed = {"compression": "tiff_lzw"} if ending == "tif" and orientation > 1 else {}
+    Image.fromarray(samples.astype(f"{order}u2")).save(path, exif=exif, **packed)
+    with Image.open(path) as image:
+        assert image.mode.startswith("I;16")
+    found = read_photo_pixels(path)
+    assert found.shape == (*turned.shape, 3) and (found == turned[..., None]).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_of_32_bits_are_refused(tmp_path: Path, kind: type) -> None:
+    Image.fromarray(np.full((8, 8), 300, kind)).save(tmp_path / "a.tif")
+    with pytest.raises(PixelsError, match=r"a\.tif: has pixels of the kind '[IF]' \(32 bits\): must have 8 or 16 bits"):
+        read_photo_pixels(tmp_path / "a.tif")
+
+
+def test_heic_is_read_whatever_it_is_called_and_came_before(tmp_path: Path) -> None:
+    import pillow_heif
+
+    pillow_heif.from_pillow(Image.fromarray(made.picture(1))).save(tmp_path / "a.heic")
+    (tmp_path / "a.heic").rename(tmp_path / "a.jpg")
+    code = (
+        "import sys; from pathlib import Path; from melascope.data.pixels import read_photo_pixels\n"
+        "print(read_photo_pixels(Path(sys.argv[1])).shape)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.jpg")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == f"({made.HEIGHT}, {made.WIDTH}, 3)", done.stderr
 
 
 def test_palette_and_one_bit_masks_are_codes(tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from PIL import Image, ImageOps
 from melascope.data.annotated import Annotated, AnnotationError
 from melascope.data.box import Box
 from melascope.data.coco import CocoFile, CocoImage, CocoWriter
-from melascope.data.export import patients_of, taken_of, write_annotations, write_data_set
+from melascope.data.export import taken_of, write_annotations, write_data_set
 from melascope.data.intake import FORMATS, Taken, format_of, intake
-from melascope.data.label_studio import read_label_studio, write_label_studio
+from melascope.data.label_studio import address_of, photo_at, read_label_studio, write_label_studio
 from melascope.data.manifest import ManifestError, read_manifest, write_manifest
 from melascope.data.orientation import Stored, stored, upright
+from melascope.data.patients import patients_of, read_patients
 from melascope.data.row import Row
 from melascope.data.voc import read_voc, write_voc
 from melascope.data.yolo import read_classes, read_yolo, write_classes, write_yolo
@@ -102,6 +103,31 @@ def test_folders_come_back_and_photos_without_lesions_stay(tmp_path: Path, form:
     }
 
 
+NFC, NFD = "M\u00fcller", "Mu\u0308ller"
+
+
+@pytest.mark.parametrize(("disk", "table"), [(NFC, NFD), (NFD, NFC)])
+@pytest.mark.parametrize("form", FORMATS)
+def test_letters_that_are_typed_in_two_ways_are_the_same(tmp_path: Path, form: Any, disk: str, table: str) -> None:
+    names = {way: f"{way}/{way}.jpg" for way in (disk, table)}
+    there = tmp_path / "photos" / names[disk]
+    photo(there)
+    (tmp_path / f"photos/other/{disk}.jpg").parent.mkdir()
+    (tmp_path / f"photos/other/{disk}.jpg").write_bytes(there.read_bytes())
+    write_annotations([Taken(there, names[table], stored(there), BOXES)], tmp_path / "out", form)
+    source = tmp_path / "out"
+    if form in {"coco", "label-studio"}:
+        source = next(source.glob("*.json"))
+    taken = intake(source, tmp_path / "photos")
+    assert {one.photo: one.boxes and bare(one.boxes) for one in taken} == {
+        names[disk]: bare(BOXES),
+        f"other/{disk}.jpg": None,
+    }
+    patients = patients_of(taken, {names[table]: f"{table} 1", f"other/{table}.jpg": f"{disk} 2"})
+    assert set(patients.values()) == {f"{NFC} 1", f"{NFC} 2"}
+    assert set(patients_of(taken, pattern=f"({table}).jpg").values()) == {NFC}
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_of_photos_on_their_side_are_put_upright_once(tmp_path: Path, orientation: int) -> None:
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -181,6 +207,49 @@ def test_no_two_people_become_one(
     rows = [Row(photo_id=f"a{k}", patient=name, file="a.jpg") for k, name in enumerate(patients)]
     write_manifest(rows, tmp_path / "manifest.csv")  # as the manifest's own rule has them
     assert [row.patient for row in read_manifest(tmp_path / "manifest.csv").rows] == patients
+
+
+@pytest.mark.parametrize(
+    ("photos", "table", "patients"),
+    [
+        (("p1/a.jpg", "p2/b.jpg"), {"p1/a.jpg": "X", "b": "Y", "elsewhere.jpg": "Z"}, ["X", "Y"]),
+        (("a.jpg", "p2/a.jpg"), {"a.jpg": "X", "p2/a.jpg": "Y"}, ["X", "Y"]),
+        (("p1/a.jpg", "p1/a.png"), {"a.jpg": "X", "a.png": "Y"}, ["X", "Y"]),
+        (("p1/a.jpg",), {"p1/a.jpg": "X", "a": "X"}, ["X"]),
+    ],
+)
+def test_a_table_names_patients(photos: tuple[str, ...], table: dict[str, str], patients: list[str]) -> None:
+    found = patients_of(taken_at(*photos), table)
+    assert [found[photo] for photo in photos] == patients
+
+
+@pytest.mark.parametrize(
+    ("photos", "table", "words"),
+    [
+        (("p1/a.jpg", "p2/a.jpg"), {"a.jpg": "X"}, "'a.jpg' may be p1/a.jpg or p2/a.jpg: write"),
+        (("a.jpg", "a.png"), {"a": "X"}, "'a' may be a.jpg or a.png: write the photo's name with folder and ending"),
+        (("a.jpg", "p2/a.jpg"), {"a.jpg": "X"}, "p2/a.jpg: is not in the table of patients: add a row"),
+        (("p1/a.jpg",), {"p1/a.jpg": "X", "a": "Y"}, "p1/a.jpg: is of patient 'X' by the row 'p1/a.jpg', and of 'Y'"),
+        (("a.jpg", "b.jpg"), {"a.jpg": "X", "b.jpg": " "}, "b.jpg: is not in the table of patients: add a row"),
+    ],
+)
+def test_a_table_that_leaves_doubt_merges_nobody(photos: tuple[str, ...], table: dict[str, str], words: str) -> None:
+    with pytest.raises(AnnotationError) as caught:
+        patients_of(taken_at(*photos), table)
+    assert words in str(caught.value)
+    assert len(caught.value.problems) == 1
+
+
+def test_a_photo_has_one_patient_in_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "patients.csv"
+    path.write_text("photo,patient\na.jpg,X\na.jpg, X\nb.jpg,\n,Z\n")
+    assert read_patients(path) == {"a.jpg": "X"}
+    path.write_text(f"photo,patient\n{NFC}.jpg,{NFD}\n{NFD}.jpg,{NFC}\n", encoding="utf-8")
+    assert read_patients(path) == {f"{NFC}.jpg": NFC}
+    path.write_text("photo,patient\na.jpg,X\nb.jpg,Z\na.jpg ,Y\n")
+    with pytest.raises(ManifestError) as caught:
+        read_patients(path)
+    assert "line 4, column photo: 'a.jpg' is of patient 'Y', and of 'X' in line 2: keep" in str(caught.value)
 
 
 def test_nothing_is_written_if_a_row_breaks_its_rule(tmp_path: Path) -> None:
@@ -273,6 +342,24 @@ def test_broken_annotations_are_told_with_the_way_out(
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(("form", "ending"), [("voc", "xml"), ("yolo", "txt")])
+def test_one_file_alone_is_read_and_a_folder_without_any_is_refused(tmp_path: Path, form: Any, ending: str) -> None:
+    names = ("p/a.jpg", "p/b.jpg", "q/a.jpg")
+    for name in names:
+        photo(tmp_path / "photos" / name)
+    taken = [Taken(tmp_path / "photos" / name, name, stored(tmp_path / "photos" / name), BOXES) for name in names]
+    write_annotations(taken, tmp_path / "out", form)
+    again = intake(tmp_path / f"out/p/b.{ending}", tmp_path / "photos", form)
+    assert {one.photo: one.boxes and bare(one.boxes) for one in again} == {
+        "p/a.jpg": None, "p/b.jpg": bare(BOXES), "q/a.jpg": None,
+    }  # fmt: skip
+    with pytest.raises(AnnotationError, match=r"may be p/a\.jpg or q/a\.jpg: name it"):
+        intake(tmp_path / f"out/p/a.{ending}", tmp_path / "photos", form)
+    (tmp_path / "photos/data.yaml").write_text("names: [mel]\n")
+    with pytest.raises(AnnotationError, match=rf"photos: holds no \.{ending}: name the folder that does"):
+        intake(tmp_path / "photos", tmp_path / "photos", form)
+
+
 def test_there_are_twenty_faults_or_more() -> None:
     assert len(FAULTS) >= 20
     assert {file.rpartition(".")[2] for file, _, _ in FAULTS} == {"xml", "txt", "json"}
@@ -315,6 +402,41 @@ def test_label_studio_as_it_is_exported(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(json.dumps(tasks))
     with pytest.raises(AnnotationError, match="has 2 annotations: keep one"):
         read_label_studio(tmp_path / "s.json")
+
+
+PLAIN = "photos/a-b_c.1.jpg"
+TAKEN_FOR_ADDRESSES = ("photos/Patient #3.jpg", "a+b.jpg", "50%25.jpg", "50%.jpg", "a&d=b;c.jpg", "why?.jpg", "C:a.jpg")
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/data/local-files/?d=", "https://server/", "s3://bucket/"])
+@pytest.mark.parametrize("name", [PLAIN, "M\u00fcller \u5f20/1.jpg", " a .jpg", *TAKEN_FOR_ADDRESSES])
+def test_photos_come_back_from_their_addresses(tmp_path: Path, prefix: str, name: str) -> None:
+    write_label_studio(tmp_path / "s.json", [Annotated(name, (120, 80), BOXES, "")], prefix)
+    assert [one.photo for one in read_label_studio(tmp_path / "s.json")] == [name]
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1), min_size=1),
+    st.sampled_from(["", "/data/local-files/?d=", "https://server/"]),
+)
+def test_any_name_comes_back_from_its_address(parts: list[str], prefix: str) -> None:
+    name = "/".join(parts)
+    assert photo_at(address_of(name, prefix)) == name
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (PLAIN, PLAIN),
+        ("photos/Anna Lee.jpg", "photos/Anna Lee.jpg"),
+        ("a+b.jpg", "a+b.jpg"),
+        ("/data/local-files/?d=photos/Anna Lee.jpg", "photos/Anna Lee.jpg"),
+        ("/data/upload/7/0123abcd-Anna%20Lee.jpg", "Anna Lee.jpg"),
+        ("https://server/M\u00fcller.jpg", "M\u00fcller.jpg"),
+    ],
+)
+def test_addresses_that_others_wrote_as_they_are(address: str, name: str) -> None:
+    assert photo_at(address) == name
 
 
 def test_predictions_for_review_are_no_annotations(tmp_path: Path) -> None:

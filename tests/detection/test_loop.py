@@ -197,7 +197,8 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["lesions", "annotate", *map(str, arguments)])
 
 
-def test_from_the_queue_to_the_next_training(tmp_path: Path) -> None:
+def began(tmp_path: Path) -> Path:
+    """A data set that begins a loop, and beside it `net`, what a network found on it."""
     made = predictions(24, skill=0.9)
     data = tmp_path / "data"
     (data / "photos").mkdir(parents=True)
@@ -211,6 +212,11 @@ def test_from_the_queue_to_the_next_training(tmp_path: Path) -> None:
                 coco.add(CocoImage(one.photo, 640, 640, name), [])
     write_manifest(rows, data / "manifest.csv")
     write(made, tmp_path / "net/predictions.json")
+    return data
+
+
+def test_from_the_queue_to_the_next_training(tmp_path: Path) -> None:
+    data = began(tmp_path)
     loop = tmp_path / "loop"
     assert call("queue", loop, tmp_path / "net").exit_code == 2
     found = call("queue", loop, tmp_path / "net", "--data", data, "--count", 5)
@@ -230,3 +236,38 @@ def test_from_the_queue_to_the_next_training(tmp_path: Path) -> None:
     assert (again.exit_code, "is finished already" in again.stderr) == (1, True)
     assert call("queue", loop, tmp_path / "net").exit_code == 0
     assert (call("status", tmp_path / "nowhere")).exit_code == 1
+
+
+def refuse(path: str, target: Path) -> None:
+    raise PermissionError(13, "Permission denied", str(target))
+
+
+def test_files_that_are_refused_are_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, loop = began(tmp_path), tmp_path / "loop"
+    queue_of = ("queue", loop, tmp_path / "net", "--data", data)
+    (tmp_path / "file").write_text("")
+    found = call("queue", tmp_path / "file", tmp_path / "net", "--data", data)
+    assert (found.exit_code, "disk, or see that it may be written" in found.stderr) == (1, True), found.output
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", refuse)
+        found = call(*queue_of)
+        assert found.exit_code == 1
+        assert f"{loop / 'queue.csv'}: Permission denied; free the disk, or see that it may be written" in found.stderr
+    assert call(*queue_of).exit_code == 0
+    found = call("merge", loop, data, "--person", "anna")  # a folder
+    assert found.exit_code == 1
+    assert f"{data}: Is a directory; see that it is there and may be read" in found.stderr
+    (tmp_path / "reviewed.json").write_text("[]")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", refuse)
+        found = call("merge", loop, tmp_path / "reviewed.json", "--person", "anna")
+        assert (found.exit_code, "Permission denied; free the disk" in found.stderr) == (1, True), found.output
+    gone = json.loads((loop / "review.json").read_text())[0]["data"]["image"]
+    (data / gone).unlink()
+    found = call(*queue_of, "--with-photos")
+    words = f"{data / gone}: is not there; name the data set of these photos with --data"
+    assert (found.exit_code, words in found.stderr) == (1, True), found.output
+    (loop / "loop.json").unlink()
+    found = call(*queue_of)
+    words = f"{data / gone}: No such file or directory; see that it is there and may be read"
+    assert (found.exit_code, words in found.stderr) == (1, True), found.output

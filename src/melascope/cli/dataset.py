@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from melascope.cli import dataset_convert
-from melascope.cli.outcome import plain_line, print_json, usage
+from melascope.cli.outcome import READ, explained, plain_line, print_json, usage
 
 if TYPE_CHECKING:
     from melascope.data.check import Checked
@@ -109,8 +109,9 @@ def summary_command(folder: Folder) -> None:
 
     _need(folder)
     try:
-        data = DataSet.open(folder)
-        about = data.about
+        with explained(folder, READ):
+            data = DataSet.open(folder)
+            about = data.about
     except (ManifestError, ValueError) as error:
         typer.echo(f"Error: {plain_line(str(error))}.", err=True)
         raise typer.Exit(1) from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from melascope.cli.outcome import fail, plain_line, usage
+from melascope.cli.outcome import READ, WRITE, explained, fail, plain_line, usage
 
 if TYPE_CHECKING:
     from melascope.data.about import About
@@ -75,7 +75,7 @@ def convert_command(
     """
     from melascope.data.annotated import AnnotationError
     from melascope.data.coco import CocoError
-    from melascope.data.export import write_annotations
+    from melascope.data.export import write_annotations, write_data_set
     from melascope.data.manifest import ManifestError
     from melascope.data.pixels import PixelsError
     from melascope.data.voc import VocError
@@ -92,21 +92,34 @@ def convert_command(
         usage(f"{plain_line(str(out))}: is there already and not empty; name a new folder")
     if not source.exists():
         usage(f"{plain_line(str(source))}: is not there; name a file or folder of annotations")
+    if patients is not None and not patients.is_file():
+        usage(f"--patients {plain_line(str(patients))}: is no file; name a CSV with the columns photo and patient")
     try:
-        taken, data = _read(source, photos, form, classes, drawn_on)
-        if to == "dataset":
-            _adopt(taken, data, out, name, patients, pattern, seed)
-        else:
-            files = write_annotations(taken, out, to, prefix, model)  # type: ignore[arg-type]
-            typer.echo(f"{_count(len(files), 'file')} in {plain_line(str(out))}.")
+        with explained(source, READ):
+            taken, data = _read(source, photos, form, classes, drawn_on)
+            people = _people(taken, data, patients, pattern) if to == "dataset" else {}
+            about = _about(data, name, out) if to == "dataset" else None
+        with explained(out, "free the disk or name another folder"):
+            if about is None:
+                files = write_annotations(taken, out, to, prefix, model)  # type: ignore[arg-type]
+                said = f"{_count(len(files), 'file')} in {plain_line(str(out))}."
+            else:
+                known = {} if data is None else {row.file: row for row in data.manifest.rows}
+                manifest = write_data_set(taken, out, about, people, seed, known=known)
+                said = f"Manifest: {plain_line(str(manifest))}, {_count(len(set(people.values())), 'patient')}."
     except (AnnotationError, CocoError, VocError, PixelsError, ManifestError) as error:
         lines = str(error).splitlines()
         typer.echo("\n".join(["Error: nothing was written.", *(f"  {plain_line(line)}" for line in lines)]), err=True)
         raise typer.Exit(1) from None
     except ValueError as error:
         usage(plain_line(str(error)))
-    except OSError as error:
-        fail(f"{error.filename or out}: {error.strerror or error}; free the disk or name another folder")
+    if about is not None and data is None and patients is None and pattern is None:
+        typer.echo(
+            "Warning: every photo was taken for a patient of its own; if a patient has several, splits leak: "
+            "give --patients or --pattern.",
+            err=True,
+        )
+    typer.echo(said)
     boxes = sum(len(one.boxes or ()) for one in taken)
     none, empty = sum(one.boxes is None for one in taken), sum(one.boxes == () for one in taken)
     typer.echo(f"{_count(len(taken), 'photo')}, {boxes} boxes; {empty} photos show none, {none} are not annotated.")
@@ -119,7 +132,7 @@ def split_command(
 ) -> None:
     """Deal patients out to training, validation and test, 6:3:1 and 8:2, and write that into manifest.csv.
 
-    Photos of one patient (or group) stay together; every split gets its share of each set of kinds.
+    Photos that a patient or a group joins stay together; every split gets its share of each set of kinds.
 
     Exit code: 0 done, 1 the manifest is wrong or has splits already, 2 wrong usage.
     """
@@ -127,28 +140,25 @@ def split_command(
 
     from melascope.data.layout import MANIFEST
     from melascope.data.manifest import ManifestError, read_manifest, write_manifest
-    from melascope.data.splits import assign_splits
-    from melascope.vocabulary import Lesion
+    from melascope.data.splits import deal_splits
 
     _need(folder)
     try:
-        rows = read_manifest(folder / MANIFEST).rows
+        with explained(folder / MANIFEST, READ):
+            rows = read_manifest(folder / MANIFEST).rows
         if not again and any(row.split_631 or row.split_82 for row in rows):
             fail(f"{plain_line(str(folder))}: has splits already; --again deals anew (what was trained no longer fits)")
-        kinds: dict[str, set[Lesion]] = {}
-        for row in rows:
-            kinds.setdefault(row.kept_together, set()).update(row.kinds or ())
-        strata = {key: "+".join(kind.value for kind in Lesion if kind in own) for key, own in kinds.items()}
-        splits = assign_splits((row.kept_together for row in rows), seed, strata)
-        dealt = [
-            replace(row, split_631=splits[row.kept_together].split_631, split_82=splits[row.kept_together].split_82)
+        splits = deal_splits(rows, seed)
+        anew = [
+            replace(row, split_631=splits[row.photo_id].split_631, split_82=splits[row.photo_id].split_82)
             for row in rows
         ]
-        write_manifest(dealt, folder / MANIFEST)
+        with explained(folder / MANIFEST, WRITE):
+            write_manifest(anew, folder / MANIFEST)
     except ManifestError as error:
         fail(plain_line(str(error)))
     for label, column in (("6:3:1", "split_631"), ("8:2", "split_82")):
-        counts = {part: sum(getattr(row, column) == part for row in dealt) for part in ("train", "val", "test")}
+        counts = {part: sum(getattr(row, column) == part for row in anew) for part in ("train", "val", "test")}
         said = ", ".join(f"{part} {count}" for part, count in counts.items() if count)
         typer.echo(f"{label}: {said} photos.")
 
@@ -168,7 +178,8 @@ def stats_command(folder: Folder) -> None:
 
     _need(folder)
     try:
-        stats = box_stats((sample.row, sample.boxes()) for sample in DataSet.open(folder))
+        with explained(folder, READ):
+            stats = box_stats((sample.row, sample.boxes()) for sample in DataSet.open(folder))
     except ValueError as error:
         fail(plain_line(str(error)))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -206,52 +217,29 @@ def _read(
     return intake(source, folder, *choices), None
 
 
-def _about(data: DataSet) -> About | None:
+def _people(
+    taken: tuple[Taken, ...], data: DataSet | None, patients: Path | None, pattern: str | None
+) -> dict[str, str]:
+    """The patient of every photo: of a table, of a pattern, of the data set, or else a person for each."""
+    from melascope.data.patients import patients_of, read_patients
+
+    if data is not None and patients is None and pattern is None:
+        return {row.file: row.patient for row in data.manifest.rows}
+    return patients_of(taken, None if patients is None else read_patients(patients), pattern)
+
+
+def _about(data: DataSet | None, name: str, out: Path) -> About:
+    """What the new data set says of itself: what the old one said, where there is one."""
+    from melascope.data.about import About
     from melascope.data.annotated import AnnotationError
 
     try:
-        return data.about
+        old = None if data is None else data.about
     except ValueError as error:
         raise AnnotationError([str(error)]) from None
-
-
-def _adopt(
-    taken: tuple[Taken, ...],
-    data: DataSet | None,
-    out: Path,
-    name: str,
-    patients: Path | None,
-    pattern: str | None,
-    seed: int,
-) -> None:
-    from melascope.data.about import About
-    from melascope.data.export import patients_of, write_data_set
-    from melascope.data.manifest import ManifestError, read_table
-
-    table = None
-    if patients is not None:
-        rows, problems = read_table(patients, ("photo", "patient"))
-        if problems:
-            raise ManifestError(patients, problems)
-        table = {cells["photo"].strip(): cells["patient"].strip() for _, cells in rows}
-    known = {} if data is None else {row.file: row for row in data.manifest.rows}
-    told = table is not None or pattern is not None
-    if known and not told:
-        found = {photo: row.patient for photo, row in known.items()}
-    else:
-        found = patients_of(taken, table, pattern)
-    about = None if data is None else _about(data)
-    about = About(name=name or out.name, made_by="people") if about is None else about
-    if name:
-        about = about.model_copy(update={"name": name})
-    manifest = write_data_set(taken, out, about, found, seed, known=known)
-    if not known and not told:
-        typer.echo(
-            "Warning: every photo was taken for a patient of its own; if a patient has several, splits leak: "
-            "give --patients or --pattern.",
-            err=True,
-        )
-    typer.echo(f"Manifest: {plain_line(str(manifest))}, {_count(len(set(found.values())), 'patient')}.")
+    if old is None:
+        return About(name=name or out.name, made_by="people")
+    return old.model_copy(update={"name": name}) if name else old
 
 
 def _need(folder: Path) -> None:

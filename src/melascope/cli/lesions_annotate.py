@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from melascope.cli.outcome import fail, plain, usage
+from melascope.cli.outcome import READ, WRITE, explained, fail, plain, usage
 
 __all__ = ["app"]
 
@@ -57,27 +57,35 @@ def queue_command(
     from melascope.detection.loop import plain_boxes, plain_chances, proposed, queue, read_loop, started, write_loop
     from melascope.detection.results import read_result
 
-    state = folder / _STATE
+    state, at = folder / _STATE, data or Path()
     if not state.is_file() and data is None:
         usage(f"{folder}: holds no {_STATE}; begin with --data DATA")
     if with_photos and (data is None or prefix):
         usage("--with-photos takes the photos from --data DATA, and goes without --prefix")
     try:
-        result = read_result(run)
-        if not result.predictions.part("validation").photos:
-            fail(f"{run}: holds no validation photos, from which scores are calibrated; predict them too")
-        if state.is_file():
-            loop = read_loop(state)
-        else:
-            from melascope.data.dataset import DataSet
-            from melascope.data.export import taken_of
+        with explained(run, READ):
+            result = read_result(run)
+            if not result.predictions.part("validation").photos:
+                fail(f"{run}: holds no validation photos, from which scores are calibrated; predict them too")
+            if state.is_file():
+                loop = read_loop(state)
+            else:
+                from melascope.data.dataset import DataSet
+                from melascope.data.export import taken_of
 
-            known = DataSet.open(data or Path())
-            patients = {row.file: row.patient for row in known.manifest.rows}
-            taken = taken_of(known)
-            loop = started(((one.photo, patients[one.photo], one.stored.upright, one.boxes) for one in taken), person)
-        loop = proposed(loop, result.predictions, result.name)
-        waiting = queue(loop, result.predictions)
+                known = DataSet.open(at)
+                patients = {row.file: row.patient for row in known.manifest.rows}
+                taken = taken_of(known)
+                loop = started(
+                    ((one.photo, patients[one.photo], one.stored.upright, one.boxes) for one in taken), person
+                )
+            loop = proposed(loop, result.predictions, result.name)
+            waiting = queue(loop, result.predictions)
+            absent = [
+                one.entry.photo for one in waiting[:count] if with_photos and not (at / one.entry.photo).is_file()
+            ]
+            if absent:
+                fail(f"{at / absent[0]}: is not there; name the data set of these photos with --data")
         stream = io.StringIO(newline="")
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["place", "photo", "patient", "gain", "uncertainty_bits", "boxes"])
@@ -86,33 +94,35 @@ def queue_command(
             writer.writerow(
                 [place, entry.photo, entry.patient, round(one.gain, 4), round(one.uncertainty, 4), len(entry.boxes)]
             )
-        write_whole(folder / "queue.csv", stream.getvalue())
         first = [
             AnnotatedPhoto(
                 one.entry.photo, (one.entry.width, one.entry.height), plain_boxes(one.entry), one.entry.photo
             )
             for one in waiting[:count]
         ]
-        write_label_studio(
-            folder / "review.json",
-            first,
-            prefix,
-            model=result.name,
-            chances=[plain_chances(one.entry) for one in waiting[:count]],
-            notes=[
-                {"gain": round(one.gain, 4), "uncertainty_bits": round(one.uncertainty, 4)} for one in waiting[:count]
-            ],
-        )
-        write_whole(folder / "label_config.xml", CONFIG)
-        if with_photos:
-            part = folder / ".review.zip.part"
-            with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-                archive.write(folder / "review.json", "review.json")
-                for photo in first:
-                    archive.write((data or Path()) / photo.photo, photo.photo)
-            part.replace(folder / "review.zip")
-        write_loop(loop, state)
-    except (ValueError, FileNotFoundError) as error:
+        with explained(folder, WRITE):
+            write_whole(folder / "queue.csv", stream.getvalue())
+            write_label_studio(
+                folder / "review.json",
+                first,
+                prefix,
+                model=result.name,
+                chances=[plain_chances(one.entry) for one in waiting[:count]],
+                notes=[
+                    {"gain": round(one.gain, 4), "uncertainty_bits": round(one.uncertainty, 4)}
+                    for one in waiting[:count]
+                ],
+            )
+            write_whole(folder / "label_config.xml", CONFIG)
+            if with_photos:
+                part = folder / ".review.zip.part"
+                with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+                    archive.write(folder / "review.json", "review.json")
+                    for photo in first:
+                        archive.write(at / photo.photo, photo.photo)
+                part.replace(folder / "review.zip")
+            write_loop(loop, state)
+    except ValueError as error:
         fail(plain(str(error)))
     open_ = sum(entry.state == "open" for entry in loop.photos)
     typer.echo(
@@ -143,16 +153,18 @@ def merge_command(
         usage("--person is empty: say who reviewed")
     try:
         loop = read_loop(folder / _STATE)
-        reviews = read_label_studio(reviewed)
+        with explained(reviewed, READ):
+            reviews = read_label_studio(reviewed)
         problems = [fault for one in reviews if one.size for fault in sound(one.boxes, one.size, one.where)[1]]
         if problems:
             raise AnnotationError(problems)
         loop = merged(loop, reviews, person.strip())
-        with CocoWriter(folder / ANNOTATIONS) as coco:
-            for one in finished(loop):
-                coco.add(CocoImage(one.photo, *(one.size or (0, 0))), one.boxes)
-        write_loop(loop, folder / _STATE)
-    except (ValueError, FileNotFoundError) as error:
+        with explained(folder, WRITE):
+            with CocoWriter(folder / ANNOTATIONS) as coco:
+                for one in finished(loop):
+                    coco.add(CocoImage(one.photo, *(one.size or (0, 0))), one.boxes)
+            write_loop(loop, folder / _STATE)
+    except ValueError as error:
         fail(plain(str(error)))
     counts = status(loop)
     typer.echo(f"{len(reviews)} photos merged; {counts.states['open']} wait.")

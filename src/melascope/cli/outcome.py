@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import NoReturn
+from pathlib import Path
+from typing import Final, NoReturn
 
 import typer
 
-__all__ = ["fail", "need_laboratory", "plain", "plain_line", "print_json", "usage"]
+__all__ = ["READ", "WRITE", "explained", "fail", "need_laboratory", "plain", "plain_line", "print_json", "usage"]
+
+READ: Final = "see that it is there and may be read"
+WRITE: Final = "free the disk, or see that it may be written"
 
 
 def usage(sentence: str) -> NoReturn:
@@ -19,6 +25,19 @@ def usage(sentence: str) -> NoReturn:
 def fail(sentence: str) -> NoReturn:
     """It cannot be done: one sentence on standard error, exit code 1."""
     _end(sentence, 1)
+
+
+@contextmanager
+def explained(path: Path, advice: str) -> Iterator[None]:
+    """Fails with one sentence where the system refuses a file: which one (`path` if it does not say), why, what to do.
+
+    Reading and writing have advice of their own: each is done in a block of its own.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename or path}: {error.strerror}; {advice}" if error.strerror else str(error)
+        fail(plain_line(what))
 
 
 def need_laboratory(*packages: str) -> None:

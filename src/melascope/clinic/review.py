@@ -28,6 +28,7 @@ from melascope.clinic.database import Database
 from melascope.clinic.review_queue import Queued, as_boxes, origin_of
 from melascope.clinic.store import FRESH_S, Store, StoreError, Unreadable, digest_of
 from melascope.clinic.tables import Removal, Review, ReviewBatch, ReviewPhoto, new_id, now
+from melascope.data.label_studio import address_of
 from melascope.vocabulary import Lesion
 
 __all__ = [
@@ -391,7 +392,7 @@ def exported(batch: ReviewBatch, user_id: str) -> list[dict[str, Any]]:
             for number, box in enumerate(held[0].made["boxes"], start=1)
         ]
         annotation = {"completed_by": {"username": held[0].user.name}, "result": result}
-        data = {"image": photo.name, "width": photo.width, "height": photo.height}
+        data = {"image": address_of(photo.name), "width": photo.width, "height": photo.height}
         tasks.append({"id": photo.place, "data": data, "annotations": [annotation]})
     return tasks
 

@@ -6,7 +6,7 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
@@ -19,6 +19,7 @@ from melascope.boxes import overlap
 from melascope.clinic.access import Invalid
 from melascope.clinic.photos import check_file
 from melascope.clinic.settings import Settings
+from melascope.data.label_studio import photo_at
 from melascope.vocabulary import Lesion
 
 __all__ = ["Origin", "Queued", "as_boxes", "origin_of", "read_queue"]
@@ -88,8 +89,8 @@ def read_queue(data: bytes, settings: Settings) -> Iterator[tuple[Queued, bytes]
         raise Invalid("error.review_zip", "file") from None
     if not isinstance(tasks, list) or not 1 <= len(tasks) <= _MOST_PHOTOS:
         raise Invalid("error.review_count", "file", most=_MOST_PHOTOS)
-    queue = [_task(task, number) for number, task in enumerate(tasks, start=1)]
     names = set(archive.namelist())
+    queue = [_task(task, number, names) for number, task in enumerate(tasks, start=1)]
     missing = [one.name for one in queue if one.name not in names]
     if missing:
         raise Invalid("error.review_missing", "file", count=len(missing), name=missing[0][:80])
@@ -110,12 +111,15 @@ def read_queue(data: bytes, settings: Settings) -> Iterator[tuple[Queued, bytes]
         yield one, content
 
 
-def _task(task: Any, number: int) -> Queued:
-    """One task; whatever does not fit is refused with the task's number."""
+def _task(task: Any, number: int, names: Container[str]) -> Queued:
+    """One task, its photograph by its name in the archive or by its address; what does not fit is refused."""
     try:
         data = task["data"]
-        name, width, height = data["image"], data["width"], data["height"]
-        if not isinstance(name, str) or not 1 <= len(name) <= 500 or not name.isprintable():
+        image, width, height = data["image"], data["width"], data["height"]
+        if not isinstance(image, str):
+            raise ValueError("image")
+        name = image if image in names else photo_at(image)
+        if not 1 <= len(name) <= 500 or not name.isprintable():
             raise ValueError("image")
         if not all(isinstance(side, int) and 1 <= side <= 100_000 for side in (width, height)):
             raise ValueError("width, height")

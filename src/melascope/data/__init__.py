@@ -3,7 +3,7 @@
 from melascope.data.dataset import DataSet, Sample
 from melascope.data.manifest import Manifest, ManifestError, read_manifest, write_manifest
 from melascope.data.row import Part, Row
-from melascope.data.splits import assign_splits
+from melascope.data.splits import assign_splits, deal_splits
 
 __all__ = [
     "DataSet",
@@ -13,6 +13,7 @@ __all__ = [
     "Row",
     "Sample",
     "assign_splits",
+    "deal_splits",
     "read_manifest",
     "write_manifest",
 ]

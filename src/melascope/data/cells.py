@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ __all__ = [
     "as_name",
     "cell",
     "choice",
+    "composed",
     "harmless",
     "name",
     "number",
@@ -128,6 +130,16 @@ def path(column: str) -> Column:
         return value
 
     return Column(column, read, "must name a file below the data set's folder, such as photos/a.jpg, with /", True)
+
+
+def composed(value: str) -> str:
+    r"""A name with each accented letter as one sign (NFC): file systems and keyboards write it in two ways.
+
+    Example:
+        >>> composed("Mu\u0308ller") == "M\xfcller"
+        True
+    """
+    return unicodedata.normalize("NFC", value)
 
 
 def text(column: str) -> Column:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from melascope.data.about import About, write_about
 from melascope.data.annotated import AnnotationError
-from melascope.data.cells import as_name
 from melascope.data.coco import CocoImage, CocoWriter
 from melascope.data.dataset import DataSet
 from melascope.data.intake import Format, Taken, with_boxes
@@ -21,12 +19,12 @@ from melascope.data.layout import ABOUT, ANNOTATIONS, MANIFEST, PHOTOS, write_wh
 from melascope.data.manifest import manifest_text
 from melascope.data.orientation import stored
 from melascope.data.row import Row
-from melascope.data.splits import assign_splits
+from melascope.data.splits import deal_splits
 from melascope.data.voc import write_voc
 from melascope.data.yolo import CLASSES_FILE, write_classes, write_yolo
 from melascope.vocabulary import Lesion
 
-__all__ = ["LABEL_STUDIO", "patients_of", "taken_of", "write_annotations", "write_data_set"]
+__all__ = ["LABEL_STUDIO", "taken_of", "write_annotations", "write_data_set"]
 
 LABEL_STUDIO: Final = "label_studio.json"
 _SPLITS: Final = ("split_631", "split_82")
@@ -96,60 +94,6 @@ def write_annotations(taken: Sequence[Taken], out: Path, form: Format, prefix: s
     return list(files)
 
 
-def patients_of(
-    taken: Sequence[Taken], table: Mapping[str, str] | None = None, pattern: str | None = None
-) -> dict[str, str]:
-    """The patient of every photo: of a table, or of a regular expression's first group in the photo's name.
-
-    Without either every photo is taken for a person of its own. Of a name no more is changed than a manifest demands.
-
-    Raises:
-        AnnotationError: A photo has no patient in the table, or the expression does not match it.
-        ValueError: The expression is none, or has no group.
-    """
-    try:
-        found = re.compile(pattern) if pattern is not None else None
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
-    if found is not None and not found.groups:
-        raise ValueError(f"{pattern!r} has no group: put the part that names the patient in brackets, as (.*)_\\d+")
-    patients: dict[str, str] = {}
-    problems = []
-    for one in taken:
-        if table is not None:
-            patient = table.get(one.photo) or table.get(one.path.name) or table.get(one.path.stem) or ""
-            rule = "is not in the table of patients: add a row"
-        elif found is not None:
-            match = found.search(one.photo)
-            patient = (match[1] or "") if match else ""
-            rule = f"does not fit the pattern {pattern!r}: no patient can be told"
-        else:
-            patient, rule = Path(one.photo).with_suffix("").as_posix(), ""
-        if not patient.strip():
-            problems.append(f"{one.photo}: {rule}")
-        patients[one.photo] = unicodedata.normalize("NFC", patient).strip()
-    if problems:
-        raise AnnotationError(problems)
-    names = _names(patients.values())
-    return {photo: names[patient] for photo, patient in patients.items()}
-
-
-def _names(patients: Iterable[str]) -> dict[str, str]:
-    """Names that a manifest may hold, by the names that people have; two that fall together differ in a number."""
-    names: dict[str, str] = {}
-    used: set[str] = set()
-    # Names that may stay as they are come first: no number is added to them.
-    for patient in sorted(set(patients), key=lambda one: (as_name(one) != one, one)):
-        stem = name = as_name(patient) or "unnamed"
-        number = 1
-        while name in used:
-            number += 1
-            name = f"{stem[:_STEM]}-{number}"
-        used.add(name)
-        names[patient] = name
-    return names
-
-
 def write_data_set(
     taken: Sequence[Taken],
     out: Path,
@@ -201,14 +145,10 @@ def _rows(taken: Sequence[Taken], patients: Mapping[str, str], known: Mapping[st
     used: set[str] = set()
     rows = [_row(one, patients[one.photo], known.get(one.photo), used) for one in taken]
     _check_groups(rows)
-    kinds_of: dict[str, set[Lesion]] = {}
-    for row in rows:
-        kinds_of.setdefault(row.kept_together, set()).update(row.kinds or ())
-    strata = {name: "+".join(kind.value for kind in Lesion if kind in kinds) for name, kinds in kinds_of.items()}
-    splits = assign_splits((row.kept_together for row in rows), seed, strata)
+    splits = deal_splits(rows, seed)
     same = all(one.photo in known and known[one.photo].patient == patients[one.photo] for one in taken)
-    dealt = [name for name in _SPLITS if not same or all(getattr(row, name) is None for row in rows)]
-    return [replace(row, **{name: getattr(splits[row.kept_together], name) for name in dealt}) for row in rows]
+    anew = [name for name in _SPLITS if not same or all(getattr(row, name) is None for row in rows)]
+    return [replace(row, **{name: getattr(splits[row.photo_id], name) for name in anew}) for row in rows]
 
 
 def _row(one: Taken, patient: str, known: Row | None, used: set[str]) -> Row:

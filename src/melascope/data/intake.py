@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 
 from melascope.data.annotated import Annotated, AnnotationError, sound
 from melascope.data.box import Box
+from melascope.data.cells import composed
 from melascope.data.coco import CocoError, CocoFile
 from melascope.data.label_studio import read_label_studio
 from melascope.data.layout import MANIFEST, PHOTOS
@@ -84,6 +85,8 @@ def intake(
         AnnotationError: Everything that is wrong, each with its file, object and way out.
     """
     form = form or format_of(source)
+    if form in {"coco", "label-studio"} and source.is_dir():
+        raise AnnotationError([f"{source}: is a folder: name the JSON file of {form}"])
     files = _photo_files(photos)
     if not files:
         raise AnnotationError([f"{photos}: holds no photo ({', '.join(sorted(PHOTO_ENDINGS))}): name their folder"])
@@ -140,18 +143,22 @@ class _Lookup:
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         self._folder = folder
-        self._files = {path.relative_to(folder).as_posix(): path for path in files}
+        self._files = {self.name(path): path for path in files}
+        self._paths: dict[str, list[Path]] = {}
         self._names: dict[str, list[Path]] = {}
         self._stems: dict[str, list[Path]] = {}
         for path in files:
-            self._names.setdefault(path.name, []).append(path)
-            self._stems.setdefault(path.stem, []).append(path)
+            self._paths.setdefault(composed(self.name(path)), []).append(path)
+            self._names.setdefault(composed(path.name), []).append(path)
+            self._stems.setdefault(composed(path.stem), []).append(path)
 
     def find(self, one: Annotated) -> Path:
         name = one.photo.replace("\\", "/")
         if name in self._files:
             return self._files[name]
-        return self._only(self._names.get(name.rpartition("/")[2], []), one.photo, one.where)
+        asked = composed(name)
+        alike = self._paths.get(asked) or self._names.get(asked.rpartition("/")[2], [])
+        return self._only(alike, one.photo, one.where)
 
     def name(self, path: Path) -> str:
         """A photo below the folder."""
@@ -159,8 +166,9 @@ class _Lookup:
 
     def of_stem(self, file: Path, below: Path) -> Path:
         """The photo of a text file: of the same name and folder, or of the same name."""
-        alike = self._stems.get(file.stem, [])
-        near = [path for path in alike if path.relative_to(self._folder).parent == file.relative_to(below).parent]
+        alike = self._stems.get(composed(file.stem), [])
+        there = composed(file.relative_to(below).parent.as_posix())
+        near = [path for path in alike if composed(path.relative_to(self._folder).parent.as_posix()) == there]
         return self._only(near or alike, f"{file.stem}.*", str(file))
 
     def _only(self, paths: Sequence[Path], name: str, where: str) -> Path:
@@ -181,9 +189,22 @@ def _photo_files(folder: Path) -> list[Path]:
     return sorted(p for p in within.rglob("*") if p.suffix.lower() in PHOTO_ENDINGS and not p.name.startswith("."))
 
 
+def _files(source: Path, ending: str) -> list[Path]:
+    """The files of a folder and of those in it, or the one file that was named."""
+    files = sorted(source.rglob(f"*{ending}")) if source.is_dir() else [source]
+    if not files:
+        raise AnnotationError([f"{source}: holds no {ending}: name the folder that does, or another format"])
+    return files
+
+
+def _folder(source: Path) -> Path:
+    """The folder of annotations, or the one that their file lies in."""
+    return source if source.is_dir() else source.parent
+
+
 def _voc(source: Path, problems: list[str]) -> list[Annotated]:
     found = []
-    for path in sorted(source.rglob("*.xml")) if source.is_dir() else [source]:
+    for path in _files(source, ".xml"):
         try:
             voc = read_voc(path)
         except VocError as error:
@@ -230,11 +251,11 @@ def _yolo(source: Path, lookup: _Lookup, classes: Path | None, drawn: Drawn, pro
         problems += error.problems if isinstance(error, AnnotationError) else [f"{classes}: cannot be read ({error})"]
         return []
     found = []
-    for path in sorted(source.rglob("*.txt")):
-        if path.name in {CLASSES_FILE, "train.txt", "val.txt", "test.txt"} or path == classes:
+    for path in _files(source, ".txt"):
+        if path != source and (path.name in {CLASSES_FILE, "train.txt", "val.txt", "test.txt"} or path == classes):
             continue
         try:
-            photo = lookup.of_stem(path, source)
+            photo = lookup.of_stem(path, _folder(source))
             size = stored(photo)
             drawn_on = (size.width, size.height) if drawn == "stored" else size.upright
             boxes = read_yolo(path, drawn_on, names)
@@ -247,7 +268,7 @@ def _yolo(source: Path, lookup: _Lookup, classes: Path | None, drawn: Drawn, pro
 
 
 def _classes_file(source: Path) -> Path:
-    for folder in (source, source.parent):
+    for folder in (_folder(source), _folder(source).parent):
         for name in (CLASSES_FILE, "data.yaml", "data.yml", "dataset.yaml"):
             if (folder / name).is_file():
                 return folder / name

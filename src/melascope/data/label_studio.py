@@ -12,14 +12,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from melascope.data.annotated import Annotated, AnnotationError, kind_named, snapped
 from melascope.data.box import Box
 from melascope.data.layout import write_whole
 from melascope.vocabulary import Lesion
 
-__all__ = ["CONFIG", "read_label_studio", "write_label_studio"]
+__all__ = ["CONFIG", "address_of", "photo_at", "read_label_studio", "write_label_studio"]
 
 CONFIG: Final = "\n".join(
     ['<View><Image name="image" value="$image"/><RectangleLabels name="label" toName="image">']
@@ -43,7 +43,7 @@ def write_label_studio(
     Args:
         path: The JSON file.
         photos: With their sizes.
-        prefix: Before each photo's name, such as ``/data/local-files/?d=``.
+        prefix: Before each photo's address, such as ``/data/local-files/?d=``.
         model: If given, the boxes are written as this model's predictions, for people to review.
         chances: Of each photo's boxes: the share of such boxes that is right, written as their score.
         notes: Of each photo: further numbers for whoever reviews it.
@@ -64,10 +64,31 @@ def write_label_studio(
         key = "annotations"
         if model:
             key, filled = "predictions", {"model_version": model, **filled}
-        data = {"image": prefix + one.photo, "width": width, "height": height}
+        data = {"image": address_of(one.photo, prefix), "width": width, "height": height}
         data |= notes[number - 1] if notes else {}
         tasks.append({"id": number, "data": data, key: [filled]})
     write_whole(path, json.dumps(tasks, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def address_of(photo: str, prefix: str = "") -> str:
+    """Where Label Studio finds a photo: signs that mean something in an address are written as % and their code.
+
+    Example:
+        >>> address_of("photos/Patient #3.jpg", "/data/local-files/?d=")
+        '/data/local-files/?d=photos/Patient%20%233.jpg'
+    """
+    return prefix + quote(photo, safe="/")
+
+
+def photo_at(address: str) -> str:
+    """The photo behind an address: without the server's folders and the sign that an upload puts before it."""
+    parts = urlsplit(address)
+    path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+    if path.startswith("/data/upload/"):
+        name = path.rpartition("/")[2]
+        uploaded = _UPLOADED.fullmatch(name)
+        return uploaded[1] if uploaded else name
+    return path.removeprefix("/")
 
 
 def read_label_studio(path: Path) -> tuple[Annotated, ...]:
@@ -126,7 +147,7 @@ def _task(task: object, where: str) -> Annotated | None:
     image = task["data"].get("image")
     if not isinstance(image, str) or not image:
         raise AnnotationError([f"{where}: data.image is {image!r}: must name the photo"])
-    where = f"{where} ({_photo(image)})"
+    where = f"{where} ({photo_at(image)})"
     listed = task.get("annotations")
     finished = [a for a in listed if isinstance(a, Mapping) and not a.get("was_cancelled")] if listed else []
     if not finished:
@@ -154,7 +175,7 @@ def _task(task: object, where: str) -> Annotated | None:
         problems.append(f"{where}: its objects were drawn on pictures of several sizes: annotate the photo anew")
     if problems:
         raise AnnotationError(problems)
-    return Annotated(_photo(image), next(iter(sizes), None), tuple(boxes), where)
+    return Annotated(photo_at(image), next(iter(sizes), None), tuple(boxes), where)
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
@@ -180,14 +201,3 @@ def _box(entry: Mapping[str, Any], size: tuple[int, int]) -> Box:
     left, top = x / 100 * size[0], y / 100 * size[1]
     right, bottom = (x + width) / 100 * size[0], (y + height) / 100 * size[1]
     return Box(kind=kind, x0=snapped(left), y0=snapped(top), x1=snapped(right), y1=snapped(bottom))
-
-
-def _photo(image: str) -> str:
-    """The photo behind an address: without the server's folders and the sign that an upload puts before it."""
-    parts = urlsplit(image)
-    path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
-    if path.startswith("/data/upload/"):
-        name = path.rpartition("/")[2]
-        uploaded = _UPLOADED.fullmatch(name)
-        return uploaded[1] if uploaded else name
-    return path.removeprefix("/")

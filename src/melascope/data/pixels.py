@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,6 @@ MAP_SCALES: Final = {"melanin": 1e5, "blood": 1e5, "density": 1e4}
 """The channels of a map file, R first, and what their values are multiplied by."""
 
 _LIMIT = 200_000_000
-_HEIF = {".heic", ".heif", ".hif"}
 _DEEP = {"I;16", "I;16B", "I;16L", "I"}
 
 
@@ -39,15 +39,26 @@ def read_photo_pixels(path: Path) -> NDArray[np.uint8]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        PixelsError: It cannot be decoded, or only in part.
+        PixelsError: It cannot be decoded, or only in part, or holds numbers that are no photo.
     """
     image = open_photo(path)
     try:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        if image.mode in {"I", "F"}:
+            rule = "must have 8 or 16 bits a colour; export it as JPEG, PNG or TIFF of that kind"
+            raise PixelsError(f"{path}: has pixels of the kind {image.mode!r} (32 bits): {rule}")
+        turned = ImageOps.exif_transpose(image)
+        if turned.mode.startswith("I;16"):
+            turned = Image.fromarray(_eight_bits(np.asarray(turned)))
+        return np.asarray(turned.convert("RGB"))
     except _FAILURES as error:
         raise PixelsError(f"{path}: {_reason(error)}") from None
     finally:
         image.close()
+
+
+def _eight_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """round(v / 257), as 65535 = 255 * 257; as `melascope.photo` does."""
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -128,6 +139,14 @@ def _reason(error: BaseException) -> str:
     return f"cannot be decoded ({error}): copy the file anew from its source"
 
 
+@cache
+def _know_heif() -> None:
+    """Lets Pillow read HEIC, whatever the file is called: telephones send it as .jpg."""
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+
+
 def open_photo(path: Path) -> Image.Image:
     """A picture whose header was read, and not its pixels; to be closed.
 
@@ -135,10 +154,7 @@ def open_photo(path: Path) -> Image.Image:
         FileNotFoundError: There is no such file.
         PixelsError: It is no picture, or too large.
     """
-    if path.suffix.lower() in _HEIF:
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
+    _know_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

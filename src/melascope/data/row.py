@@ -86,7 +86,7 @@ class Row:
 
     @property
     def kept_together(self) -> str:
-        """The group, or else the patient: what must not be in two splits."""
+        """The group, or else the patient; where groups have gaps `splits.kept_together` joins more."""
         return self.group or self.patient
 
     @property

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from melascope.data.row import Split
+from melascope.data.row import Row, Split
+from melascope.vocabulary import Lesion
 
-__all__ = ["SCHEMES", "Assigned", "assign_splits"]
+__all__ = ["SCHEMES", "Assigned", "assign_splits", "deal_splits", "kept_together"]
 
 SCHEMES: Final[Mapping[str, Mapping[Split, int]]] = {
     "631": {"train": 6, "val": 3, "test": 1},
@@ -47,6 +48,47 @@ def assign_splits(groups: Iterable[str], seed: int = 0, strata: Mapping[str, str
     photos = Counter(groups)
     dealt = {name: _deal(photos, parts, f"{seed}|{name}", strata or {}) for name, parts in SCHEMES.items()}
     return {group: Assigned(dealt["631"][group], dealt["82"][group]) for group in sorted(photos)}
+
+
+def deal_splits(rows: Sequence[Row], seed: int = 0) -> dict[str, Assigned]:
+    """Splits by photo id: nobody is in two, and every split gets its share of each set of kinds."""
+    units = kept_together(rows)
+    kinds: dict[str, set[Lesion]] = {}
+    for row in rows:
+        kinds.setdefault(units[row.photo_id], set()).update(row.kinds or ())
+    strata = {unit: "+".join(kind.value for kind in Lesion if kind in own) for unit, own in kinds.items()}
+    splits = assign_splits((units[row.photo_id] for row in rows), seed, strata)
+    return {row.photo_id: splits[units[row.photo_id]] for row in rows}
+
+
+def kept_together(rows: Iterable[Row]) -> dict[str, str]:
+    """What must not be in two splits, by photo id: all photos that patients and groups join, in any number of steps.
+
+    Its name is that of the group, of several the first in order, or else of the patient.
+
+    Example:
+        >>> rows = [Row(photo_id=f"{k}", patient=p, group=g, file="a.jpg") for k, (p, g) in enumerate(
+        ...     [("anna", "family"), ("anna", ""), ("bert", "family"), ("carl", "")])]
+        >>> kept_together(rows)
+        {'0': 'family', '1': 'family', '2': 'family', '3': 'carl'}
+    """
+    rows = list(rows)
+    above: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def top(key: tuple[str, str]) -> tuple[str, str]:
+        while above.setdefault(key, key) != key:
+            above[key] = key = above[above[key]]
+        return key
+
+    for row in rows:
+        if row.group:
+            above[top(("group", row.group))] = top(("patient", row.patient))
+    names: dict[tuple[str, str], str] = {}
+    for row in rows:
+        if row.group:
+            unit = top(("patient", row.patient))
+            names[unit] = min(names.get(unit, row.group), row.group)
+    return {row.photo_id: names.get(top(("patient", row.patient)), row.patient) for row in rows}
 
 
 def _deal(

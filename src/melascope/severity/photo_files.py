@@ -8,6 +8,8 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from melascope.data.cells import composed
+
 __all__ = ["ENDINGS", "PhotoFiles"]
 
 ENDINGS: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".heic", ".heif"})
@@ -34,8 +36,8 @@ class PhotoFiles:
         self._hints = 0
         self._by_key: dict[str, list[str]] = defaultdict(list)
         for name in self.names:
-            path = PurePosixPath(name)
-            keys = {name, path.name, str(path.with_suffix("")), path.stem}
+            path = PurePosixPath(composed(name))
+            keys = {str(path), path.name, str(path.with_suffix("")), path.stem}
             for key in keys | {key.casefold() for key in keys}:
                 self._by_key[key].append(name)
 
@@ -49,11 +51,12 @@ class PhotoFiles:
         parts = PurePosixPath(asked).parts
         if asked.startswith("/") or ":" in parts[0] or ".." in parts:
             raise LookupError(f"is a path out of the folder {self.folder}; write the photo's name below that folder")
-        below = asked.removeprefix(f"{self.folder.name}/")
+        asked, written = composed(asked), asked
+        below = asked.removeprefix(f"{composed(self.folder.name)}/")
         for key in (asked, asked.casefold(), below, below.casefold()):
-            found = self._by_key.get(key, [])
-            if key in found:
-                found = [key]
+            alike = self._by_key.get(key, [])
+            exact = [one for one in alike if one == written] or [one for one in alike if composed(one) == key]
+            found = exact or alike
             if len(found) == 1:
                 path = self.folder / found[0]
                 if path.stat().st_size == 0:
@@ -69,7 +72,7 @@ class PhotoFiles:
         self._hints += 1
         close: list[str] = []
         if self._hints <= _HINTS:
-            bases = {PurePosixPath(name).name for name in self.names}
+            bases = {composed(PurePosixPath(name).name) for name in self.names}
             close = difflib.get_close_matches(PurePosixPath(asked).name, sorted(bases), n=1, cutoff=0.8)
         nearest = f" (the nearest name there is {close[0]})" if close else ""
         return f"{nearest}; correct the name, add the photo, or delete the row"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -118,6 +119,21 @@ def test_that_parts_were_dealt_out_is_said(tmp_path: Path) -> None:
     said = "40 of 40 photos (view frontal, patients dealt out by hash: split_82 is empty)"
     assert gather(folder, SINGLE, scheme="82", view="frontal").left_out == said
     assert gather(made(tmp_path / "b"), SINGLE).left_out == "12 of 12 photos"
+
+
+@pytest.mark.parametrize("scheme", ["631", "82"])
+def test_a_patient_whose_group_has_gaps_is_in_one_part(tmp_path: Path, scheme: Literal["631", "82"]) -> None:
+    folder = made(tmp_path / "a", 40, split=False)
+    rows = [
+        replace(row, patient=f"Q{k // 2}", group=f"g{k}" if k % 2 else "", device=("dslr", "phone")[k // 20])
+        for k, row in enumerate(read_manifest(folder / "manifest.csv").rows)
+    ]
+    # Two patients who are joined by a photo alone that is not chosen.
+    rows.append(replace(rows[20], photo_id="tie", patient="Q0", group="g3"))
+    write_manifest(rows, folder / "manifest.csv")
+    parts = {(p.patient, p.part) for p in gather(folder, SINGLE, scheme=scheme, device="dslr").photos}
+    assert len(parts) == 10
+    assert dict(parts)["Q0"] == dict(parts)["Q1"]
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"name": 5}', '{"name": "a", "schema_version": "9"}'])

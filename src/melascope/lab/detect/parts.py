@@ -11,7 +11,7 @@ from melascope.data.dataset import Sample
 from melascope.data.layout import MANIFEST
 from melascope.data.manifest import split_of
 from melascope.data.row import Row
-from melascope.data.splits import assign_splits
+from melascope.data.splits import assign_splits, kept_together
 from melascope.severity.sharing import read_split
 
 __all__ = ["StudyError", "parts_of"]
@@ -56,18 +56,17 @@ def parts_of(
         if not found:
             raise StudyError(f"{split}: names no photo of this data set; it belongs to other data")
         return found
+    units = kept_together(rows if manifest is None else manifest)
     known = {row.photo_id: split_of(row, scheme) for row in rows}
     if any(part is None for part in known.values()):
         _check_empty(rows if manifest is None else manifest, scheme, samples[0].folder / MANIFEST)
-        dealt = assign_splits((row.kept_together for row in rows), seed)
-        known = {
-            row.photo_id: dealt[row.kept_together].split_631 if scheme == "631" else dealt[row.kept_together].split_82
-            for row in rows
-        }
+        dealt = assign_splits((units[row.photo_id] for row in rows), seed)
+        splits = {row.photo_id: dealt[units[row.photo_id]] for row in rows}
+        known = {name: one.split_631 if scheme == "631" else one.split_82 for name, one in splits.items()}
     parts = {name: _PART[part] for name, part in known.items() if part is not None}
     if scheme == "82":
         for row in rows:
-            if parts[row.photo_id] == "train" and _drawn(row, seed):
+            if parts[row.photo_id] == "train" and _drawn(units[row.photo_id], seed):
                 parts[row.photo_id] = "validation"
     return parts
 
@@ -83,6 +82,6 @@ def _check_empty(rows: Sequence[Row], scheme: Literal["631", "82"], path: Path) 
         )
 
 
-def _drawn(row: Row, seed: int) -> bool:
-    digest = hashlib.sha256(f"{seed}|validation|{row.kept_together}".encode()).digest()
+def _drawn(unit: str, seed: int) -> bool:
+    digest = hashlib.sha256(f"{seed}|validation|{unit}".encode()).digest()
     return int.from_bytes(digest[:8]) % _VALIDATION == 0

@@ -21,6 +21,7 @@ from melascope.data.box import KIND_CODES
 from melascope.data.dataset import DataSet
 from melascope.data.layout import lesion_mask_path
 from melascope.data.pixels import read_mask
+from melascope.data.splits import kept_together
 from melascope.lab.detect.parts import parts_of
 from melascope.lesions.naming import FACTS, describe
 from melascope.lesions.outline import outline_lesions, patches_of
@@ -108,6 +109,7 @@ def draw_facts(
         key=lambda photo: zlib.crc32(photo.encode()),
     )
     left_out = set() if most is None else set(train[most:])
+    units = kept_together(opened.manifest.rows)
     work = []
     for sample in opened:
         row = sample.row
@@ -115,7 +117,7 @@ def draw_facts(
             continue
         mask = lesion_mask_path(opened.folder, row.photo_id)
         if mask.is_file() or row.kinds == ():
-            told = (row.kept_together, parts[row.photo_id], row.view or "")
+            told = (units[row.photo_id], parts[row.photo_id], row.view or "")
             band = row.tone_band.value if row.tone_band else ""
             work.append((opened.folder / row.file, mask if mask.is_file() else None, (row.file, *told, band)))
     if not work:
