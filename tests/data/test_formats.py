@@ -128,17 +128,19 @@ def test_letters_that_are_typed_in_two_ways_are_the_same(tmp_path: Path, form: A
     assert set(patients_of(taken, pattern=f"({table}).jpg").values()) == {NFC}
 
 
+@pytest.mark.parametrize("ending", ["png", "tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_of_photos_on_their_side_are_put_upright_once(tmp_path: Path, orientation: int) -> None:
+def test_boxes_of_photos_on_their_side_are_put_upright_once(tmp_path: Path, orientation: int, ending: str) -> None:
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[20:50, 10:30] = 255
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    with Image.open(tmp_path / "a.png") as image:
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(pixels).save(path, exif=exif, **({"compression": "tiff_lzw"} if ending == "tif" else {}))
+    with Image.open(path) as image:
         ys, xs = np.nonzero(np.asarray(ImageOps.exif_transpose(image))[..., 0])
     expected = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
-    file = stored(tmp_path / "a.png")
+    file = stored(path)
     assert file == Stored(WIDTH, HEIGHT, orientation)
     (box,) = upright(BOXES[:1], (WIDTH, HEIGHT), file, "stored")
     assert box.corners == expected

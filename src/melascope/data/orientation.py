@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
+from PIL.TiffImagePlugin import TiffImageFile
+
 from melascope.data.box import Box
 from melascope.data.pixels import open_photo
 
@@ -17,6 +19,7 @@ __all__ = ["Drawn", "Stored", "stored", "upright"]
 Drawn = Literal["auto", "upright", "stored"]
 """What the boxes were drawn on; auto: upright, unless the annotation's size says otherwise."""
 _TAG: Final = 0x0112
+_WIDTH, _LENGTH = 0x0100, 0x0101
 _LYING: Final = frozenset({5, 6, 7, 8})
 
 
@@ -45,7 +48,10 @@ def stored(path: Path) -> Stored:
     """
     with open_photo(path) as image:
         value = image.getexif().get(_TAG, 1)
-        return Stored(image.width, image.height, value if isinstance(value, int) and 1 <= value <= 8 else 1)
+        width, height = image.size
+        if isinstance(image, TiffImageFile):  # of these Pillow gives the upright size
+            width, height = image.tag_v2[_WIDTH], image.tag_v2[_LENGTH]
+        return Stored(width, height, value if isinstance(value, int) and 1 <= value <= 8 else 1)
 
 
 def upright(
