@@ -34,6 +34,7 @@ def trials() -> list[Trial]:
 
 def test_the_measured_share_follows_the_true_one(trials: list[Trial], record_property: Record) -> None:
     errors = [abs(t.share - t.true_share) for t in trials]
+    record_property("mean absolute error", round(float(np.mean(errors)), 4))
     for band in sorted({t.band for t in trials if t.band}):
         of_band = [abs(t.share - t.true_share) for t in trials if t.band == band]
         record_property(f"mean absolute error, {band}", round(float(np.mean(of_band)), 4))
