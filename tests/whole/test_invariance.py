@@ -106,7 +106,7 @@ def test_faces_saved_again_give_nearly_the_same_numbers(change: str) -> None:
     assert max(masi for masi, _ in healthy) < 1.1  # one face of nine: 0.84 as JPEG, 0.57 at half size
     assert max(masi for masi, _ in painted) < 0.5
     assert max(ita for _, ita in healthy + painted) < 2.0
-    assert np.median([masi for masi, _ in painted]) < 0.4  # 0.32 at half size
+    assert np.median([masi for masi, _ in painted]) < 0.35  # 0.32 at half size
 
 
 def test_the_astronaut_is_complete_light_and_clear() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from melascope.data.row import Row, Split
+from melascope.data.ties import Key, Ties
 from melascope.vocabulary import Lesion
 
 __all__ = ["SCHEMES", "Assigned", "assign_splits", "deal_splits", "kept_together"]
@@ -73,22 +74,16 @@ def kept_together(rows: Iterable[Row]) -> dict[str, str]:
         {'0': 'family', '1': 'family', '2': 'family', '3': 'carl'}
     """
     rows = list(rows)
-    above: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def top(key: tuple[str, str]) -> tuple[str, str]:
-        while above.setdefault(key, key) != key:
-            above[key] = key = above[above[key]]
-        return key
-
+    ties = Ties()
     for row in rows:
         if row.group:
-            above[top(("group", row.group))] = top(("patient", row.patient))
-    names: dict[tuple[str, str], str] = {}
+            ties.join(("patient", row.patient), ("group", row.group))
+    names: dict[Key, str] = {}
     for row in rows:
         if row.group:
-            unit = top(("patient", row.patient))
+            unit = ties.top(("patient", row.patient))
             names[unit] = min(names.get(unit, row.group), row.group)
-    return {row.photo_id: names.get(top(("patient", row.patient)), row.patient) for row in rows}
+    return {row.photo_id: names.get(ties.top(("patient", row.patient)), row.patient) for row in rows}
 
 
 def _deal(

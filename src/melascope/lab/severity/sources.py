@@ -14,6 +14,7 @@ from melascope.data.dataset import DataSet
 from melascope.data.layout import MANIFEST, RATINGS
 from melascope.data.manifest import scan_manifest
 from melascope.data.row import Row
+from melascope.data.ties import Key, Ties
 from melascope.severity.ratings import TRUTH, Rating, Ratings, RatingsError, read_ratings
 from melascope.vocabulary import ToneBand
 
@@ -220,33 +221,25 @@ def set_name(data: Path) -> str:
 
 def _undivided(rows: Sequence[Rating], people: Mapping[str, str]) -> tuple[Rating, ...]:
     """The rows with one group for all photos that a patient, a group or a virtual person ties together."""
-    above: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def top(key: tuple[str, str]) -> tuple[str, str]:
-        while above.setdefault(key, key) != key:
-            above[key] = key = above[above[key]]
-        return key
-
+    ties = Ties()
     for row in rows:
-        first, *others = _ties(row, people)
-        for other in others:
-            above[top(other)] = top(first)
-    called: dict[tuple[str, str], str] = {}
-    members: dict[tuple[str, str], set[str]] = {}
+        ties.join(*_ties(row, people))
+    called: dict[Key, str] = {}
+    members: dict[Key, set[str]] = {}
     for row in rows:
-        unit = top(("patient", row.patient))
+        unit = ties.top(("patient", row.patient))
         members.setdefault(unit, set()).add(row.patient)
         called[unit] = called.get(unit) or row.group
     found = []
     for row in rows:
-        unit = top(("patient", row.patient))
+        unit = ties.top(("patient", row.patient))
         # Patients who are tied together without a group of their own bear the first one's name.
         name = called[unit] or (min(members[unit]) if len(members[unit]) > 1 else "")
         found.append(replace(row, group=name))
     return tuple(found)
 
 
-def _ties(row: Rating, people: Mapping[str, str]) -> list[tuple[str, str]]:
+def _ties(row: Rating, people: Mapping[str, str]) -> list[Key]:
     ties = [("patient", row.patient), *(("person", name) for name in names_of(people[row.photo], row.patient))]
     return [*ties, ("group", row.group)] if row.group else ties
 
