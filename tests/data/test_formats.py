@@ -250,6 +250,7 @@ FAULTS: tuple[tuple[str, str | bytes | Callable[[Path], None], tuple[str, ...]],
     ("s.json", studio({"rectanglelabels": []}), ("task 1 (a.jpg), object 1", "has 0 labels", "must have one")),
     ("s.json", studio(type="brushlabels"), ("task 1 (a.jpg), object 1", "'brushlabels'", "draw a rectangle")),
     ("s.json", studio(original_width=None), ("task 1 (a.jpg), object 1", "None x 80", "annotate the photo anew")),
+    ("s.json", studio().replace("/data/upload/1/0123abcd-a.jpg", "http://[x"), ("task 1", "'http://[x'", "no address")),
     ("s.json", studio({"x": 95}), ("task 1 (a.jpg), object 1 (mel)", "beyond the picture", "cut it")),
 )
 

@@ -81,7 +81,11 @@ def address_of(photo: str, prefix: str = "") -> str:
 
 
 def photo_at(address: str) -> str:
-    """The photo behind an address: without the server's folders and the sign that an upload puts before it."""
+    """The photo behind an address: without the server's folders and the sign that an upload puts before it.
+
+    Raises:
+        ValueError: It is no address, such as ``http://[x``.
+    """
     parts = urlsplit(address)
     path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
     if path.startswith("/data/upload/"):
@@ -147,7 +151,12 @@ def _task(task: object, where: str) -> Annotated | None:
     image = task["data"].get("image")
     if not isinstance(image, str) or not image:
         raise AnnotationError([f"{where}: data.image is {image!r}: must name the photo"])
-    where = f"{where} ({photo_at(image)})"
+    try:
+        photo = photo_at(image)
+    except ValueError as error:  # such as http://[x
+        reason = f"is no address ({error}): must name the photo"
+        raise AnnotationError([f"{where}: data.image is {image!r}: {reason}"]) from None
+    where = f"{where} ({photo})"
     listed = task.get("annotations")
     finished = [a for a in listed if isinstance(a, Mapping) and not a.get("was_cancelled")] if listed else []
     if not finished:
@@ -175,7 +184,7 @@ def _task(task: object, where: str) -> Annotated | None:
         problems.append(f"{where}: its objects were drawn on pictures of several sizes: annotate the photo anew")
     if problems:
         raise AnnotationError(problems)
-    return Annotated(photo_at(image), next(iter(sizes), None), tuple(boxes), where)
+    return Annotated(photo, next(iter(sizes), None), tuple(boxes), where)
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int]:
