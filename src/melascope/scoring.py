@@ -164,11 +164,13 @@ def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, re
     """(MEASURED,) what the regional network is told of a region.
 
     1, then share, density, diameter in mm; mean, tenth percentile, median and ninetieth percentile of the probability;
-    mean density; half widths of share and density.
+    mean density; half widths of share and density. Density and diameter fade in with the share that patches cover, up
+    to `DETECTION_FLOOR`: a speck that comes and goes with the file's compression makes no jump of them.
     """
     place = regions.codes == region
     chance = pigment.probability[place]
-    values = measured.share, measured.excess, measured.diameter_mm
+    fade = min(1.0, float(pigment.patches[place].mean()) / DETECTION_FLOOR)
+    values = measured.share, fade * measured.excess, fade * measured.diameter_mm
     quantiles = np.quantile(chance, (0.1, 0.5, 0.9))
     doubts = measured.doubts.share[0], measured.doubts.density[0]
     return np.array([1.0, *values, chance.mean(), *quantiles, regions.density[place].mean(), *doubts], np.float32)

@@ -73,6 +73,17 @@ def test_an_untrained_network_says_what_was_counted(tmp_path: Path) -> None:
     assert (values[..., 0] <= values[..., 1]).all() and (values[..., 1] <= values[..., 2]).all()
 
 
+def test_what_was_counted_varies_and_truth_and_absence_do_not(tmp_path: Path) -> None:
+    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces.counted[:, 3] = 0
+    found = room._varied(faces, np.arange(96), np.random.default_rng(0))
+    rows, truth = found[2], found[3]
+    ratio = rows[:, 0, 1:4] / faces.counted[:, 0, 1:4]
+    assert (rows[:, :3, 0] == 1).all() and not rows[:, 3].any()
+    assert torch.log(ratio).std(dim=0).numpy() == pytest.approx([0.094, 0.08, 0.25], rel=0.35)
+    assert torch.equal(truth[:, 0], faces.truth[:, 0])
+
+
 def test_nobody_who_is_learnt_from_is_in_a_figure(tmp_path: Path) -> None:
     faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
     parts = [set(faces.part(some)) for some in (FIGURES, FACTORS, range(6, PARTS))]

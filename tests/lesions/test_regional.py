@@ -21,6 +21,7 @@ from melascope.scoring import (
     MEASURED,
     UNCALIBRATED,
     Calibration,
+    counted,
     measure_region,
     measure_regions,
     read_regions,
@@ -88,6 +89,25 @@ def test_a_mirrored_face_gives_mirrored_maps(face: RegionMap) -> None:
     one, other = maps_of(face).mirrored(), maps_of(mirrored(face))
     assert other.face == pytest.approx(one.face, abs=1e-4)
     assert np.abs(other.maps - one.maps).max() < 0.02
+
+
+def test_a_speck_hardly_tells_a_diameter_or_a_density() -> None:
+    """Both fade in with the share of the region that patches cover, up to the detection floor."""
+    told = []
+    for radius in (0, 4, 40):
+        regions = drawn(disc(140, 300, radius) if radius else np.zeros((480, 480), bool), 0.1)
+        pigment = map_pigment(regions)
+        place = regions.codes == Region.RIGHT_MALAR
+        alone = measure_region(pigment, regions.codes, Region.RIGHT_MALAR, 1.0, UNCALIBRATED)
+        row = counted(alone, regions, pigment, Region.RIGHT_MALAR)
+        share = (pigment.patches & place).sum() / place.sum()
+        assert row[2:4] == pytest.approx(
+            [min(1, share / 0.01) * v for v in (alone.excess, alone.diameter_mm)], rel=1e-4
+        )
+        told.append((share, row[3]))
+    assert told[0] == (0, 0)
+    assert 0 < told[1][0] < 0.01 < told[2][0]
+    assert 0 < told[1][1] < told[2][1]
 
 
 def values(share: float, density: float, diameter: float, spread: float = 0.5) -> NDArray[np.float32]:

@@ -15,9 +15,9 @@ ASTRONAUT = object()
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
-def held_out_faces() -> list[Path]:
-    """Generated portraits of the held-out third; empty where the photographs are absent."""
-    folder = DATA / "synthetic-faces"
+def held_out_faces(name: str = "synthetic-faces") -> list[Path]:
+    """Portraits of the held-out third, generated ones or those of another folder; empty where they are absent."""
+    folder = DATA / name
     return [path for path in sorted(folder.glob("*.jpg")) if is_held_out(f"{folder.name}-{path.stem}")]
 
 

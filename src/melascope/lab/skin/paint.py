@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 
 from melascope.cohort.paint import transmission
 
-__all__ = ["DERMAL", "EPIDERMAL", "NOTHING", "Paint", "add", "density", "lay", "look_alikes", "sample", "stubble"]
+__all__ = [
+    "DERMAL",
+    "EPIDERMAL",
+    "NOTHING",
+    "Paint",
+    "add",
+    "cast_shadow",
+    "density",
+    "lay",
+    "look_alikes",
+    "sample",
+    "stubble",
+]
 
 EPIDERMAL: Final = np.array([1.0, 1.55, 2.4], np.float32)
 """Absorption of epidermal melanin in R, G, B relative to R: about wavelength to the power -3.3 (Jacques 1998)."""
@@ -175,16 +187,28 @@ def look_alikes(
         light = light * np.exp(red[..., None] * np.array([-0.12, -1.0, -0.75], np.float32) * _LN10)
         marks |= red > 0.03
     if rng.random() < 0.2:
-        level = _noise(h, w, face_px * float(rng.uniform(0.3, 1.0)), rng, 1) - float(rng.uniform(0.3, 0.7))
-        edge = float(np.exp(rng.uniform(np.log(0.05), np.log(0.5))))
-        shadow = float(rng.uniform(0.05, 0.35)) * np.clip(level / edge + 0.5, 0, 1)
-        warm = np.array([1.0, float(rng.uniform(1.0, 1.12)), float(rng.uniform(1.0, 1.3))], np.float32)
-        light = light * np.exp(shadow[..., None] * (-_LN10 * warm))
+        light = cast_shadow(light, face_px, rng)
     if rng.random() < 0.2:
         level = _noise(h, w, face_px * float(rng.uniform(0.1, 0.5)), rng, 2) - float(rng.uniform(0.55, 0.8))
         shine = float(rng.uniform(0.02, 0.25)) * np.clip(level / 0.2, 0, 1) * near
         light = light + shine[..., None]
     return np.asarray(light, np.float32), marks
+
+
+def cast_shadow(light: NDArray[np.float32], face_px: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Shadows with a hard or a soft edge, such as that of a hat: 0.05 to 0.35 of optical density, grey or warm.
+
+    Args:
+        light: (h, w, 3) linear light.
+        face_px: Width of the face in pixels.
+        rng: Source of chance.
+    """
+    h, w = light.shape[:2]
+    level = _noise(h, w, face_px * float(rng.uniform(0.3, 1.0)), rng, 1) - float(rng.uniform(0.3, 0.7))
+    edge = float(np.exp(rng.uniform(np.log(0.05), np.log(0.5))))
+    shadow = float(rng.uniform(0.05, 0.35)) * np.clip(level / edge + 0.5, 0, 1)
+    warm = np.array([1.0, float(rng.uniform(1.0, 1.12)), float(rng.uniform(1.0, 1.3))], np.float32)
+    return np.asarray(light * np.exp(shadow[..., None] * (-_LN10 * warm)), np.float32)
 
 
 def stubble(

@@ -30,12 +30,17 @@ from melascope.lab.skin.regional_network import (
 )
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION
 from melascope.masi import AREA_VALUES, DETECTION_FLOOR, HOMOGENEITY_MM, WEIGHTS
+from melascope.scoring import MEASURED
 from melascope.vocabulary import MASI_REGIONS
 
 __all__ = ["Recipe", "loss_of", "score", "train"]
 
 _LIGHT: Final = [0.08, 0.08, 0.08, 0.3]
 """By how much density and logarithm of the width of a face are varied."""
+_COUNTED: Final = [0.0, 0.05, 0.08, 0.25, 0.02, 0.02, 0.02, 0.02, 0.08, 0.02, 0.02]
+_TOGETHER: Final = [0.0, 0.08, 0.0, 0.0, 0.06, 0.06, 0.06, 0.06, 0.06, 0.06, 0.0]
+"""Standard deviation of the logarithm of what was counted in a region: of each number, and of those that rise and fall
+with the pixels' probability together."""
 
 
 def score(scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -208,7 +213,10 @@ def loss_of(scales: Tensor, rows: Tensor, truth: Tensor, recipe: Recipe) -> Tens
 
 
 def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Faces moved, turned and mirrored; with other light and colour, and a skin network that is surer or less sure."""
+    """Faces moved, turned and mirrored; with other light and colour, and a skin network that is surer or less sure.
+
+    What was counted is off by `_COUNTED` of itself in each region, as it is once a photograph has been saved again.
+    """
     some = torch.from_numpy(drawn)
     maps, face, rows, truth = (part[some] for part in (faces.maps, faces.face, faces.counted, faces.truth))
     if rng.random() < 0.5:
@@ -235,6 +243,8 @@ def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) ->
     maps[:, 3:6] = maps[:, 3:6] * torch.exp(normal(n, 1, 1, 1, by=0.12)) + skin * (shade + normal(n, 3, 1, 1, by=0.06))
     maps[:, 3:7] *= kept(n, 1, 1, 1, share=0.8)
     maps[:, 7:9] *= kept(n, 1, 1, 1, share=0.85)
+    off = normal(n, 4, MEASURED, by=1.0) * torch.tensor(_COUNTED) + normal(n, 4, 1, by=1.0) * torch.tensor(_TOGETHER)
+    rows = rows * torch.exp(off)
     usual = faces.face.mean(dim=0)
     face = usual + (face - usual + normal(n, 4, by=1.0) * torch.tensor(_LIGHT)) * kept(n, 1, share=0.7)
     return maps, face, rows, truth

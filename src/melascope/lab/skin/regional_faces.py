@@ -20,6 +20,7 @@ from melascope.archive import EXTENSIONS, sha256_of
 from melascope.data import DataSet
 from melascope.lab.skin.evaluate import each
 from melascope.lab.skin.faces import is_held_out
+from melascope.lab.skin.paint import cast_shadow
 from melascope.lesions.pigment import map_pigment
 from melascope.lesions.regional import face_maps
 from melascope.photo.light import to_linear, to_srgb
@@ -38,6 +39,8 @@ COPIES, COPIES_CLEAR = 2, 4
 """How often a photograph that is no render is seen once more, in other light, smaller, compressed; one free of pigment.
 There are few of them, and their people are those that the skin network learnt from. Figures and factors are made of
 originals alone."""
+_SHADED: Final = 0.4
+"""Share of the copies with cast shadows, so that a false patch at a shadow's edge is learnt to be none."""
 _DIGEST: Final = 64
 """Signs of a SHA-256."""
 
@@ -168,11 +171,14 @@ def _true(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _poorer(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The photograph in light of another strength and colour, smaller, down to 0.45 of its size, or compressed."""
+    """The photograph in other light, some with cast shadows; smaller, down to 0.45 of its size, or compressed."""
     height, width = pixels.shape[:2]
     colour = rng.normal(0, 0.07)
     gains = np.exp(rng.normal(0, 0.12) + np.array([colour, 0, -colour]) + rng.normal(0, 0.02, 3))
-    pixels = to_srgb(np.minimum(to_linear(pixels) * gains.astype(np.float32), np.float32(1)))
+    light = np.minimum(to_linear(pixels) * gains.astype(np.float32), np.float32(1))
+    if rng.random() < _SHADED:
+        light = cast_shadow(light, 0.6 * min(height, width), rng)
+    pixels = to_srgb(light)
     scale = 1.0 if rng.random() < 0.3 else float(rng.uniform(0.45, 1))
     small = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.7:
