@@ -52,6 +52,8 @@ LEAST_LOG: Final = 0.05
 """Likewise of a density and of a diameter's logarithm in a whole face."""
 SPREAD: Final = 0.25
 """Half width of the logarithm of a patch's diameter, before calibration."""
+CLEAR_DENSITY: Final = 0.05
+"""Density from which the regional network is told the diameter of the patches in full."""
 SURENESS: Final = 8.0
 """Power of its probability with which a pixel counts in the density of a region."""
 
@@ -164,13 +166,14 @@ def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, re
     """(MEASURED,) what the regional network is told of a region.
 
     1, then share, density, diameter in mm; mean, tenth percentile, median and ninetieth percentile of the probability;
-    mean density; half widths of share and density. Density and diameter fade in with the share that patches cover, up
-    to `DETECTION_FLOOR`: a speck that comes and goes with the file's compression makes no jump of them.
+    mean density; half widths of share and density. The density fades in with the share that patches cover, up to
+    `DETECTION_FLOOR`, and the diameter with that density: patches that come and go with the file's compression would
+    make both jump.
     """
     place = regions.codes == region
     chance = pigment.probability[place]
-    fade = min(1.0, float(pigment.patches[place].mean()) / DETECTION_FLOOR)
-    values = measured.share, fade * measured.excess, fade * measured.diameter_mm
+    density = min(1.0, float(pigment.patches[place].mean()) / DETECTION_FLOOR) * measured.excess
+    values = measured.share, density, min(1.0, density / CLEAR_DENSITY) * measured.diameter_mm
     quantiles = np.quantile(chance, (0.1, 0.5, 0.9))
     doubts = measured.doubts.share[0], measured.doubts.density[0]
     return np.array([1.0, *values, chance.mean(), *quantiles, regions.density[place].mean(), *doubts], np.float32)

@@ -78,8 +78,10 @@ def test_what_was_counted_varies_and_truth_and_absence_do_not(tmp_path: Path) ->
     faces.counted[:, 3] = 0
     found = room._varied(faces, np.arange(96), np.random.default_rng(0))
     rows, truth = found[2], found[3]
-    ratio = rows[:, 0, 1:4] / faces.counted[:, 0, 1:4]
+    told = (rows[:, 0, 2] > 0) & (rows[:, 0, 3] > 0)
+    ratio = rows[told, 0, 1:4] / faces.counted[told, 0, 1:4]
     assert (rows[:, :3, 0] == 1).all() and not rows[:, 3].any()
+    assert 0.75 < float(told.float().mean()) < 1
     assert torch.log(ratio).std(dim=0).numpy() == pytest.approx([0.094, 0.08, 0.25], rel=0.35)
     assert torch.equal(truth[:, 0], faces.truth[:, 0])
 

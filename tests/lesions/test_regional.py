@@ -91,23 +91,25 @@ def test_a_mirrored_face_gives_mirrored_maps(face: RegionMap) -> None:
     assert np.abs(other.maps - one.maps).max() < 0.02
 
 
-def test_a_speck_hardly_tells_a_diameter_or_a_density() -> None:
-    """Both fade in with the share of the region that patches cover, up to the detection floor."""
+def test_faint_patches_and_specks_hardly_tell_a_density_or_a_diameter() -> None:
+    """The density fades in with the share that patches cover, up to the detection floor, the diameter with it."""
     told = []
-    for radius in (0, 4, 40):
-        regions = drawn(disc(140, 300, radius) if radius else np.zeros((480, 480), bool), 0.1)
+    for radius, depth in ((0, 0.1), (4, 0.1), (40, 0.01), (40, 0.1)):
+        regions = drawn(disc(140, 300, radius) if radius else np.zeros((480, 480), np.float32), depth)
         pigment = map_pigment(regions)
         place = regions.codes == Region.RIGHT_MALAR
         alone = measure_region(pigment, regions.codes, Region.RIGHT_MALAR, 1.0, UNCALIBRATED)
         row = counted(alone, regions, pigment, Region.RIGHT_MALAR)
         share = (pigment.patches & place).sum() / place.sum()
-        assert row[2:4] == pytest.approx(
-            [min(1, share / 0.01) * v for v in (alone.excess, alone.diameter_mm)], rel=1e-4
-        )
-        told.append((share, row[3]))
-    assert told[0] == (0, 0)
-    assert 0 < told[1][0] < 0.01 < told[2][0]
-    assert 0 < told[1][1] < told[2][1]
+        density = min(1, share / 0.01) * alone.excess
+        assert row[2] == pytest.approx(density, rel=1e-4)
+        assert row[3] == pytest.approx(min(1, density / 0.05) * alone.diameter_mm, rel=1e-4)
+        told.append((share, alone.diameter_mm, row[3]))
+    nothing, speck, faint, clear = told
+    assert nothing == (0, 0, 0)
+    assert 0 < speck[0] < 0.01 and 0 < speck[2] < speck[1]
+    assert faint[0] == clear[0] > 0.01 and 0 < faint[2] < 0.5 * faint[1]
+    assert clear[2] == pytest.approx(clear[1])
 
 
 def values(share: float, density: float, diameter: float, spread: float = 0.5) -> NDArray[np.float32]:

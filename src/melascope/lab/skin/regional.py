@@ -215,7 +215,8 @@ def loss_of(scales: Tensor, rows: Tensor, truth: Tensor, recipe: Recipe) -> Tens
 def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Faces moved, turned and mirrored; with other light and colour, and a skin network that is surer or less sure.
 
-    What was counted is off by `_COUNTED` of itself in each region, as it is once a photograph has been saved again.
+    What was counted is off by `_COUNTED` of itself in each region, as it is once a photograph has been saved again;
+    of one region in ten density and diameter are not told.
     """
     some = torch.from_numpy(drawn)
     maps, face, rows, truth = (part[some] for part in (faces.maps, faces.face, faces.counted, faces.truth))
@@ -245,6 +246,7 @@ def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) ->
     maps[:, 7:9] *= kept(n, 1, 1, 1, share=0.85)
     off = normal(n, 4, MEASURED, by=1.0) * torch.tensor(_COUNTED) + normal(n, 4, 1, by=1.0) * torch.tensor(_TOGETHER)
     rows = rows * torch.exp(off)
+    rows[..., 2:4] *= kept(n, 4, 1, share=0.9)
     usual = faces.face.mean(dim=0)
     face = usual + (face - usual + normal(n, 4, by=1.0) * torch.tensor(_LIGHT)) * kept(n, 1, share=0.7)
     return maps, face, rows, truth

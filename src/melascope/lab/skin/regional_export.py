@@ -166,7 +166,7 @@ def interval_factors(network: nn.Module, faces: Faces, rows: NDArray[np.int64]) 
 
 
 def figures(network: nn.Module, faces: Faces, rows: NDArray[np.int64], factors: Calibration) -> dict[str, Any]:
-    """How far MASI and shares are off, counted in pixels alone and read, by people who were not learnt from."""
+    """How far MASI and shares of people who were not learnt from are off, as counted and told, and as read."""
     found: dict[str, list[tuple[float, float, float]]] = {}
     shares, inside, totals_inside = [], [], []
     for row, values in zip(rows, _values(network, faces, rows), strict=True):
@@ -192,7 +192,7 @@ def figures(network: nn.Module, faces: Faces, rows: NDArray[np.int64], factors: 
         true_masi, pixels, read = np.array(values).T
         table[name] = {
             "faces": len(values),
-            "MASI off by, counted in pixels": round(float(np.abs(pixels - true_masi).mean()), 2),
+            "MASI off by, as counted and told": round(float(np.abs(pixels - true_masi).mean()), 2),
             "too much": round(float((pixels - true_masi).mean()), 2),
             "MASI off by": round(float(np.abs(read - true_masi).mean()), 2),
             "by too much": round(float((read - true_masi).mean()), 2),
