@@ -166,14 +166,15 @@ def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, re
     """(MEASURED,) what the regional network is told of a region.
 
     1, then share, density, diameter in mm; mean, tenth percentile, median and ninetieth percentile of the probability;
-    mean density; half widths of share and density. The density fades in with the share that patches cover, up to
-    `DETECTION_FLOOR`, and the diameter with that density: patches that come and go with the file's compression would
-    make both jump.
+    mean density; half widths of share and density. Density and diameter fade in with the share that patches cover, up
+    to `DETECTION_FLOOR`, and the diameter with that density, too: patches that come and go with the file's compression
+    would make both jump.
     """
     place = regions.codes == region
     chance = pigment.probability[place]
-    density = min(1.0, float(pigment.patches[place].mean()) / DETECTION_FLOOR) * measured.excess
-    values = measured.share, density, min(1.0, density / CLEAR_DENSITY) * measured.diameter_mm
+    fade = min(1.0, float(pigment.patches[place].mean()) / DETECTION_FLOOR)
+    density = fade * measured.excess
+    values = measured.share, density, fade * min(1.0, density / CLEAR_DENSITY) * measured.diameter_mm
     quantiles = np.quantile(chance, (0.1, 0.5, 0.9))
     doubts = measured.doubts.share[0], measured.doubts.density[0]
     return np.array([1.0, *values, chance.mean(), *quantiles, regions.density[place].mean(), *doubts], np.float32)

@@ -92,7 +92,7 @@ def test_a_mirrored_face_gives_mirrored_maps(face: RegionMap) -> None:
 
 
 def test_faint_patches_and_specks_hardly_tell_a_density_or_a_diameter() -> None:
-    """The density fades in with the share that patches cover, up to the detection floor, the diameter with it."""
+    """Both fade in with the share that patches cover, up to the detection floor, the diameter with the density, too."""
     told = []
     for radius, depth in ((0, 0.1), (4, 0.1), (40, 0.01), (40, 0.1)):
         regions = drawn(disc(140, 300, radius) if radius else np.zeros((480, 480), np.float32), depth)
@@ -101,9 +101,10 @@ def test_faint_patches_and_specks_hardly_tell_a_density_or_a_diameter() -> None:
         alone = measure_region(pigment, regions.codes, Region.RIGHT_MALAR, 1.0, UNCALIBRATED)
         row = counted(alone, regions, pigment, Region.RIGHT_MALAR)
         share = (pigment.patches & place).sum() / place.sum()
-        density = min(1, share / 0.01) * alone.excess
+        fade = min(1, share / 0.01)
+        density = fade * alone.excess
         assert row[2] == pytest.approx(density, rel=1e-4)
-        assert row[3] == pytest.approx(min(1, density / 0.05) * alone.diameter_mm, rel=1e-4)
+        assert row[3] == pytest.approx(fade * min(1, density / 0.05) * alone.diameter_mm, rel=1e-4)
         told.append((share, alone.diameter_mm, row[3]))
     nothing, speck, faint, clear = told
     assert nothing == (0, 0, 0)

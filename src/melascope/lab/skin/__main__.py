@@ -124,7 +124,8 @@ def regional_maps(
         list[str],
         typer.Argument(
             help="Virtual cohorts, painted canvases, or photographs with a MASI of 0. FOLDER=NAME, if its faces were "
-            "labelled in a folder NAME: leaves out the third that figures are made of. Of canvases NAME is its place."
+            "labelled in a folder NAME: leaves out the third that figures are made of. NAME may be its place; of "
+            "canvases it must be."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the faces.")] = Path("runs/regional/faces"),

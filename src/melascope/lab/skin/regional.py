@@ -215,8 +215,9 @@ def loss_of(scales: Tensor, rows: Tensor, truth: Tensor, recipe: Recipe) -> Tens
 def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Faces moved, turned and mirrored; with other light and colour, and a skin network that is surer or less sure.
 
-    What was counted is off by `_COUNTED` of itself in each region, as it is once a photograph has been saved again;
-    of one region in ten density and diameter are not told.
+    What was counted is off by `_COUNTED` of itself in each region, and by `_TOGETHER` of itself in a region's share and
+    probabilities alike, as it is once a photograph has been saved again; of one region in ten density and diameter are
+    not told, though the density's half width still is.
     """
     some = torch.from_numpy(drawn)
     maps, face, rows, truth = (part[some] for part in (faces.maps, faces.face, faces.counted, faces.truth))

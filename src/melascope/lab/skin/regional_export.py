@@ -232,12 +232,12 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "people_learnt_from": [recipe["people"] for recipe in recipes],
         "mean_of": recipes,
         "limits": "Whole faces alone. No patient with melasma was seen: pigment was rendered on virtual patients or "
-        "painted on generated portraits; official portraits were taken for free of pigment, without a dermatologist's "
-        "look. The photographed faces of calibration and figures are those that the skin network learnt from, so that "
-        "their maps are better than those of strangers. People are told apart by their data set's names: official "
-        "portraits that were named otherwise when an earlier training learnt from them may be among the figures. A "
-        "training that went on from an earlier file (`start`) knows the people of that one, too, who are not compared "
-        "here.",
+        "painted on generated portraits; official portraits, and generated ones as they are, were taken for free of "
+        "pigment, without a dermatologist's look. The photographed faces of calibration and figures are those that the "
+        "skin network learnt from, so that their maps are better than those of strangers. People are told apart by "
+        "their data set's names: official portraits that were named otherwise when an earlier training learnt from "
+        "them may be among the figures. A training that went on from an earlier file (`start`) knows the people of "
+        "that one, too, who are not compared here.",
         "calibration": {**asdict(factors), "photos": len(of_factors), "level": 0.9},
         "figures": {"faces": len(of_figures), **figures(network, faces, of_figures, factors)},
     }

@@ -36,7 +36,7 @@ PARTS: Final = 20
 next three the intervals' factors; the others are learnt from."""
 FIGURES, FACTORS = range(3), range(3, 6)
 COPIES, COPIES_CLEAR = 2, 4
-"""How often a photograph that is no render is seen once more, in other light, smaller, compressed; one free of pigment.
+"""How often a photograph that is no render is seen once more (`_poorer`); one free of pigment.
 There are few of them, and their people are those that the skin network learnt from. Figures and factors are made of
 originals alone."""
 _SHADED: Final = 0.4
@@ -55,7 +55,7 @@ class _Job:
     band: str
     kinds: str
     again: int | None
-    """Seed of the copy, in other light, smaller or compressed, that is looked at instead."""
+    """Seed of the copy (`_poorer`) that is looked at instead."""
 
 
 def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
@@ -66,11 +66,12 @@ def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
     Args:
         sources: Folders of virtual cohorts, painted canvases, or photographs whose manifest says a MASI of 0. Of
             "FOLDER=NAME", whose faces were once labelled in a folder NAME, the third is left out that the figures of
-            the skin network are made of. Of painted canvases NAME is the place of that folder: their records tell the
-            photographs by their SHA-256 alone.
+            the skin network are made of. NAME may be the place of that folder, where the photographs are looked up by
+            their SHA-256; of painted canvases, whose records tell nothing else, it must be.
         out: Where to.
-        again: Share of the renders that are seen a second time, in other light, smaller or compressed; photographs are
-            seen `COPIES` times more, those free of pigment `COPIES_CLEAR` times; of people who are learnt from alone.
+        again: Share of the renders that are seen a second time, in other light, with cast shadows, smaller or
+            compressed; photographs are seen `COPIES` times more, those free of pigment `COPIES_CLEAR` times; of people
+            who are learnt from alone.
 
     Returns:
         The number of faces.
@@ -113,7 +114,8 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
             raise ValueError(
                 f"{folder}: was painted by an older version, which named photographs otherwise; paint anew"
             )
-        labelled = labels.get(canvas, "") if canvas else f"{source}-{Path(row.file).stem}"
+        content = canvas or ("" if told else sha256_of(folder / row.file))
+        labelled = labels.get(content, "") if canvas or labels else f"{source}-{Path(row.file).stem}"
         if source and not labelled:
             raise ValueError(
                 f"{folder}: the photograph of {row.photo_id} is not in {source}, so that nobody can say whether it is "
@@ -121,11 +123,11 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
             )
         if row.view == "close-up" or (source and is_held_out(labelled)):
             continue
-        # Who is painted on in several folders is one person: the photograph's SHA-256 tells.
+        # Whose photograph lies in several folders, painted on or as it is, is one person: its SHA-256 tells.
         render = bool(told) and "canvas" not in told
         cohort = told.get("cohort", {})
         group = f"{folder.name}, {row.group}" if render else str(told.get("canvas", row.group or row.patient))
-        person = f"seed{cohort['seed']}/{row.group}" if render and "seed" in cohort else group
+        person = f"seed{cohort['seed']}/{row.group}" if render and "seed" in cohort else content or group
         band, kinds = row.tone_band or "", " ".join(row.kinds or ())
         seed = zlib.crc32(row.photo_id.encode())
         photograph = COPIES_CLEAR if row.masi == 0 and kinds in ("", "none") else COPIES
@@ -268,6 +270,7 @@ def _check_heads(people: NDArray[np.str_], groups: NDArray[np.str_]) -> None:
         other = names.setdefault(person, group)
         if other != group:
             raise ValueError(
-                f"{other!r} and {group!r} are one head, {person}: two folders hold one cohort, or cohorts of one seed; "
-                "leave one out, or render it with another --seed"
+                f"{other!r} and {group!r} are one head, {person}: two folders hold one cohort, cohorts of one seed, or "
+                "one photograph; leave one out, render it with another --seed, or let the photograph's `group` be its "
+                "SHA-256, as it is where it was painted on"
             )
