@@ -3,7 +3,8 @@
 `python benchmarks/live.py [ROUNDS]`: JPEG frames of 384 pixels made from the built-in virtual patients go through
 `melascope.live.glance_at`, and through the server's own way (`clinic.live.Live`: checks, another process, limits off).
 Each number of threads is measured in several rounds, in turns. Other work on the machine only makes rounds slower: the
-quickest round comes nearest to a quiet machine, and is shown beside the median of all.
+quickest round comes nearest to a quiet machine, and is shown beside the median of all. What such a look reads as MASI
+is printed beside that of the full analysis of the same picture.
 """
 
 from __future__ import annotations
@@ -31,6 +32,18 @@ def frames() -> list[bytes]:
         data = np.frombuffer(files("melascope.cli").joinpath("samples", name).read_bytes(), np.uint8)
         small = cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         found.append(bytes(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]))
+    return found
+
+
+def totals() -> dict[str, tuple[float, float]]:
+    """MASI of each sample at a glance, and as `analyze` measures it; NaN without a total."""
+    from melascope import analyze, live
+
+    found = {}
+    for name, frame in zip(NAMES, frames(), strict=True):
+        whole = analyze(files("melascope.cli").joinpath("samples", name).read_bytes()).masi
+        masis = live.glance_at(frame, SIDE).masi, whole.masi if whole else None
+        found[name] = (np.nan if masis[0] is None else masis[0], np.nan if masis[1] is None else masis[1])
     return found
 
 
@@ -80,6 +93,8 @@ def main(rounds: int) -> None:
             f"{threads:<9}{way:<10}{p50:>14.0f}{p95:>9.0f}{1 / np.mean(best):>10.1f}"
             f"{np.median(every) * 1e3:>14.0f}{1 / np.mean(every):>10.1f}"
         )
+    for name, (glanced, analysed) in totals().items():
+        print(f"{name}: MASI of one look {glanced:.1f}, of the full analysis {analysed:.1f}")
 
 
 if __name__ == "__main__":

@@ -97,16 +97,15 @@ def test_the_astronaut_saved_again_gives_the_same_numbers(change: str) -> None:
 @pytest.mark.skipif(not held_out_faces(), reason="../shared/data/synthetic-faces is absent")
 @pytest.mark.parametrize("change", ["jpeg80", "half"])
 def test_faces_saved_again_give_nearly_the_same_numbers(change: str) -> None:
-    """The aim is 0.5 of MASI and 2 degrees for every face; docs/measurement.md, section 9, says what is reached."""
+    """0.5 of MASI and 2 degrees for every one of these; docs/measurement.md, section 9, has all held-out portraits."""
     pictures = [np.asarray(Image.open(path).convert("RGB"), np.uint8) for path in held_out_faces()[:10]]
     healthy = [moved for pixels in pictures if (moved := changes(pixels, change))]
     painted = [moved for pixels in pictures if (moved := changes(melasma(pixels, seed=1), change))]
     assert len(healthy) >= 4 and len(painted) >= 4
     assert np.median([masi for masi, _ in healthy]) < 0.1
-    assert max(masi for masi, _ in healthy) < 1.1  # one face of nine: 0.84 as JPEG, 0.57 at half size
-    assert max(masi for masi, _ in painted) < 0.5
+    assert max(masi for masi, _ in healthy + painted) < 0.5
     assert max(ita for _, ita in healthy + painted) < 2.0
-    assert np.median([masi for masi, _ in painted]) < 0.35  # 0.32 at half size
+    assert np.median([masi for masi, _ in painted]) < 0.35
 
 
 def test_the_astronaut_is_complete_light_and_clear() -> None:
