@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from melascope.photo.light import to_lab
 from melascope.record import SkinTone
+from melascope.skin import tone as room
 from melascope.skin.tone import Tone, band_of, ita_of, measure_tone
 from melascope.vocabulary import MONK_TONES, Region, ToneBand
 from tests.photo.literal import literal_lab, literal_linear
@@ -120,6 +121,25 @@ def test_penalty_widens_both_sides() -> None:
     assert wide.ita_high - plain.ita_high == pytest.approx(7.0)
     assert plain.ita_low - wide.ita_low == pytest.approx(7.0)
     assert wide.ita_deg == plain.ita_deg
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_middle_of_the_regions_is_hubers(seed: int) -> None:
+    """Least sum of weighted losses, squared within 3 units and linear beyond, searched on a grid."""
+    rng = np.random.default_rng(seed)
+    values, weights = rng.normal(60, 6, (5, 4)), rng.uniform(0.05, 1, (5, 4))
+    grid = np.linspace(30, 90, 60_001)
+    for row, weight, found in zip(values, weights, room._middle(values, weights), strict=True):
+        far = np.abs(row[:, None] - grid)
+        loss = (weight[:, None] * np.where(far < 3, far**2 / 2, 3 * far - 4.5)).sum(axis=0)
+        assert found == pytest.approx(grid[loss.argmin()], abs=0.02)
+
+
+def test_one_shaded_region_pulls_no_more_however_dark_it_is() -> None:
+    weights = np.array([1.0, 1.0, 1.0, 1 / 3])
+    shaded, black = (room._middle(np.array([60.0, 61.0, 62.0, dark]), weights) for dark in (40.0, 0.0))
+    assert shaded == pytest.approx(61 - 3 / 3 / 3)
+    assert black == pytest.approx(shaded)
 
 
 def test_affected_skin_does_not_count() -> None:
