@@ -26,14 +26,19 @@ from melascope.skin.regions import RegionMap
 from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, MASI_REGIONS, Region, View
 
 __all__ = [
+    "COUNTED",
+    "DENSITY_DOUBT",
     "MEASURED",
     "NETWORK",
     "UNCALIBRATED",
     "Calibration",
     "Doubts",
+    "Factors",
     "RegionMeasure",
     "calibration",
+    "check_pair",
     "counted",
+    "involved",
     "measure_region",
     "measure_regions",
     "read_regions",
@@ -44,12 +49,16 @@ __all__ = [
 NETWORK: Final = "regional"
 MEASURED: Final = 11
 """Numbers of a region that the regional network is told."""
+COUNTED: Final = 2
+"""Edition of what they mean: a network that learnt from another is refused."""
 
 LEAST_DOUBT: Final = 0.005
 """What even a clear region may hide: the least uncertainty of a share."""
 LEAST_DENSITY: Final = 0.003
 LEAST_LOG: Final = 0.05
 """Likewise of a density and of a diameter's logarithm in a whole face."""
+DENSITY_DOUBT: Final = (0.01, 0.2)
+"""Half width of a density that was counted in pixels, before calibration: the first and so much of the density."""
 SPREAD: Final = 0.25
 """Half width of the logarithm of a patch's diameter, before calibration."""
 CLEAR_DENSITY: Final = 0.05
@@ -142,24 +151,33 @@ def measure_regions(
     rows: dict[Region, NDArray[np.float32]] = {
         region: counted(alone[region], regions, pigment, region) for region in seen
     }
-    _check_pair()
+    check_pair()
     found = read_regions(_look(face_maps(regions, pigment), rows), rows, widening, factors or calibration())
     return {region: replace(found[region], skin_px=alone[region].skin_px) for region in seen}
 
 
 @cache
-def _check_pair() -> None:
-    """The regional network must have learnt from the maps of this skin network.
+def check_pair() -> None:
+    """The regional network must have learnt from the maps of this skin network, and from what is `counted` today.
 
     Raises:
-        NetworkError: It learnt from those of another.
+        NetworkError: It learnt from others.
     """
-    skin, wanted = networks.load("skin").sha256, networks.load(NETWORK).card.get("skin_network")
-    if wanted != skin:
+    networks.check_learnt_from(NETWORK, "skin", anew=_ANEW)
+    edition = networks.load(NETWORK).card.get("counted")
+    if edition != COUNTED:
         raise networks.NetworkError(
-            f"network {NETWORK!r}: it learnt from the skin network {str(wanted)[:12]}..., and {skin[:12]}... is "
-            "installed; install melascope again, or train it anew (`python -m melascope.lab.skin regional-maps`)"
+            f"network {NETWORK!r}: it learnt from other numbers ({edition}) than it is told today ({COUNTED}); install "
+            f"melascope again, or train it anew (`{_ANEW}`)"
         )
+
+
+_ANEW: Final = "python -m melascope.lab.skin regional-maps"
+
+
+def involved(measured: Mapping[Region, RegionMeasure]) -> dict[Region, tuple[float, float]]:
+    """Involved share and density of each region, as `lesions.naming` is told."""
+    return {region: (one.share, one.excess) for region, one in measured.items()}
 
 
 def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, region: Region) -> NDArray[np.float32]:
@@ -168,7 +186,7 @@ def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, re
     1, then share, density, diameter in mm; mean, tenth percentile, median and ninetieth percentile of the probability;
     mean density; half widths of share and density. Density and diameter fade in with the share that patches cover, up
     to `DETECTION_FLOOR`, and the diameter with that density, too: patches that come and go with the file's compression
-    would make both jump.
+    would make both jump. The density's half width is that of the density that is told.
     """
     place = regions.codes == region
     chance = pigment.probability[place]
@@ -176,7 +194,7 @@ def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, re
     density = fade * measured.excess
     values = measured.share, density, fade * min(1.0, density / CLEAR_DENSITY) * measured.diameter_mm
     quantiles = np.quantile(chance, (0.1, 0.5, 0.9))
-    doubts = measured.doubts.share[0], measured.doubts.density[0]
+    doubts = measured.doubts.share[0], _density_doubt(density)
     return np.array([1.0, *values, chance.mean(), *quantiles, regions.density[place].mean(), *doubts], np.float32)
 
 
@@ -251,8 +269,8 @@ def measure_region(
     """Measures one region, or several as one, by its pixels alone.
 
     Darkness is the median density, surer pixels counting more. The half width of the share is the mean of p (1 - p)
-    over its pixels, the share that is expected to be called wrongly if p is right; that of the density 0.01 + 0.2 x
-    density; that of the logarithm of a patch's diameter `SPREAD`.
+    over its pixels, the share that is expected to be called wrongly if p is right; that of the density as
+    `DENSITY_DOUBT` says; that of the logarithm of a patch's diameter `SPREAD`.
 
     Args:
         pigment: The photograph's pigment map.
@@ -276,7 +294,7 @@ def measure_region(
     diameter = _typical_diameter(patches) * FACE_MM / pigment.face_px
     inner = patches & pigment.core if (patches & pigment.core).any() else patches
     excess = max(0.0, _middle(pigment.density[inner], pigment.probability[inner] ** SURENESS)) if inner.any() else 0.0
-    error = widening * (0.01 + 0.2 * excess)
+    error = widening * _density_doubt(excess)
     doubts = Doubts((doubt, doubt), (error, error), (widening * SPREAD, widening * SPREAD))
     return _measure(total, share, excess, diameter, doubts, factors or calibration("skin"))
 
@@ -361,6 +379,11 @@ def _together(errors: list[float]) -> float:
 def _doubt(probability: NDArray[np.float32]) -> float:
     """Share of pixels that is expected on the wrong side if p is right: the mean of p (1 - p)."""
     return float((probability * (1 - probability)).mean())
+
+
+def _density_doubt(density: float) -> float:
+    least, part = DENSITY_DOUBT
+    return least + part * density
 
 
 def _typical_diameter(patches: NDArray[np.bool_]) -> float:

@@ -20,9 +20,10 @@ from melascope.data.manifest import write_manifest  # noqa: E402
 from melascope.data.row import Row  # noqa: E402
 from melascope.lab.naming.facts import OTHER, Facts, draw_facts, label_of, read_facts  # noqa: E402
 from melascope.lab.naming.fit import Recipe, chances_of, fit, measured, ship, weights_of  # noqa: E402
-from melascope.lesions.naming import FACTS  # noqa: E402
+from melascope.lesions.naming import FACTS, PAIRED  # noqa: E402
 from melascope.vocabulary import Lesion  # noqa: E402
 
+INSTALLED = {other: networks.load(other).sha256 for other in PAIRED}
 SMALL = Recipe(hidden=16, members=2, epochs=200, batch=256)
 
 
@@ -68,7 +69,7 @@ def test_heads_of_one_seed_are_one_in_whatever_folder(tmp_path: Path) -> None:
     ):
         facts = made_up(20, name)
         told = {**vars(facts), "parts": np.full(20, part), "groups": np.full(20, "head0003"), "names": np.array(FACTS)}
-        np.savez(tmp_path / f"{name}.npz", **told, skin=networks.load("skin").sha256, seed=np.array(seed))
+        np.savez(tmp_path / f"{name}.npz", **told, **INSTALLED, seed=np.array(seed))
         files.append(tmp_path / f"{name}.npz")
     assert len(read_facts([files[0], *files[2:]]).labels) == 60
     with pytest.raises(ValueError, match=r"seed7/head0003 of ancestry 0 is in the parts test, train: nobody may be in"):
@@ -84,8 +85,7 @@ def test_heads_of_one_seed_are_one_where_their_tones_give_them_the_same_ancestry
         facts = {**vars(made_up(20)), "parts": np.full(20, part), "groups": np.full(20, "head0003")}
         told = {} if tones is None else {"tones": np.array(tones)}
         path = tmp_path / f"{part}-{tones}.npz"
-        skin = networks.load("skin").sha256
-        np.savez(path, **facts, names=np.array(FACTS), skin=skin, seed=np.array("seed7"), **told)
+        np.savez(path, **facts, names=np.array(FACTS), **INSTALLED, seed=np.array("seed7"), **told)
         return path
 
     assert len(read_facts([drawn("train", ""), drawn("test", "brown")]).labels) == 40
@@ -165,6 +165,11 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="is in the parts test, train"):
         read_facts([tmp_path / "torn.npz"])
     stored = dict(np.load(out))
-    np.savez(out, **(stored | {"skin": np.array("of another")}))
-    with pytest.raises(ValueError, match="another version or another skin network"):
+    for changed in ({"skin": np.array("of another")}, {"regional": np.array("of another")}, {"names": np.array(["x"])}):
+        np.savez(out, **(stored | changed))
+        with pytest.raises(ValueError, match="another version or with other networks"):
+            read_facts([out])
+    del stored["regional"]  # an older version told none
+    np.savez(out, **stored)
+    with pytest.raises(ValueError, match="another version or with other networks"):
         read_facts([out])

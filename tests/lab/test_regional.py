@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,13 +17,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` 
 from melascope import networks  # noqa: E402
 from melascope.lab.skin import regional as room  # noqa: E402
 from melascope.lab.skin import regional_export, regional_faces  # noqa: E402
+from melascope.lab.skin.calibrate import Ratios  # noqa: E402
 from melascope.lab.skin.network import renormalise  # noqa: E402
+from melascope.lab.skin.people import FACTORS, FIGURES, PARTS  # noqa: E402
 from melascope.lab.skin.regional import Recipe, score  # noqa: E402
-from melascope.lab.skin.regional_faces import FACTORS, FIGURES, PARTS  # noqa: E402
 from melascope.lab.skin.regional_network import RegionalNetwork, members, to_scales  # noqa: E402
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION  # noqa: E402
 from melascope.masi import area_value, regional_score  # noqa: E402
-from melascope.scoring import MEASURED  # noqa: E402
+from melascope.scoring import COUNTED, MEASURED  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -51,6 +53,7 @@ def drawn(folder: Path, faces: int = 96, seed: int = 0) -> Path:
         band=np.array(["tan"] * faces),
         kinds=np.array(["mel"] * faces),
         skin=np.array("a skin network"),
+        edition=np.array(COUNTED),
     )
     return folder
 
@@ -88,9 +91,19 @@ def test_what_was_counted_varies_and_truth_and_absence_do_not(tmp_path: Path, se
     assert (rows[:, :3, 0] == 1).all() and not rows[:, 3].any()
     told = (rows[:, :3, 2] > 0) & (rows[:, :3, 3] > 0)
     assert 0.8 < float(told.float().mean()) < 0.97
+    assert torch.allclose(rows[:, :3, -1], 0.01 + 0.2 * rows[:, :3, 2])
     off = torch.log(rows[:, :3, 1:] / faces.counted[:, order][:, :3, 1:].clamp_min(1e-9))[told]
     assert off[:, :3].std(dim=0).numpy() == pytest.approx([0.094, 0.08, 0.25], rel=0.15)
     assert float(torch.corrcoef(off[:, [0, 3]].T)[0, 1]) > 0.6  # share and mean probability rise together
+
+
+def test_no_share_and_no_probability_is_told_above_1(tmp_path: Path) -> None:
+    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces.counted[..., 1], faces.counted[..., 4:8] = 0.99, 0.99
+    _, _, rows, _ = room._varied(faces, np.arange(96), np.random.default_rng(0))
+    some = rows[..., [1, 4, 5, 6, 7]]
+    assert some.max() == 1 and (some == 1).float().mean() > 0.2
+    assert rows[..., 3].max() > 40  # a diameter may grow
 
 
 def test_nobody_who_is_learnt_from_is_in_a_figure(tmp_path: Path) -> None:
@@ -139,6 +152,30 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_stopped(
         assert torch.equal(value, two["average"][key]), key
 
 
+@pytest.mark.parametrize(
+    ("photographs", "virtual", "density"),
+    [(0.2, 0.6, 0.6), (1.7, 0.6, 1.7), (0.2, None, 1.0), (1.7, 1.2, 1.7), (0.2, 0.3, 0.5)],
+)
+def test_intervals_narrower_than_the_networks_own_are_believed_of_virtual_people_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photographs: float, virtual: float | None, density: float
+) -> None:
+    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces = replace(faces, groups=np.where(np.arange(96) < 48, "a cohort, head0001", faces.groups))
+    rows = np.arange(0 if virtual else 48, 96)
+
+    def add(ratios: Ratios, *_: object, band: str, **__: object) -> None:
+        photograph = "photographed" in band
+        ratio, group = (photographs, f"photograph {len(ratios.share)}") if photograph else (virtual, "virtual")
+        for part in (ratios.share, ratios.density, ratios.diameter, ratios.total):
+            part += [(group, ratio), (group, -2 * ratio)]  # groups count alike: photographs outweigh virtual people
+
+    monkeypatch.setattr(regional_export, "add", add)
+    found = regional_export.interval_factors(RegionalNetwork(), faces, rows)
+    below = 2 * max(photographs, virtual or 0.0) if virtual else max(1.0, 2 * photographs)
+    assert found.density == found.diameter == (max(below, 0.5), density)
+    assert found.share == (max(1.0, 2 * photographs), max(1.0, photographs))  # most are of skin without pigment
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_the_file_says_what_the_network_says_and_the_card_what_it_was(tmp_path: Path) -> None:
     folder = drawn(tmp_path / "faces")
@@ -181,7 +218,7 @@ def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Pat
         regional_export.export(folder, [first], tmp_path / "again")
     old = {**card, "skin_network": "another"}
     first.with_suffix(".json").write_text(json.dumps(old), encoding="utf-8")
-    with pytest.raises(ValueError, match="another skin network than these faces; leave it out"):
+    with pytest.raises(ValueError, match="another skin network, or was told other numbers; leave it out"):
         regional_export.export(folder, [first], tmp_path / "again")
 
 
@@ -250,6 +287,18 @@ def test_a_run_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
     room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16))
     with pytest.raises(ValueError, match="holds a run with other settings or faces; name another folder, or delete it"):
         room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16, seed=8))
+
+
+@pytest.mark.parametrize("told", [{}, {"edition": np.array(1)}], ids=["none", "first"])
+def test_faces_that_were_drawn_when_other_numbers_were_told_are_refused(
+    tmp_path: Path, told: dict[str, np.ndarray]
+) -> None:
+    folder = drawn(tmp_path / "faces")
+    old = dict(np.load(folder / "some.npz"))
+    del old["edition"]
+    np.savez(folder / "some.npz", **old, **told)
+    with pytest.raises(ValueError, match=r"some\.npz were drawn when other numbers were told; draw them again"):
+        regional_faces.read_faces(folder)
 
 
 def test_maps_of_two_skin_networks_are_refused(tmp_path: Path) -> None:

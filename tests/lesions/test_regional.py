@@ -92,7 +92,10 @@ def test_a_mirrored_face_gives_mirrored_maps(face: RegionMap) -> None:
 
 
 def test_faint_patches_and_specks_hardly_tell_a_density_or_a_diameter() -> None:
-    """Both fade in with the share that patches cover, up to the detection floor, the diameter with the density, too."""
+    """Both fade in with the share that patches cover, up to the detection floor; the diameter with the density, too.
+
+    The density's half width is of what is told of it.
+    """
     told = []
     for radius, depth in ((0, 0.1), (4, 0.1), (40, 0.01), (40, 0.1)):
         regions = drawn(disc(140, 300, radius) if radius else np.zeros((480, 480), np.float32), depth)
@@ -104,6 +107,7 @@ def test_faint_patches_and_specks_hardly_tell_a_density_or_a_diameter() -> None:
         fade = min(1, share / 0.01)
         density = fade * alone.excess
         assert row[2] == pytest.approx(density, rel=1e-4)
+        assert row[10] == pytest.approx(0.01 + 0.2 * density, rel=1e-4)
         assert row[3] == pytest.approx(fade * min(1, density / 0.05) * alone.diameter_mm, rel=1e-4)
         told.append((share, alone.diameter_mm, row[3]))
     nothing, speck, faint, clear = told
@@ -192,7 +196,7 @@ class Told:
 
     def __init__(self) -> None:
         self.shown: dict[str, NDArray[np.float32]] = {}
-        self.card = {"calibration": None, "skin_network": networks.load("skin").sha256}
+        self.card = {"calibration": None, "skin_network": networks.load("skin").sha256, "counted": scoring.COUNTED}
 
     def run(self, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         self.shown = inputs
@@ -204,9 +208,9 @@ class Told:
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     network, load = Told(), networks.load
     monkeypatch.setattr(scoring.networks, "load", lambda name: network if name == scoring.NETWORK else load(name))
-    scoring._check_pair.cache_clear()
+    scoring.check_pair.cache_clear()
     yield network
-    scoring._check_pair.cache_clear()
+    scoring.check_pair.cache_clear()
 
 
 def test_a_whole_face_is_read_by_the_regional_network(face: RegionMap, told: Told) -> None:
@@ -228,6 +232,13 @@ def test_a_network_that_learnt_from_another_skin_network_is_refused(face: Region
     with pytest.raises(
         networks.NetworkError, match=r"'regional': it learnt from the skin network 000000000000\.\.\., and"
     ):
+        measure_regions(face, map_pigment(face))
+
+
+@pytest.mark.parametrize("edition", [None, 1])
+def test_a_network_that_learnt_from_other_numbers_is_refused(face: RegionMap, told: Told, edition: object) -> None:
+    told.card["counted"] = edition
+    with pytest.raises(networks.NetworkError, match=rf"learnt from other numbers \({edition}\) than it is told today"):
         measure_regions(face, map_pigment(face))
 
 

@@ -265,12 +265,12 @@ def _need_network(analyse: Analyse | None) -> None:
     """Ends with a sentence where the installation is damaged: no photograph is to blame. A stand-in needs none."""
     if analyse is not None:
         return
-    from melascope import networks
-    from melascope.lesions.naming import check_pair
+    from melascope import networks, scoring
+    from melascope.lesions import naming
 
     try:
-        networks.load("regional")
-        check_pair()
+        scoring.check_pair()
+        naming.check_pair()
         if networks.ships("severity"):
             networks.load("severity")
     except networks.NetworkError as error:

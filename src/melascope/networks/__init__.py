@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["THREADS_VARIABLE", "Network", "NetworkError", "load", "ships"]
+__all__ = ["THREADS_VARIABLE", "Network", "NetworkError", "check_learnt_from", "load", "ships"]
 
 THREADS_VARIABLE: Final = "MELASCOPE_THREADS"
 """Environment variable with the threads that one network may use; 0 or unset: one per core."""
@@ -87,3 +87,24 @@ def ships(name: str) -> bool:
 def load(name: str) -> Network:
     """The network of that name, loaded once per process."""
     return Network(name)
+
+
+def check_learnt_from(name: str, *others: str, anew: str) -> None:
+    """A network that looks at what others say must have learnt from these: its card holds their SHA-256.
+
+    Args:
+        name: The network, whose card says `<other>_network` for each.
+        others: Names of the others.
+        anew: The command that makes it anew.
+
+    Raises:
+        NetworkError: It learnt from others, or one of all is missing or damaged.
+    """
+    card = load(name).card
+    for other in others:
+        installed, wanted = load(other).sha256, card.get(f"{other}_network")
+        if wanted != installed:
+            raise NetworkError(
+                f"network {name!r}: it learnt from the {other} network {str(wanted)[:12]}..., and {installed[:12]}... "
+                f"is installed; install melascope again, or train it anew (`{anew}`)"
+            )

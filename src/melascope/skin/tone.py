@@ -61,9 +61,9 @@ _HALF_WEIGHT: Final = 0.03
 turned face, a re-saved file) does not move the tone."""
 _CHIN_WEIGHT: Final = 1 / 3
 """Full weight of the chin against the other regions, as in the MASI: it is shaded by light from above and by beard."""
-_CORNER: Final = 3.0
-"""Units of L*, a*, b* up to which a region's colour counts in full against the middle of all; beyond, it pulls with no
-more than that, however shaded or made up it is."""
+_FAR: Final = 6.0
+"""Units of L*, a* or b* within which a region counts nearly in full towards the middle of all; from farther off it
+pulls with no more than that, however shaded or made up it is."""
 _TILE: Final = 14
 """Tiles across the face: neighbouring pixels share noise and texture, tiles of 1/14 of a face hardly do."""
 _REPLICATES: Final = 120
@@ -268,15 +268,15 @@ def _samples(
 
 
 def _middle(values: Float64, weights: Float64) -> Float64:
-    """Middle of (..., n) values with weights: a mean of those near it, as a median proof against one that is far off.
+    """Middle of (..., n) values with weights: a mean of those near it, nearly a median against one that is far off.
 
-    Huber's estimate of location (Ann. Math. Statist. 35, 1964), by reweighting. A median of so few values moves from
-    one to the next where weights change a little.
+    The place of the least weighted sum of sqrt(1 + (distance / `_FAR`)^2) (Charbonnier et al., IEEE Trans. Image
+    Process. 6, 1997), by reweighting. It is one place, which moves little where weights do; a median of so few values
+    goes from one to the next.
     """
     centre = (values * weights).sum(axis=-1) / weights.sum(axis=-1)
-    for _ in range(40):
-        far = np.abs(values - centre[..., None]) / _CORNER
-        pull = weights / np.maximum(1.0, far)
+    for _ in range(60):
+        pull = weights / np.sqrt(1 + ((values - centre[..., None]) / _FAR) ** 2)
         centre = (values * pull).sum(axis=-1) / pull.sum(axis=-1)
     return np.asarray(centre, np.float64)
 

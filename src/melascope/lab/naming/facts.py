@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +23,12 @@ from melascope.data.dataset import DataSet
 from melascope.data.layout import lesion_mask_path
 from melascope.data.pixels import read_mask
 from melascope.data.splits import kept_together
-from melascope.lab.detect.parts import parts_of
-from melascope.lesions.naming import FACTS, describe
+from melascope.lab.skin.people import FACTORS, FIGURES, PARTS, group_of, part_of
+from melascope.lesions.naming import FACTS, PAIRED, describe
 from melascope.lesions.outline import outline_lesions, patches_of
 from melascope.lesions.pigment import map_pigment
 from melascope.photo import PhotoRefused, read_photo
+from melascope.scoring import involved, measure_regions
 from melascope.skin.regions import find_regions
 
 __all__ = ["OTHER", "Facts", "draw_facts", "label_of", "read_facts"]
@@ -61,6 +63,9 @@ class Facts:
         return Facts(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
+_PARTS: Final = ["test" if n in FIGURES else "validation" if n in FACTORS else "train" for n in range(PARTS)]
+
+
 def label_of(codes: NDArray[np.uint8], inside: NDArray[np.bool_]) -> int:
     """What a patch is, by the true kinds of its pixels: that of most, if `LEAST` of all lie on a lesion.
 
@@ -81,17 +86,18 @@ def draw_facts(
     *,
     most: int | None = None,
     jobs: int = 2,
-    seed: int = 7,
     tell: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Analyse all photos of a data set whose kinds are known for every pixel, or that show none of the six.
+
+    People are dealt to parts as for the regional network, whose shares are told: nobody of the test or validation part
+    is known to either, if the folder's name is the one that it had there.
 
     Args:
         data: A data set's folder with lesion masks, or with `none` in the column `kinds`.
         out: File (.npz).
         most: Photos of the training part, by hash; all if None.
         jobs: Processes.
-        seed: Of the split, where one is dealt out.
         tell: Called with a line at times.
 
     Returns:
@@ -99,13 +105,17 @@ def draw_facts(
 
     Raises:
         FileNotFoundError: There is no such data set.
-        ValueError: Nothing is known of any photo, the split has gaps, or dataset.json is damaged.
+        ValueError: Nothing is known of any photo, or dataset.json is damaged.
     """
     opened = DataSet.open(data)
     about = opened.about  # a damaged one is told before hours of work
-    parts = parts_of(list(opened), "82", None, seed)
+    records = {sample.row.photo_id: _record(opened.folder, sample.row.photo_id) for sample in opened}
+    parts = {
+        sample.row.photo_id: _PARTS[part_of(group_of(data.resolve(), sample.row, records[sample.row.photo_id]))]
+        for sample in opened
+    }
     train = sorted(
-        (sample.row.photo_id for sample in opened if parts.get(sample.row.photo_id) == "train"),
+        (photo for photo, part in parts.items() if part == "train"),
         key=lambda photo: zlib.crc32(photo.encode()),
     )
     left_out = set() if most is None else set(train[most:])
@@ -132,6 +142,7 @@ def draw_facts(
     words = np.repeat(np.array([words for _, _, _, words in rows]), counts, axis=0)
     made = about.generator if about and "patients" in about.generator else {}
     seed_of = made.get("seed")
+    paired: dict[str, Any] = {other: np.array(networks.load(other).sha256) for other in PAIRED}
     part = out.with_name(f".{out.name}.part.npz")
     np.savez_compressed(
         part,
@@ -143,7 +154,7 @@ def draw_facts(
         seed=np.array("" if seed_of is None else f"seed{seed_of}"),
         tones=np.array(",".join(made.get("tones") or ())),
         names=np.array(FACTS),
-        skin=networks.load("skin").sha256,
+        **paired,
     )
     part.replace(out)
     return len(words)
@@ -153,13 +164,14 @@ def read_facts(files: Sequence[Path]) -> Facts:
     """What `draw_facts` wrote, together.
 
     Raises:
-        ValueError: The files tell other facts than this version knows, were drawn with several skin networks, or have
+        ValueError: The files tell other facts than this version knows, were drawn with other networks, or have
             someone in two parts.
     """
     loaded = [dict(np.load(path)) for path in files]
+    installed = [networks.load(other).sha256 for other in PAIRED]
     for path, one in zip(files, loaded, strict=True):
-        if one["names"].tolist() != list(FACTS) or str(one["skin"]) != networks.load("skin").sha256:
-            raise ValueError(f"{path}: was drawn by another version or another skin network; draw it again")
+        if one["names"].tolist() != list(FACTS) or [str(one.get(other)) for other in PAIRED] != installed:
+            raise ValueError(f"{path}: was drawn by another version or with other networks; draw it again")
     facts = Facts(*(np.concatenate([one[name.name] for one in loaded]) for name in fields(Facts)))
     people = np.concatenate([_people(one) for one in loaded])
     for who in np.unique(people):
@@ -186,6 +198,11 @@ def _people(drawn: dict[str, NDArray[Any]]) -> NDArray[np.str_]:
         for head in np.unique(groups[heads]).tolist()
     }
     return np.array([named.get(group, group) for group in groups.tolist()], np.str_)
+
+
+def _record(folder: Path, photo: str) -> dict[str, Any]:
+    path = folder / "records" / f"{photo}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 _Work = tuple[Path, Path | None, tuple[str, ...]]
@@ -216,7 +233,8 @@ def _photo(work: _Work) -> _Row:
         codes = np.asarray(cv2.resize(true, codes.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     labels = [label_of(codes[patch.window], patch.inside) for patch in patches_of(pigment)]
     areas = [one.area / codes.size for one in outlines]
-    return describe(outlines, regions, pigment), np.array(labels, np.int64), np.array(areas, np.float32), words
+    told = describe(outlines, regions, pigment, involved(measure_regions(regions, pigment)))
+    return told, np.array(labels, np.int64), np.array(areas, np.float32), words
 
 
 def rows_of(facts: Facts) -> Iterator[tuple[str, NDArray[np.intp]]]:

@@ -21,17 +21,18 @@ from melascope.lab.skin.evaluate import each
 from melascope.lesions.pigment import map_pigment
 from melascope.masi import DETECTION_FLOOR, masi
 from melascope.photo.reading import read_photo
-from melascope.scoring import UNCALIBRATED, Calibration, RegionMeasure, measure_region, total_error
+from melascope.scoring import UNCALIBRATED, Calibration, Factors, RegionMeasure, measure_region, total_error
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import MASI_REGIONS, Lesion, Region, View
 
-__all__ = ["Ratios", "add", "calibrate", "factors"]
+__all__ = ["Ratio", "Ratios", "add", "calibrate", "factors", "sides"]
 
 LEVEL: Final = 0.90
 LEAST_ERROR: Final = 0.05
 """Points of MASI that no interval is narrower than."""
 
 Ratio = tuple[str, float]
+"""Group, and an error as a multiple of a half width."""
 
 
 @dataclass
@@ -50,15 +51,15 @@ class Ratios:
 
 def factors(ratios: Ratios) -> Calibration:
     """Quantiles on either side that leave 5 % beyond them, every group counting alike however large it is."""
-    parts = (ratios.share, ratios.density, ratios.diameter, ratios.total)
-    return Calibration(*((_quantile(_turned(part)), _quantile(part)) for part in parts))
+    return Calibration(*(sides(part) for part in (ratios.share, ratios.density, ratios.diameter, ratios.total)))
 
 
-def _turned(part: list[Ratio]) -> list[Ratio]:
-    return [(group, -value) for group, value in part]
+def sides(part: Sequence[Ratio]) -> Factors:
+    """Those of one measure, below and above it."""
+    return _quantile([(group, -value) for group, value in part]), _quantile(part)
 
 
-def _quantile(part: list[Ratio]) -> float:
+def _quantile(part: Sequence[Ratio]) -> float:
     """Weighted quantile, with the weight that a new photograph would add counted above all (Tibshirani et al. 2019)."""
     groups = [group for group, _ in part]
     weights = np.array([1.0 / groups.count(group) for group in groups])

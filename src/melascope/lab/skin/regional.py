@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from melascope.lab.machine import keep_freed_memory
 from melascope.lab.skin.network import renormalise
-from melascope.lab.skin.regional_faces import FACTORS, FIGURES, PARTS, Faces, photographed, read_faces
+from melascope.lab.skin.people import FACTORS, FIGURES, PARTS, photographed
+from melascope.lab.skin.regional_faces import Faces, read_faces
 from melascope.lab.skin.regional_network import (
     MIRRORED_CHANNELS,
     MIRRORED_REGIONS,
@@ -30,17 +31,19 @@ from melascope.lab.skin.regional_network import (
 )
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION
 from melascope.masi import AREA_VALUES, DETECTION_FLOOR, HOMOGENEITY_MM, WEIGHTS
-from melascope.scoring import MEASURED
+from melascope.scoring import DENSITY_DOUBT, MEASURED
 from melascope.vocabulary import MASI_REGIONS
 
 __all__ = ["Recipe", "loss_of", "score", "train"]
 
 _LIGHT: Final = [0.08, 0.08, 0.08, 0.3]
 """By how much density and logarithm of the width of a face are varied."""
-_COUNTED: Final = [0.0, 0.05, 0.08, 0.25, 0.02, 0.02, 0.02, 0.02, 0.08, 0.02, 0.02]
+_COUNTED: Final = [0.0, 0.05, 0.08, 0.25, 0.02, 0.02, 0.02, 0.02, 0.08, 0.02, 0.0]
 _TOGETHER: Final = [0.0, 0.08, 0.0, 0.0, 0.06, 0.06, 0.06, 0.06, 0.06, 0.06, 0.0]
 """Standard deviation of the logarithm of what was counted in a region: of each number, and of those that rise and fall
-with the pixels' probability together."""
+with the pixels' probability together. The last, the density's half width, follows the density."""
+_SHARES: Final = [1, 4, 5, 6, 7]
+"""Places of share and probabilities, none of which is above 1."""
 
 
 def score(scales: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -217,7 +220,7 @@ def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) ->
 
     What was counted is off by `_COUNTED` of itself in each region, and by `_TOGETHER` of itself in a region's share and
     probabilities alike, as it is once a photograph has been saved again; of one region in ten density and diameter are
-    not told, though the density's half width still is.
+    not told.
     """
     some = torch.from_numpy(drawn)
     maps, face, rows, truth = (part[some] for part in (faces.maps, faces.face, faces.counted, faces.truth))
@@ -247,7 +250,10 @@ def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) ->
     maps[:, 7:9] *= kept(n, 1, 1, 1, share=0.85)
     off = normal(n, 4, MEASURED, by=1.0) * torch.tensor(_COUNTED) + normal(n, 4, 1, by=1.0) * torch.tensor(_TOGETHER)
     rows = rows * torch.exp(off)
+    rows[..., _SHARES] = rows[..., _SHARES].clamp_max(1)
     rows[..., 2:4] *= kept(n, 4, 1, share=0.9)
+    least, part = DENSITY_DOUBT
+    rows[..., -1] = (least + part * rows[..., 2]) * rows[..., 0]
     usual = faces.face.mean(dim=0)
     face = usual + (face - usual + normal(n, 4, by=1.0) * torch.tensor(_LIGHT)) * kept(n, 1, share=0.7)
     return maps, face, rows, truth

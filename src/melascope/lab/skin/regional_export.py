@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from melascope.lab.shipping import halved
-from melascope.lab.skin.calibrate import Ratios, add
-from melascope.lab.skin.calibrate import factors as factors_of
+from melascope.lab.skin.calibrate import Ratio, Ratios, add, sides
 from melascope.lab.skin.export import MOST_GAP, written_whole
-from melascope.lab.skin.regional_faces import FACTORS, FIGURES, Faces, photographed, read_faces
+from melascope.lab.skin.people import FACTORS, FIGURES, photographed
+from melascope.lab.skin.regional_faces import Faces, read_faces
 from melascope.lab.skin.regional_network import (
     MIRRORED_CHANNELS,
     MIRRORED_REGIONS,
@@ -31,12 +31,24 @@ from melascope.lab.skin.regional_network import (
     members,
 )
 from melascope.lesions.regional import CELLS, CHANNELS
-from melascope.masi import masi, regional_score
-from melascope.scoring import MEASURED, NETWORK, UNCALIBRATED, Calibration, RegionMeasure, read_regions, total_interval
+from melascope.masi import DETECTION_FLOOR, masi, regional_score
+from melascope.scoring import (
+    COUNTED,
+    MEASURED,
+    NETWORK,
+    UNCALIBRATED,
+    Calibration,
+    Factors,
+    RegionMeasure,
+    read_regions,
+    total_interval,
+)
 from melascope.vocabulary import MASI_REGIONS, Region
 
-__all__ = ["HALVED_GAP", "export", "figures", "interval_factors"]
+__all__ = ["HALVED_GAP", "LEAST", "export", "figures", "interval_factors"]
 
+LEAST: Final = 0.5
+"""Least factor of an interval: virtual people who are not learnt from are few heads."""
 HALVED_GAP: Final = 5e-3
 """Most by which a share, a density or the logarithm of a diameter may differ once the weights are in half precision."""
 
@@ -80,8 +92,8 @@ def _read_run(run: Path) -> _Read:
 def _read_shipped(path: Path, skin: str) -> _Read:
     """The trainings of a file that `export` wrote, which lists them one after another, and their recipes."""
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if card["skin_network"] != skin:
-        raise ValueError(f"{path}: looked at maps of another skin network than these faces; leave it out")
+    if card["skin_network"] != skin or card.get("counted") != COUNTED:
+        raise ValueError(f"{path}: looked at maps of another skin network, or was told other numbers; leave it out")
     networks, recipes = members(path.read_bytes(), str(path)), list(card["mean_of"])
     if len(networks) != len(recipes):
         raise ValueError(f"{path}: holds {len(networks)} trainings, its card names {len(recipes)}; leave it out")
@@ -148,27 +160,42 @@ _Told = tuple[dict[Region, RegionMeasure], dict[str, dict[str, float]], float | 
 def interval_factors(network: nn.Module, faces: Faces, rows: NDArray[np.int64]) -> Calibration:
     """Factors of the intervals, by people who were not learnt from.
 
-    None of a region's is below 1: that the network's own intervals are too wide is not believed of photographs whose
-    people the skin network knows.
+    None of a share is below 1: in most regions there is no pigment, and the shares of these would decide about all.
+    Those of density and diameter, which are asked of pigment alone, may be below 1, but not below `LEAST`, as far as
+    virtual people say so: of photographs, whose people the skin network knows, it is not believed.
     """
-    ratios = Ratios()
+    virtual, every = Ratios(), Ratios()
     for row, values in zip(rows, _values(network, faces, rows), strict=True):
         told = faces.counted[row].numpy(), faces.truth[row].numpy()
         measured, true, total = _measured(values, *told, UNCALIBRATED)
+        photograph = photographed(faces.groups[row])
         # Photographs, of which there are fewer, are groups of their own.
-        band = f"{faces.bands[row]}{', photographed' if photographed(faces.groups[row]) else ''}"
-        add(ratios, measured, true, band=band, kinds=str(faces.kinds[row]).split(), total=total)
-    found = factors_of(ratios)
-    share, density, diameter = (
-        (max(1.0, below), max(1.0, above)) for below, above in (found.share, found.density, found.diameter)
+        band = f"{faces.bands[row]}{', photographed' if photograph else ''}"
+        for ratios in (every,) if photograph else (every, virtual):
+            add(ratios, measured, true, band=band, kinds=str(faces.kinds[row]).split(), total=total)
+    return Calibration(
+        share=_greater(sides(every.share), _ONE),
+        density=_narrowed(every.density, virtual.density),
+        diameter=_narrowed(every.diameter, virtual.diameter),
+        total=sides(every.total),
     )
-    return Calibration(share, density, diameter, found.total)
+
+
+def _narrowed(every: list[Ratio], virtual: list[Ratio]) -> Factors:
+    return _greater(sides(every), _greater(sides(virtual), (LEAST, LEAST)) if virtual else _ONE)
+
+
+_ONE: Final = (1.0, 1.0)
+
+
+def _greater(one: Factors, other: Factors) -> Factors:
+    return max(one[0], other[0]), max(one[1], other[1])
 
 
 def figures(network: nn.Module, faces: Faces, rows: NDArray[np.int64], factors: Calibration) -> dict[str, Any]:
     """How far MASI and shares of people who were not learnt from are off, as counted and told, and as read."""
     found: dict[str, list[tuple[float, float, float]]] = {}
-    shares, inside, totals_inside = [], [], []
+    shares, inside, dark_inside, even_inside, totals_inside = [], [], [], [], []
     for row, values in zip(rows, _values(network, faces, rows), strict=True):
         alone = faces.counted[row].numpy()
         measured, true, total = _measured(values, alone, faces.truth[row].numpy(), factors)
@@ -176,6 +203,10 @@ def figures(network: nn.Module, faces: Faces, rows: NDArray[np.int64], factors: 
             truth = true[region.key]["share"]
             shares.append((abs(float(alone[MASI_REGIONS.index(region), 1]) - truth), abs(one.share - truth)))
             inside.append(one.low <= truth <= one.high)
+            if truth >= DETECTION_FLOOR:
+                score = regional_score(*true[region.key].values())
+                dark_inside.append(one.lowest.darkness <= score.darkness <= one.highest.darkness)
+                even_inside.append(one.lowest.homogeneity <= score.homogeneity <= one.highest.homogeneity)
         read = masi({region: one.score for region, one in measured.items()})
         if read is None or total is None:
             continue
@@ -202,9 +233,15 @@ def figures(network: nn.Module, faces: Faces, rows: NDArray[np.int64], factors: 
         "MASI": table,
         "share of a region, mean absolute error, counted in pixels": round(float(counted_error), 4),
         "share of a region, mean absolute error": round(float(read_error), 4),
-        "share inside its 90 % interval": round(float(np.mean(inside)), 3),
-        "MASI inside its 90 % interval": round(float(np.mean(totals_inside)), 3),
+        "share inside its 90 % interval": _share(inside),
+        "darkness of pigment inside its 90 % interval": _share(dark_inside),
+        "homogeneity of pigment inside its 90 % interval": _share(even_inside),
+        "MASI inside its 90 % interval": _share(totals_inside),
     }
+
+
+def _share(inside: list[bool]) -> float | None:
+    return round(float(np.mean(inside)), 3) if inside else None
 
 
 def _band_of(total: float) -> str:
@@ -227,6 +264,7 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "input": f"maps faces x {CHANNELS} x {CELLS} x {CELLS}, face faces x 4 (melascope.lesions.regional), counted "
         f"faces x 4 x {MEASURED} (melascope.scoring.counted)",
         "output": "faces x 4 regions x (share, density, log (1 + diameter in mm)) x (low end, middle, high end)",
+        "counted": COUNTED,
         "skin_network": faces.skin,
         "data": {name: int((faces.sources == name).sum()) for name in sorted(set(faces.sources))},
         "people_learnt_from": [recipe["people"] for recipe in recipes],

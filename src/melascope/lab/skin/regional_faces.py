@@ -21,20 +21,17 @@ from melascope.data import DataSet
 from melascope.lab.skin.evaluate import each
 from melascope.lab.skin.faces import is_held_out
 from melascope.lab.skin.paint import cast_shadow
+from melascope.lab.skin.people import FACTORS, FIGURES, group_of, part_of
 from melascope.lesions.pigment import map_pigment
 from melascope.lesions.regional import face_maps
 from melascope.photo.light import to_linear, to_srgb
 from melascope.photo.reading import read_photo
-from melascope.scoring import MEASURED, UNCALIBRATED, counted, measure_region
+from melascope.scoring import COUNTED, MEASURED, UNCALIBRATED, counted, measure_region
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import MASI_REGIONS, View
 
-__all__ = ["FACTORS", "FIGURES", "PARTS", "Faces", "collect", "photographed", "read_faces"]
+__all__ = ["Faces", "collect", "read_faces"]
 
-PARTS: Final = 20
-"""People are dealt to so many parts by the hash of their head's name: of the first three the figures are made, of the
-next three the intervals' factors; the others are learnt from."""
-FIGURES, FACTORS = range(3), range(3, 6)
 COPIES, COPIES_CLEAR = 2, 4
 """How often a photograph that is no render is seen once more (`_poorer`); one free of pigment.
 There are few of them, and their people are those that the skin network learnt from. Figures and factors are made of
@@ -91,7 +88,7 @@ def collect(sources: Sequence[str], out: Path, *, again: float = 0.25) -> int:
             part = path.with_suffix(".part.npz")
             skin = networks.load("skin").sha256
             arrays = {key: np.array(some) for key, some in zip(_COLUMNS, zip(*found, strict=True), strict=True)}
-            np.savez_compressed(part, allow_pickle=False, skin=np.array(skin), **arrays)
+            np.savez_compressed(part, allow_pickle=False, skin=np.array(skin), edition=np.array(COUNTED), **arrays)
             part.replace(path)
         total += len(np.load(path)["face"])
     return total
@@ -126,13 +123,13 @@ def _jobs(folder: Path, source: str, again: float) -> Iterator[_Job]:
         # Whose photograph lies in several folders, painted on or as it is, is one person: its SHA-256 tells.
         render = bool(told) and "canvas" not in told
         cohort = told.get("cohort", {})
-        group = f"{folder.name}, {row.group}" if render else str(told.get("canvas", row.group or row.patient))
+        group = group_of(folder, row, told)
         person = f"seed{cohort['seed']}/{row.group}" if render and "seed" in cohort else content or group
         band, kinds = row.tone_band or "", " ".join(row.kinds or ())
         seed = zlib.crc32(row.photo_id.encode())
         photograph = COPIES_CLEAR if row.masi == 0 and kinds in ("", "none") else COPIES
         copies = int(seed % 1000 < 1000 * again) if render else photograph
-        if _part(group) in (*FIGURES, *FACTORS):
+        if part_of(group) in (*FIGURES, *FACTORS):
             copies = 0
         for copy in (None, *range(seed, seed + copies)):
             yield _Job(folder / row.file, record if told else None, group, person, band, kinds, copy)
@@ -216,17 +213,8 @@ class Faces:
 
     def part(self, numbers: Sequence[int]) -> NDArray[np.int64]:
         """Rows of the people who fell to these parts of `PARTS`."""
-        fell = np.array([_part(group) for group in self.groups])
+        fell = np.array([part_of(group) for group in self.groups])
         return np.flatnonzero(np.isin(fell, list(numbers)))
-
-
-def _part(group: str) -> int:
-    return zlib.crc32(group.encode()) % PARTS
-
-
-def photographed(group: str) -> bool:
-    """Whether the faces of a group are photographs: heads of virtual patients are named after their cohort."""
-    return ", " not in group
 
 
 def read_faces(folder: Path) -> Faces:
@@ -234,13 +222,17 @@ def read_faces(folder: Path) -> Faces:
 
     Raises:
         FileNotFoundError: There is nothing.
-        ValueError: The maps are not all of one skin network, or two folders show the same virtual heads, which could be
-            learnt from in one and measured in the other. Folders that an older version drew do not tell.
+        ValueError: The maps are not all of one skin network, were drawn when other numbers were told (`COUNTED`), or
+            two folders show the same virtual heads, which could be learnt from in one and measured in the other.
+            Folders that an older version drew do not tell.
     """
     paths = sorted(path for path in folder.glob("*.npz") if not path.name.endswith(".part.npz"))
     if not paths:
         raise FileNotFoundError(f"{folder}: holds no faces; draw some with `regional-maps`")
     parts = [dict(np.load(path)) for path in paths]
+    old = [path.name for path, part in zip(paths, parts, strict=True) if int(part.get("edition", 1)) != COUNTED]
+    if old:
+        raise ValueError(f"{folder}: {', '.join(old)} were drawn when other numbers were told; draw them again")
     networks_of = {str(part["skin"]) for part in parts}
     if len(networks_of) > 1:
         raise ValueError(
