@@ -1,4 +1,4 @@
-"""Who is learnt from and who kept for factors and figures, by the regional network and by the one that names patches."""
+"""Who is learnt from and who is kept for factors and figures, for the regional network and that which names patches."""
 
 from __future__ import annotations
 
