@@ -20,6 +20,7 @@ from melascope.data.manifest import write_manifest  # noqa: E402
 from melascope.data.row import Row  # noqa: E402
 from melascope.lab.naming.facts import OTHER, Facts, draw_facts, label_of, read_facts  # noqa: E402
 from melascope.lab.naming.fit import Recipe, chances_of, fit, measured, ship, weights_of  # noqa: E402
+from melascope.lab.skin.people import FACTORS, FIGURES, part_of  # noqa: E402
 from melascope.lesions.naming import FACTS, PAIRED  # noqa: E402
 from melascope.vocabulary import Lesion  # noqa: E402
 
@@ -145,6 +146,9 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     facts = read_facts([out])
     assert len(facts.labels) == count > 0
     assert set(facts.photos.tolist()) == {"photos/0.jpg", "photos/1.jpg"}  # of the third nothing is known
+    dealt = {"p0": part_of("p0"), "p1": part_of("p1")}  # as for the regional network
+    named = {who: "test" if n in FIGURES else "validation" if n in FACTORS else "train" for who, n in dealt.items()}
+    assert dict(zip(facts.groups.tolist(), facts.parts.tolist(), strict=True)) == named
     first = facts.photos == "photos/0.jpg"
     patches = analyze(sample).lesions
     halves = [list(Lesion).index(Lesion.MELASMA if (p.box[0] + p.box[2]) / 2 < width / 2 else Lesion.HORI_NEVUS)

@@ -19,7 +19,7 @@ from melascope.lab.skin import regional as room  # noqa: E402
 from melascope.lab.skin import regional_export, regional_faces  # noqa: E402
 from melascope.lab.skin.calibrate import Ratios  # noqa: E402
 from melascope.lab.skin.network import renormalise  # noqa: E402
-from melascope.lab.skin.people import FACTORS, FIGURES, PARTS  # noqa: E402
+from melascope.lab.skin.people import FACTORS, FIGURES, PARTS, photographed  # noqa: E402
 from melascope.lab.skin.regional import Recipe, score  # noqa: E402
 from melascope.lab.skin.regional_network import RegionalNetwork, members, to_scales  # noqa: E402
 from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION  # noqa: E402
@@ -356,7 +356,7 @@ def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path:
     faces = regional_faces.read_faces(tmp_path / "out")
     assert sorted(faces.groups) == sorted(kept + learnt * copies) and set(faces.bands) == {"light"}
     assert bool((faces.truth[..., 0] == 1).all()) and not faces.truth[..., 1:].any()
-    assert all(regional_faces.photographed(group) for group in faces.groups)
+    assert all(photographed(group) for group in faces.groups)
     seen = {name: faces.face.numpy()[faces.groups == name] for name in kept}
     assert np.ptp([some[0] for some in seen.values()], axis=0).max() == 0  # one face, drawn as often
     assert len(np.unique(faces.face.numpy(), axis=0)) == 1 + len(learnt) * copies  # each copy in a light of its own

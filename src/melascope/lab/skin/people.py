@@ -25,9 +25,8 @@ def group_of(folder: Path, row: Row, told: Mapping[str, Any]) -> str:
         row: Of its manifest.
         told: The photograph's record; empty if it has none.
     """
-    if told and "canvas" not in told:
-        return f"{folder.name}, {row.group}"
-    return str(told.get("canvas", row.group or row.patient))
+    own = row.group or row.patient
+    return f"{folder.name}, {own}" if told and "canvas" not in told else str(told.get("canvas", own))
 
 
 def part_of(group: str) -> int:
