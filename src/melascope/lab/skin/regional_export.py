@@ -275,7 +275,8 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "skin network learnt from, so that their maps are better than those of strangers. People are told apart by "
         "their data set's names: official portraits that were named otherwise when an earlier training learnt from "
         "them may be among the figures. A training that went on from an earlier file (`start`) knows the people of "
-        "that one, too, who are not compared here.",
+        "that one, too, who are not compared here. Which trainings are averaged may have been chosen by figures of the "
+        "same people.",
         "calibration": {**asdict(factors), "photos": len(of_factors), "level": 0.9},
         "figures": {"faces": len(of_figures), **figures(network, faces, of_figures, factors)},
     }
