@@ -37,7 +37,7 @@ from melascope.record import (
     SkinTone,
 )
 from melascope.scoring import NETWORK as REGIONAL
-from melascope.scoring import RegionMeasure, calibration, involved, measure_region, measure_regions, total_interval
+from melascope.scoring import RegionMeasure, calibration, measure_region, measure_regions, total_interval
 from melascope.skin.regions import RegionMap, find_regions
 from melascope.skin.tone import measure_tone
 from melascope.vocabulary import DISCLAIMER, MASI_REGIONS, SKIN, Region, Verdict, View
@@ -136,7 +136,7 @@ def _assemble(photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: t
         severity_reading=read,
         lesions=tuple(
             _lesion(outline, naming, regions)
-            for outline, naming in zip(lesions, name(lesions, regions, pigment, involved(measured)), strict=True)
+            for outline, naming in zip(lesions, name(lesions, regions, pigment), strict=True)
         ),
         versions=versions(),
         disclaimer=DISCLAIMER,

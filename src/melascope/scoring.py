@@ -38,7 +38,6 @@ __all__ = [
     "calibration",
     "check_pair",
     "counted",
-    "involved",
     "measure_region",
     "measure_regions",
     "read_regions",
@@ -173,11 +172,6 @@ def check_pair() -> None:
 
 
 _ANEW: Final = "python -m melascope.lab.skin regional-maps"
-
-
-def involved(measured: Mapping[Region, RegionMeasure]) -> dict[Region, tuple[float, float]]:
-    """Involved share and density of each region, as `lesions.naming` is told."""
-    return {region: (one.share, one.excess) for region, one in measured.items()}
 
 
 def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, region: Region) -> NDArray[np.float32]:

@@ -21,10 +21,10 @@ from melascope.data.row import Row  # noqa: E402
 from melascope.lab.naming.facts import OTHER, Facts, draw_facts, label_of, read_facts  # noqa: E402
 from melascope.lab.naming.fit import Recipe, chances_of, fit, measured, ship, weights_of  # noqa: E402
 from melascope.lab.skin.people import FACTORS, FIGURES, part_of  # noqa: E402
-from melascope.lesions.naming import FACTS, PAIRED  # noqa: E402
+from melascope.lesions.naming import FACTS, LEARNT_FROM  # noqa: E402
 from melascope.vocabulary import Lesion  # noqa: E402
 
-INSTALLED = {other: networks.load(other).sha256 for other in PAIRED}
+INSTALLED = {"skin": networks.load(LEARNT_FROM).sha256}
 SMALL = Recipe(hidden=16, members=2, epochs=200, batch=256)
 
 

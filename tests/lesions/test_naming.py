@@ -16,11 +16,10 @@ from melascope.lesions.naming import FACTS, Naming, describe, name
 from melascope.lesions.outline import FACE_MM, outline_lesions
 from melascope.lesions.pigment import map_pigment
 from melascope.networks import NetworkError
-from melascope.vocabulary import Lesion, Region
+from melascope.vocabulary import Lesion
 from tests.lesions.test_lesions import SIDE, disc, drawn
 
 MEL, HORI = Lesion.MELASMA, Lesion.HORI_NEVUS
-INVOLVED = {Region.FOREHEAD: (0.1, 0.04), Region.RIGHT_MALAR: (0.2, 0.08), Region.LEFT_MALAR: (0.5, 0.1)}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_what_is_told_of_a_patch_is_what_was_measured() -> None:
     regions = replace(regions, kinds=seen.astype(np.float32))
     pigment = map_pigment(regions)
     cheek, forehead = patches = outline_lesions(regions, pigment)
-    table = describe(patches, regions, pigment, INVOLVED)
+    table = describe(patches, regions, pigment)
     told = [dict(zip(FACTS, row, strict=True)) for row in table.tolist()]
     assert table.shape == (2, len(FACTS))
     assert told[0]["seen_hori"] == pytest.approx(math.log(0.05 / 0.95), abs=1e-3)
@@ -65,30 +64,14 @@ def test_what_is_told_of_a_patch_is_what_was_measured() -> None:
     assert told[0]["log_patches"] == pytest.approx(math.log(3))
     assert told[0]["contrast"] == pytest.approx(cheek.contrast)
     assert told[0]["close_up"] == 0
-    assert describe([], regions, pigment, INVOLVED).shape == (0, len(FACTS))
-
-
-def test_the_involved_shares_of_the_face_are_told_whichever_cheek_has_more() -> None:
-    regions = drawn(np.maximum(disc(120, 280, 30), disc(340, 120, 15)), 0.12)
-    pigment = map_pigment(regions)
-    patches = outline_lesions(regions, pigment)
-    cheek, forehead = (dict(zip(FACTS, row, strict=True)) for row in describe(patches, regions, pigment, INVOLVED))
-    assert [one.region for one in patches] == [Region.RIGHT_MALAR, Region.FOREHEAD]
-    assert (cheek["read_here"], forehead["read_here"]) == pytest.approx((0.2, 0.1))
-    for told in (cheek, forehead):
-        assert told["read_forehead"] == pytest.approx(0.1)
-        assert (told["read_more_malar"], told["read_less_malar"]) == pytest.approx((0.5, 0.2))
-        assert told["read_chin"] == 0  # it is not in view
-        assert told["read_density"] == pytest.approx((0.1 * 0.04 + 0.2 * 0.08 + 0.5 * 0.1) / 0.8)
-    alone = dict(zip(FACTS, describe(patches, regions, pigment, {})[0], strict=True))
-    assert [alone[fact] for fact in FACTS if fact.startswith("read_")] == [0] * 6
+    assert describe([], regions, pigment).shape == (0, len(FACTS))
 
 
 class Said:
     """A network that says the same of every patch."""
 
-    def __init__(self, skin: str, regional: str) -> None:
-        self.card, self.sha256 = {"skin_network": skin, "regional_network": regional}, "installed"
+    def __init__(self, skin: str) -> None:
+        self.card, self.sha256 = {"skin_network": skin}, "installed"
 
     def __call__(self, facts: np.ndarray) -> np.ndarray:
         return np.tile(np.float32([0, 0, 0.2, 0, 0, 0.7, 0.1]), (len(facts), 1))
@@ -96,26 +79,23 @@ class Said:
 
 def test_a_photo_is_named_patch_by_patch(monkeypatch: pytest.MonkeyPatch) -> None:
     naming.check_pair.cache_clear()
-    monkeypatch.setattr(networks, "load", lambda _: Said("installed", "installed"))
+    monkeypatch.setattr(networks, "load", lambda _: Said("installed"))
     regions = drawn(disc(120, 280, 30), 0.12)
     pigment = map_pigment(regions)
-    (found,) = name(outline_lesions(regions, pigment), regions, pigment, INVOLVED)
+    (found,) = name(outline_lesions(regions, pigment), regions, pigment)
     assert found.kind is HORI
     assert found.other == pytest.approx(0.1, abs=1e-6)
-    assert name([], regions, pigment, INVOLVED) == []
+    assert name([], regions, pigment) == []
     naming.check_pair.cache_clear()
 
 
-@pytest.mark.parametrize(("learnt", "told"), [(("of another", "installed"), "skin"), (("installed", ""), "regional")])
-def test_a_network_that_learnt_from_other_networks_is_refused(
-    monkeypatch: pytest.MonkeyPatch, learnt: tuple[str, str], told: str
-) -> None:
+def test_a_network_that_learnt_from_another_skin_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     naming.check_pair.cache_clear()
-    monkeypatch.setattr(networks, "load", lambda _: Said(*learnt))
+    monkeypatch.setattr(networks, "load", lambda _: Said("of another"))
     regions = drawn(disc(120, 280, 30), 0.12)
     pigment = map_pigment(regions)
-    with pytest.raises(NetworkError, match=f"it learnt from the {told} network"):
-        name(outline_lesions(regions, pigment), regions, pigment, INVOLVED)
+    with pytest.raises(NetworkError, match="it learnt from the skin network of another"):
+        name(outline_lesions(regions, pigment), regions, pigment)
     naming.check_pair.cache_clear()
 
 
@@ -124,8 +104,7 @@ def test_the_network_that_ships_is_the_one_of_its_card() -> None:
     told = json.loads((folder / f"{naming.NETWORK}.json").read_text(encoding="utf-8"))
     assert networks.load(naming.NETWORK).sha256 == told["sha256"]
     assert told["facts"] == list(FACTS)
-    for other in naming.PAIRED:
-        assert told[f"{other}_network"] == networks.load(other).sha256
+    assert told["skin_network"] == networks.load("skin").sha256
     assert told["licence"]
     assert told["limits"]
     said = networks.load(naming.NETWORK)(np.zeros((3, len(FACTS)), np.float32))

@@ -1,15 +1,15 @@
 """Which of the six lesions a patch is, or that it is none of them: from what was measured of it and of those around it.
 
 A small network names a patch by what a reader goes by: what the skin network sees there, colour and depth, contrast,
-edge, size, shape, place, whether there are many of its like, whether both cheeks have them, and how much of the face
-is involved, outlined or not. It learnt on virtual patients and painted photographs, whose kinds are known, and on
-close-ups of skin cancers, keratoses and moles, none of which is of the six kinds (`python -m melascope.lab.naming`).
+edge, size, shape, place, whether there are many of its like and whether both cheeks have them. It learnt on virtual
+patients and painted photographs, whose kinds are known, and on close-ups of skin cancers, keratoses and moles, none of
+which is of the six kinds (`python -m melascope.lab.naming`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -23,10 +23,12 @@ from melascope.lesions.pigment import PigmentMap
 from melascope.skin.regions import RegionMap
 from melascope.vocabulary import Lesion, Region, View
 
-__all__ = ["FACTS", "NETWORK", "PAIRED", "Involved", "Naming", "check_pair", "describe", "name"]
+__all__ = ["FACTS", "LEARNT_FROM", "NETWORK", "Naming", "check_pair", "describe", "name"]
 
 NETWORK: Final = "naming"
 """Name of the network in `melascope.networks`."""
+LEARNT_FROM: Final = "skin"
+"""Network whose output is told."""
 NAMED: Final = 0.6
 """Probability from which a patch bears the name of a kind."""
 DOUBTED: Final = 0.9
@@ -50,16 +52,9 @@ FACTS: Final = (
     "log_diameter_mm", "extent", "log_aspect", *(f"in_{name}" for name, _ in _PLACES), "close_up",
     *(f"photo_{name}" for name in _SEEN),
     "log_patches", "log_small_patches", "share_of_patches", "log_share_of_skin", "one_sided", "photo_redness",
-    "read_here", "read_forehead", "read_more_malar", "read_less_malar", "read_chin", "read_density",
 )  # fmt: skip
 """What is told of a patch, in order. `seen_`: log odds of what the skin network sees on it; `photo_`: of the patches of
-the photo, weighted by area; `one_sided`: how unlike the patches of both cheeks are in area, 0 to 1; `read_`: involved
-shares of MASI regions, 0 where there is none to see, and their mean density."""
-PAIRED: Final = ("skin", "regional")
-"""Networks whose output is told."""
-
-Involved = Mapping[Region, tuple[float, float]]
-"""Involved share and density of the MASI regions in view, as measured (`melascope.scoring.measure_regions`)."""
+the photo, weighted by area; `one_sided`: how unlike the patches of both cheeks are in area, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -93,32 +88,30 @@ class Naming:
         return tuple(found)
 
 
-def name(outlines: Sequence[Outline], regions: RegionMap, pigment: PigmentMap, involved: Involved) -> list[Naming]:
+def name(outlines: Sequence[Outline], regions: RegionMap, pigment: PigmentMap) -> list[Naming]:
     """Names the patches of a photo.
 
     Raises:
-        NetworkError: The network that ships is missing, damaged, or learnt from other networks.
+        NetworkError: The network that ships is missing, damaged, or learnt from another skin network.
     """
     if not outlines:
         return []
     check_pair()
-    said = networks.load(NETWORK)(describe(outlines, regions, pigment, involved))
+    said = networks.load(NETWORK)(describe(outlines, regions, pigment))
     return [Naming(tuple(row)) for row in said[:, : len(_KINDS)].astype(float).tolist()]
 
 
 @cache
 def check_pair() -> None:
-    """The network must have learnt from what these networks, `PAIRED`, say.
+    """The network must have learnt from what this skin network says.
 
     Raises:
-        NetworkError: It learnt from others, or one of them is missing or damaged.
+        NetworkError: It learnt from another, or one of both is missing or damaged.
     """
-    networks.check_learnt_from(NETWORK, *PAIRED, anew="python -m melascope.lab.naming")
+    networks.check_learnt_from(NETWORK, LEARNT_FROM, anew="python -m melascope.lab.naming")
 
 
-def describe(
-    outlines: Sequence[Outline], regions: RegionMap, pigment: PigmentMap, involved: Involved
-) -> NDArray[np.float32]:
+def describe(outlines: Sequence[Outline], regions: RegionMap, pigment: PigmentMap) -> NDArray[np.float32]:
     """(n, FACTS) what is told of each patch of a photo."""
     if not outlines:
         return np.zeros((0, len(FACTS)), np.float32)
@@ -163,19 +156,9 @@ def describe(
             np.tile(photo, (count, 1)),
             areas / areas.sum(),
             np.tile(rest, (count, 1)),
-            np.array([involved.get(one.region, (0.0, 0.0))[0] for one in outlines]),
-            np.tile(_read(involved), (count, 1)),
         ]
     )
     return np.asarray(np.nan_to_num(table), np.float32)
-
-
-def _read(involved: Involved) -> list[float]:
-    shares = {region: share for region, (share, _) in involved.items()}
-    cheeks = sorted(shares.get(cheek, 0.0) for cheek in (Region.RIGHT_MALAR, Region.LEFT_MALAR))
-    total = math.fsum(shares.values())
-    density = math.fsum(share * density for share, density in involved.values()) / total if total else 0.0
-    return [shares.get(Region.FOREHEAD, 0.0), cheeks[1], cheeks[0], shares.get(Region.CHIN, 0.0), density]
 
 
 def _odds(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -89,22 +89,20 @@ def load(name: str) -> Network:
     return Network(name)
 
 
-def check_learnt_from(name: str, *others: str, anew: str) -> None:
-    """A network that looks at what others say must have learnt from these: its card holds their SHA-256.
+def check_learnt_from(name: str, other: str, *, anew: str) -> None:
+    """A network that looks at what another says must have learnt from that one: its card holds the SHA-256.
 
     Args:
-        name: The network, whose card says `<other>_network` for each.
-        others: Names of the others.
+        name: The network, whose card says `<other>_network`.
+        other: Name of the other.
         anew: The command that makes it anew.
 
     Raises:
-        NetworkError: It learnt from others, or one of all is missing or damaged.
+        NetworkError: It learnt from another, or one of both is missing or damaged.
     """
-    card = load(name).card
-    for other in others:
-        installed, wanted = load(other).sha256, card.get(f"{other}_network")
-        if wanted != installed:
-            raise NetworkError(
-                f"network {name!r}: it learnt from the {other} network {str(wanted)[:12]}..., and {installed[:12]}... "
-                f"is installed; install melascope again, or train it anew (`{anew}`)"
-            )
+    installed, wanted = load(other).sha256, load(name).card.get(f"{other}_network")
+    if wanted != installed:
+        raise NetworkError(
+            f"network {name!r}: it learnt from the {other} network {str(wanted)[:12]}..., and {installed[:12]}... is "
+            f"installed; install melascope again, or train it anew (`{anew}`)"
+        )

@@ -24,11 +24,10 @@ from melascope.data.layout import lesion_mask_path
 from melascope.data.pixels import read_mask
 from melascope.data.splits import kept_together
 from melascope.lab.skin.people import FACTORS, FIGURES, PARTS, group_of, part_of
-from melascope.lesions.naming import FACTS, PAIRED, describe
+from melascope.lesions.naming import FACTS, LEARNT_FROM, describe
 from melascope.lesions.outline import outline_lesions, patches_of
 from melascope.lesions.pigment import map_pigment
 from melascope.photo import PhotoRefused, read_photo
-from melascope.scoring import involved, measure_regions
 from melascope.skin.regions import find_regions
 
 __all__ = ["OTHER", "Facts", "draw_facts", "label_of", "read_facts"]
@@ -90,8 +89,7 @@ def draw_facts(
 ) -> int:
     """Analyse all photos of a data set whose kinds are known for every pixel, or that show none of the six.
 
-    People are dealt to parts as for the regional network, whose shares are told: nobody of the test or validation part
-    is known to either, if the folder's name is the one that it had there.
+    People are dealt to parts by their head's name, as for the regional network.
 
     Args:
         data: A data set's folder with lesion masks, or with `none` in the column `kinds`.
@@ -142,7 +140,6 @@ def draw_facts(
     words = np.repeat(np.array([words for _, _, _, words in rows]), counts, axis=0)
     made = about.generator if about and "patients" in about.generator else {}
     seed_of = made.get("seed")
-    paired: dict[str, Any] = {other: np.array(networks.load(other).sha256) for other in PAIRED}
     part = out.with_name(f".{out.name}.part.npz")
     np.savez_compressed(
         part,
@@ -154,7 +151,7 @@ def draw_facts(
         seed=np.array("" if seed_of is None else f"seed{seed_of}"),
         tones=np.array(",".join(made.get("tones") or ())),
         names=np.array(FACTS),
-        **paired,
+        skin=np.array(networks.load(LEARNT_FROM).sha256),
     )
     part.replace(out)
     return len(words)
@@ -164,14 +161,14 @@ def read_facts(files: Sequence[Path]) -> Facts:
     """What `draw_facts` wrote, together.
 
     Raises:
-        ValueError: The files tell other facts than this version knows, were drawn with other networks, or have
+        ValueError: The files tell other facts than this version knows, were drawn with another skin network, or have
             someone in two parts.
     """
     loaded = [dict(np.load(path)) for path in files]
-    installed = [networks.load(other).sha256 for other in PAIRED]
+    installed = networks.load(LEARNT_FROM).sha256
     for path, one in zip(files, loaded, strict=True):
-        if one["names"].tolist() != list(FACTS) or [str(one.get(other)) for other in PAIRED] != installed:
-            raise ValueError(f"{path}: was drawn by another version or with other networks; draw it again")
+        if one["names"].tolist() != list(FACTS) or str(one.get("skin")) != installed:
+            raise ValueError(f"{path}: was drawn by another version or with another skin network; draw it again")
     facts = Facts(*(np.concatenate([one[name.name] for one in loaded]) for name in fields(Facts)))
     people = np.concatenate([_people(one) for one in loaded])
     for who in np.unique(people):
@@ -233,8 +230,7 @@ def _photo(work: _Work) -> _Row:
         codes = np.asarray(cv2.resize(true, codes.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     labels = [label_of(codes[patch.window], patch.inside) for patch in patches_of(pigment)]
     areas = [one.area / codes.size for one in outlines]
-    told = describe(outlines, regions, pigment, involved(measure_regions(regions, pigment)))
-    return told, np.array(labels, np.int64), np.array(areas, np.float32), words
+    return describe(outlines, regions, pigment), np.array(labels, np.int64), np.array(areas, np.float32), words
 
 
 def rows_of(facts: Facts) -> Iterator[tuple[str, NDArray[np.intp]]]:

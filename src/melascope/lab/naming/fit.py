@@ -21,7 +21,7 @@ from torch.nn import functional
 from melascope import networks
 from melascope.lab.naming.facts import OTHER, Facts, rows_of
 from melascope.lab.shipping import write_network
-from melascope.lesions.naming import DOUBTED, FACTS, NAMED, NETWORK, PAIRED, Naming
+from melascope.lesions.naming import DOUBTED, FACTS, LEARNT_FROM, NAMED, NETWORK, Naming
 from melascope.record import NONE_OF_THE_SIX
 from melascope.vocabulary import DISCLAIMER, Lesion
 
@@ -264,7 +264,7 @@ def ship(
         "sha256": hashlib.sha256(content).hexdigest(),
         "input": f"facts: patches x {len(FACTS)}, see `facts`",
         "output": "patches x 7: probabilities of the six kinds, of none of them",
-        **{f"{other}_network": networks.load(other).sha256 for other in PAIRED},
+        f"{LEARNT_FROM}_network": networks.load(LEARNT_FROM).sha256,
         "facts": list(FACTS),
         "classes": [*(kind.value for kind in _KINDS), "none of the six"],
         "named_from": NAMED,
