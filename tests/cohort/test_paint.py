@@ -21,7 +21,7 @@ from melascope.cohort.growth import sample_lesion
 from melascope.cohort.paint import PaintError, paint_canvases, paint_photo, to_chart
 from melascope.photo.light import to_linear
 from melascope.skin.regions import RegionMap
-from melascope.vocabulary import FACIAL_SKIN, Lesion, Region, View
+from melascope.vocabulary import FACIAL_SKIN, Lesion, Region, ToneBand, View
 
 SCALE = 0.5
 
@@ -113,6 +113,19 @@ def test_a_record_names_its_photograph_by_digest_and_no_file_name_stops_a_run(
         painted += [lesion["kind"] for lesion in told["lesions"]]
     digest = hashlib.sha256(flat_face.pixels.tobytes()).digest()
     assert painted == [paint._kind(tuple(Lesion), digest, index) for index in (0, 1)]
+
+
+def test_a_density_drawn_by_itself_does_not_go_with_the_extent() -> None:
+    together = []
+    for any_density in (False, True):
+        rng = np.random.default_rng(7)
+        drawn = [paint._lesions(rng, Lesion.MELASMA, ToneBand.LIGHT, any_density=any_density)[0] for _ in range(200)]
+        together.append(np.corrcoef([one.severity for one in drawn], np.log([one.density for one in drawn]))[0, 1])
+    assert together[0] > 0.8
+    assert abs(together[1]) < 0.2
+    low, high = paint.DENSITIES
+    assert low <= min(one.density for one in drawn) < 0.035
+    assert 0.2 < max(one.density for one in drawn) <= high
 
 
 def test_every_format_that_is_read_is_taken(tmp_path: Path) -> None:

@@ -167,6 +167,9 @@ def paint(
     each: Annotated[int, typer.Option(min=1, help="Paintings of each photograph.")] = 3,
     seed: _Seed = 0,
     kinds: Annotated[str, typer.Option(help="Lesions in turn: mel,fre,sl,caf,ota,hori. Default: as they occur.")] = "",
+    any_density: Annotated[
+        bool, typer.Option("--any-density", help="Broad lesions may be faint, as under treatment.")
+    ] = False,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
 ) -> None:
     """Grow the same lesions on real photographs of healthy skin that you may use.
@@ -187,6 +190,7 @@ def paint(
                 seed=seed,
                 kinds=_listed(kinds),
                 jobs=jobs or _cores(),
+                any_density=any_density,
                 advance=lambda: bar.advance(task),
             )
     except PaintError as error:

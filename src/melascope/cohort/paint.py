@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,8 @@ __all__ = ["PaintError", "Painting", "paint_canvases", "paint_photo", "to_chart"
 
 MOST_PIGMENT: Final = 0.05
 """Share of the facial skin that may be called pigment disease before anything is painted."""
+DENSITIES: Final = (0.03, 0.25)
+"""Optical density in red where a lesion is darkest, if it is drawn whatever the extent: evenly by its logarithm."""
 _ANCHORS: Final = (
     Region.FOREHEAD,
     Region.RIGHT_MALAR,
@@ -171,11 +173,14 @@ def paint_canvases(
     seed: int,
     kinds: tuple[str, ...],
     jobs: int,
+    any_density: bool = False,
     advance: Callable[[], None] = lambda: None,
 ) -> str:
     """Paints every photograph of a folder `each` times into a data set; returns a sentence on what was done.
 
-    Each photograph counts as a person: with several of one person, splits by `patient` are not by person.
+    Each photograph counts as a person: with several of one person, splits by `patient` are not by person. With
+    `any_density` a lesion's density is drawn from `DENSITIES`, whatever its extent: pigment under treatment pales
+    before it shrinks (`growth.progress`), so that broad melasma may be faint.
 
     Raises:
         PaintError: No photograph, a kind that does not exist, or a folder that holds something else.
@@ -193,7 +198,7 @@ def paint_canvases(
     if out.exists() and any(out.iterdir()):
         raise PaintError(f"{out} is not empty: name another folder, or remove it")
     out.mkdir(parents=True, exist_ok=True)
-    tasks = [(number, photo, out, each, seed, kinds) for number, photo in enumerate(photos)]
+    tasks = [(number, photo, out, each, seed, kinds, any_density) for number, photo in enumerate(photos)]
     done = []
     try:
         with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn"), initializer=_begin) as pool:
@@ -214,7 +219,7 @@ def paint_canvases(
         made_by=f"melascope {melascope.__version__}",
         licence="that of the photographs",
         notes="Pigment is painted, regions are measured: for training, not for evaluation.",
-        generator={"each": each, "seed": seed, "kinds": list(kinds)},
+        generator={"each": each, "seed": seed, "kinds": list(kinds), "any_density": any_density},
     )
     write_about(about, out / ABOUT)
     skipped = sum(not some for some in done)
@@ -228,8 +233,8 @@ def _begin() -> None:
     cv2.setNumThreads(1)
 
 
-def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[dict[str, Any]]:
-    number, path, out, each, seed, kinds = task
+def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...], bool]) -> list[dict[str, Any]]:
+    number, path, out, each, seed, kinds, any_density = task
     try:
         photo = read_photo(path)
     except (PhotoRefused, OSError):
@@ -244,12 +249,8 @@ def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[
     chart, rows = face_chart(), []
     for index in range(each):
         rng = np.random.default_rng((seed, int.from_bytes(digest[:6]), index))
-        lesions: Sequence[LesionParameters]
-        if kinds:
-            lesions = [sample_lesion(rng, _kind(kinds, digest, index))]
-        else:
-            age = float(rng.uniform(20, 70))
-            lesions = sample_lesions(rng, age_years=age, sex=0.0, tone_band=tone.band)
+        kind = _kind(kinds, digest, index) if kinds else None
+        lesions = _lesions(rng, kind, tone.band, any_density=any_density)
         painting = paint_photo(regions, lesions, chart, tone.ita_deg)
         if painting is None:
             return []
@@ -283,6 +284,19 @@ def _paint_one(task: tuple[int, Path, Path, int, int, tuple[str, ...]]) -> list[
             }
         )
     return rows
+
+
+def _lesions(
+    rng: np.random.Generator, kind: Lesion | None, band: ToneBand, *, any_density: bool
+) -> list[LesionParameters]:
+    """What is painted: one of a kind, or as they occur."""
+    if kind:
+        found = [sample_lesion(rng, kind)]
+    else:
+        found = list(sample_lesions(rng, age_years=float(rng.uniform(20, 70)), sex=0.0, tone_band=band))
+    if any_density:
+        found = [replace(one, density=float(np.exp(rng.uniform(*np.log(DENSITIES))))) for one in found]
+    return found
 
 
 def _kind(kinds: tuple[str, ...], digest: bytes, index: int) -> Lesion:
