@@ -169,11 +169,11 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="is in the parts test, train"):
         read_facts([tmp_path / "torn.npz"])
     stored = dict(np.load(out))
-    for changed in ({"skin": np.array("of another")}, {"regional": np.array("of another")}, {"names": np.array(["x"])}):
+    for changed in ({"skin": np.array("of another")}, {"names": np.array(["x"])}):
         np.savez(out, **(stored | changed))
-        with pytest.raises(ValueError, match="another version or with other networks"):
+        with pytest.raises(ValueError, match="another version or with another skin network"):
             read_facts([out])
-    del stored["regional"]  # an older version told none
+    del stored["skin"]  # an older version told none
     np.savez(out, **stored)
-    with pytest.raises(ValueError, match="another version or with other networks"):
+    with pytest.raises(ValueError, match="another version or with another skin network"):
         read_facts([out])
