@@ -227,6 +227,20 @@ def test_a_whole_face_is_read_by_the_regional_network(face: RegionMap, told: Tol
     assert told.shown["maps"][1] == pytest.approx(maps_of(face).mirrored().maps)
 
 
+def test_the_size_of_a_face_in_pixels_tells_the_network_nothing() -> None:
+    rng = np.random.default_rng(3)
+    maps = rng.random((1, CHANNELS, CELLS, CELLS), np.float32)
+    counts = rng.random((1, len(MASI_REGIONS), MEASURED), np.float32)
+    light = np.array([0.5, 0.8, 1.0], np.float32)
+
+    def said(*face: float) -> NDArray[np.float32]:
+        told = {"maps": maps, "face": np.array([face], np.float32), "counted": counts}
+        return networks.load(scoring.NETWORK).run(told)["measures"]
+
+    assert np.array_equal(said(*light, -1.2), said(*light, 0.4))
+    assert not np.array_equal(said(*light, 0.4), said(*(light * 1.2), 0.4))
+
+
 def test_a_network_that_learnt_from_another_skin_network_is_refused(face: RegionMap, told: Told) -> None:
     told.card["skin_network"] = "0" * 64
     with pytest.raises(

@@ -37,7 +37,8 @@ class FaceMaps:
     standard deviation, probability of melasma and of a look-alike; then shares of the cell: facial skin, skin away
     from edges, the four regions of the MASI."""
     face: NDArray[np.float32]
-    """(4,) of the face: median optical density in R, G, B, logarithm of the face's width in pixels."""
+    """(4,) of the face: median optical density in R, G, B; logarithm of the face's width in pixels, which the network
+    leaves out, so that another size of the photograph changes nothing by itself."""
 
     def mirrored(self) -> FaceMaps:
         """Of the mirror image, right and left exchanged."""

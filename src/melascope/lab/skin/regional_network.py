@@ -66,6 +66,8 @@ class RegionalNetwork(nn.Module):
         )
         self.register_buffer("mean", torch.zeros(4))
         self.register_buffer("deviation", torch.ones(4))
+        # The face's width in pixels is not told: another size of the photograph must change nothing.
+        self.register_buffer("told", torch.tensor([1.0, 1.0, 1.0, 0.0]), persistent=False)
         # The cheeks share everything; forehead and chin have a sign of their own.
         self.register_buffer("which", torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]))
 
@@ -87,7 +89,7 @@ class RegionalNetwork(nn.Module):
         ).clamp_min(1)
         nothing = torch.zeros_like(counted[:, 0])
         opposite = torch.stack([nothing, counted[:, 2], counted[:, 1], nothing], dim=1)
-        light = ((face - self.mean) / self.deviation)[:, None].expand(-1, 4, -1)
+        light = ((face - self.mean) / self.deviation * self.told)[:, None].expand(-1, 4, -1)
         which = self.which.expand(maps.shape[0], -1, -1)
         z = self.head(torch.cat([*seen, counted, opposite, others, light, which], dim=2))
         middle = counted[..., 1:4] + z[..., :3]
