@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ pytest.importorskip("mitsuba", reason="the extra `cohort` is not installed")
 
 from melascope.cohort import paint
 from melascope.cohort.chart import PX_MM, SIDE, face_chart
-from melascope.cohort.growth import sample_lesion
+from melascope.cohort.growth import LesionParameters, sample_lesion
 from melascope.cohort.paint import PaintError, paint_canvases, paint_photo, to_chart
 from melascope.photo.light import to_linear
 from melascope.skin.regions import RegionMap
@@ -102,7 +103,17 @@ def test_a_record_names_its_photograph_by_digest_and_no_file_name_stops_a_run(
         (folder / os.fsdecode(b"Jane Roe \xe9.png")).write_bytes(picture)
     except OSError:
         pytest.skip("this file system takes no such name")
-    report = paint_canvases(folder, folder / "out", each=2, seed=7, kinds=tuple(Lesion), jobs=1)
+    asked: list[bool] = []
+    lesions = paint._lesions
+
+    def spied(*given: Any, any_density: bool) -> list[LesionParameters]:
+        asked.append(any_density)
+        return lesions(*given, any_density=any_density)
+
+    monkeypatch.setattr(paint, "_lesions", spied)
+    report = paint_canvases(folder, folder / "out", each=2, seed=7, kinds=tuple(Lesion), jobs=1, any_density=True)
+    assert asked == [True, True]
+    assert json.loads((folder / "out" / "dataset.json").read_text(encoding="utf-8"))["generator"]["any_density"] is True
     assert report.encode().startswith(b"2 paintings of 1 photographs")
     painted = []
     for record in sorted((folder / "out" / "records").iterdir()):

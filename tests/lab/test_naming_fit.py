@@ -173,7 +173,7 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
         np.savez(out, **(stored | changed))
         with pytest.raises(ValueError, match="another version or with another skin network"):
             read_facts([out])
-    del stored["skin"]  # an older version told none
+    del stored["skin"]  # it does not say which
     np.savez(out, **stored)
     with pytest.raises(ValueError, match="another version or with another skin network"):
         read_facts([out])

@@ -105,6 +105,18 @@ def test_no_share_and_no_probability_is_told_above_1(tmp_path: Path) -> None:
     assert some.max() == 1 and (some == 1).float().mean() > 0.2 and rows[..., 3].max() > 40  # a diameter may grow
 
 
+def test_the_width_of_a_face_in_pixels_is_not_learnt_from() -> None:
+    torch.manual_seed(2)
+    network = RegionalNetwork().eval()
+    torch.nn.init.normal_(network.head[-1].weight)  # zeros at first, which say nothing of anything
+    maps, rows = torch.rand(2, CHANNELS, CELLS, CELLS), torch.rand(2, 4, MEASURED)
+    face = torch.tensor([[0.5, 0.8, 1.0, -0.9]]).expand(2, -1)
+    with torch.no_grad():
+        said = network(maps, face, rows)
+        assert torch.equal(said, network(maps, face + torch.tensor([0, 0, 0, 0.7]), rows))
+        assert not torch.equal(said, network(maps, face + torch.tensor([0.2, 0, 0, 0]), rows))
+
+
 def test_nobody_who_is_learnt_from_is_in_a_figure(tmp_path: Path) -> None:
     faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
     parts = [set(faces.part(some)) for some in (FIGURES, FACTORS, range(6, PARTS))]

@@ -89,7 +89,8 @@ def draw_facts(
 ) -> int:
     """Analyse all photos of a data set whose kinds are known for every pixel, or that show none of the six.
 
-    People are dealt to parts by their head's name, as for the regional network.
+    People are dealt to parts by `people.group_of`, as for the regional network: virtual ones by the folder's name and
+    their head, so that a folder must keep its name.
 
     Args:
         data: A data set's folder with lesion masks, or with `none` in the column `kinds`.

@@ -261,8 +261,8 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "date": datetime.now(UTC).date().isoformat(),
         "sha256": sha256,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "input": f"maps faces x {CHANNELS} x {CELLS} x {CELLS}, face faces x 4 (melascope.lesions.regional), counted "
-        f"faces x 4 x {MEASURED} (melascope.scoring.counted)",
+        "input": f"maps faces x {CHANNELS} x {CELLS} x {CELLS}, face faces x 4 (melascope.lesions.regional; the last "
+        f"is left out), counted faces x 4 x {MEASURED} (melascope.scoring.counted)",
         "output": "faces x 4 regions x (share, density, log (1 + diameter in mm)) x (low end, middle, high end)",
         "counted": COUNTED,
         "skin_network": faces.skin,
@@ -276,7 +276,7 @@ def _card(network: nn.Module, recipes: list[dict[str, Any]], faces: Faces, sha25
         "their data set's names: official portraits that were named otherwise when an earlier training learnt from "
         "them may be among the figures. A training that went on from an earlier file (`start`) knows the people of "
         "that one, too, who are not compared here. Which trainings are averaged may have been chosen by figures of the "
-        "same people.",
+        "same people. Trainings that were still told the face's width in pixels are kept without it.",
         "calibration": {**asdict(factors), "photos": len(of_factors), "level": 0.9},
         "figures": {"faces": len(of_figures), **figures(network, faces, of_figures, factors)},
     }
