@@ -48,6 +48,28 @@ def test_wrong_usage(tmp_path: Path, words: list[str], told: str) -> None:
     assert told in err
 
 
+def test_what_is_asked_for_is_what_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mitsuba")
+    from melascope.cohort import render
+    from melascope.cohort.patient import Cohort
+
+    asked: list[Cohort] = []
+
+    def rendered(cohort: Cohort, out: Path, **_: object) -> Path:
+        asked.append(cohort)
+        return out / "manifest.csv"
+
+    monkeypatch.setattr(render, "render_cohort", rendered)
+    assert run("render", tmp_path / "some", "--patients", "12")[0] == 0
+    words = "--patients 12 --seed 3 --visits 2 --photos 3 --size 480 --kinds mel,sl --per-head 2 --tones tan,dark"
+    words += " --views close-up --each-tone --any-density"
+    assert run("render", tmp_path / "all", *words.split())[0] == 0
+    assert asked == [
+        Cohort(12),
+        Cohort(12, 3, 2, 3, 480, ("mel", "sl"), 2, ("tan", "dark"), ("close-up",), each_tone=True, any_density=True),
+    ]
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     pytest.importorskip("mitsuba")
     (tmp_path / "thesis.txt").write_text("mine")

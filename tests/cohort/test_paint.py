@@ -18,7 +18,7 @@ pytest.importorskip("mitsuba", reason="the extra `cohort` is not installed")
 
 from melascope.cohort import paint
 from melascope.cohort.chart import PX_MM, SIDE, face_chart
-from melascope.cohort.growth import LesionParameters, sample_lesion
+from melascope.cohort.growth import DENSITIES, LesionParameters, sample_lesion
 from melascope.cohort.paint import PaintError, paint_canvases, paint_photo, to_chart
 from melascope.photo.light import to_linear
 from melascope.skin.regions import RegionMap
@@ -134,7 +134,7 @@ def test_a_density_drawn_by_itself_does_not_go_with_the_extent() -> None:
         together.append(np.corrcoef([one.severity for one in drawn], np.log([one.density for one in drawn]))[0, 1])
     assert together[0] > 0.8
     assert abs(together[1]) < 0.2
-    low, high = paint.DENSITIES
+    low, high = DENSITIES
     assert low <= min(one.density for one in drawn) < 0.035
     assert 0.2 < max(one.density for one in drawn) <= high
 

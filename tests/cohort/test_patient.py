@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from melascope.cohort.growth import DENSITIES
 from melascope.cohort.patient import (
     Cast,
     Cohort,
@@ -166,6 +167,30 @@ def test_with_each_tone_the_people_are_those_of_a_cohort_without_it() -> None:
         same = next(p for p in (sample_patient(six, 6 * person + twin) for twin in range(6)) if p.band == one.band)
         assert replace(same, name=one.name, number=one.number) == one
     assert (Cohort(720, each_tone=True).cast_size, Cohort(12, each_tone=True).cast_size) == (60, 6)
+
+
+@pytest.mark.parametrize("kinds", [(), ("mel",)])
+@pytest.mark.parametrize("each_tone", [False, True])
+def test_with_any_density_nothing_but_the_density_is_another(kinds: tuple[str, ...], each_tone: bool) -> None:
+    usual = Cohort(180, 9, visits=2, kinds=kinds, per_head=18, each_tone=each_tone)
+    cohort = replace(usual, any_density=True)
+    before, drawn = [], []
+    for number in range(0, 180, 5):
+        one, other = sample_patient(usual, number), sample_patient(cohort, number)
+        before += [(lesion.severity, lesion.density) for lesion in one.lesions if lesion.kind == Lesion.MELASMA]
+        drawn += [(lesion.severity, lesion.density) for lesion in other.lesions if lesion.kind == Lesion.MELASMA]
+        densities = [lesion.density for lesion in one.lesions]
+        same = [replace(lesion, density=p) for lesion, p in zip(other.lesions, densities, strict=True)]
+        assert replace(other, lesions=tuple(same)) == one
+        if each_tone:  # of one person in each tone
+            twin = sample_patient(cohort, number - number % 6)
+            assert [lesion.density for lesion in twin.lesions] == [lesion.density for lesion in other.lesions]
+        days = [visit.skin for visit in visits_of(cohort, other)]
+        assert days == [visit.skin for visit in visits_of(usual, one)]
+        assert list(photo_plans(cohort, other, 1)) == list(photo_plans(usual, one, 1))
+    assert np.corrcoef(np.log(before).T)[0, 1] > 0.7
+    assert abs(np.corrcoef(np.log(drawn).T)[0, 1]) < 0.45
+    assert all(DENSITIES[0] <= density <= DENSITIES[1] for _, density in drawn)
 
 
 def test_kinds_come_in_turn() -> None:

@@ -201,8 +201,8 @@ def test_a_foreign_record_or_folder_is_refused(folder: Path, tmp_path: Path) -> 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     about = json.loads((copy / "dataset.json").read_text())
-    asked = {name: about["generator"].pop(name) for name in ("views", "each_tone")}
-    assert asked == {"views": [], "each_tone": False}  # as it was begun before they could be asked for
+    asked = {name: about["generator"].pop(name) for name in ("views", "each_tone", "any_density")}
+    assert asked == {"views": [], "each_tone": False, "any_density": False}  # begun before they could be asked for
     (copy / "dataset.json").write_text(json.dumps(about))
     render_cohort(COHORT, copy, jobs=1)
     earlier = {key: value for key, value in made.items() if key not in ("opencv", "truth")}

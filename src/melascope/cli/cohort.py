@@ -56,6 +56,9 @@ def render(
             "then multiples of the tones, six.",
         ),
     ] = False,
+    any_density: Annotated[
+        bool, typer.Option("--any-density", help="Broad lesions may be faint, small ones dark, as under treatment.")
+    ] = False,
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Melanin, blood, density, reflectance.")] = True,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
 ) -> None:
@@ -74,7 +77,7 @@ def render(
 
     try:
         patients = patients or (120 if each_tone else 100)
-        chosen = _listed(kinds), per_head, _listed(tones), _listed(views), each_tone
+        chosen = _listed(kinds), per_head, _listed(tones), _listed(views), each_tone, any_density
         cohort = Cohort(patients, seed, visits, photos, size, *chosen)
     except ValueError as error:
         usage(str(error))
@@ -168,7 +171,7 @@ def paint(
     seed: _Seed = 0,
     kinds: Annotated[str, typer.Option(help="Lesions in turn: mel,fre,sl,caf,ota,hori. Default: as they occur.")] = "",
     any_density: Annotated[
-        bool, typer.Option("--any-density", help="Broad lesions may be faint, as under treatment.")
+        bool, typer.Option("--any-density", help="Broad lesions may be faint, small ones dark, as under treatment.")
     ] = False,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
 ) -> None:

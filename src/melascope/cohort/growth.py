@@ -15,7 +15,20 @@ from melascope.cohort.melasma import grow_melasma, sample_melasma
 from melascope.cohort.spots import grow_spots, sample_cafe_au_lait, sample_freckles, sample_hori, sample_lentigines
 from melascope.vocabulary import Lesion, ToneBand
 
-__all__ = ["Grown", "LesionParameters", "Place", "grow", "progress", "sample_lesion", "sample_lesions"]
+__all__ = [
+    "DENSITIES",
+    "Grown",
+    "LesionParameters",
+    "Place",
+    "at_any_density",
+    "grow",
+    "progress",
+    "sample_lesion",
+    "sample_lesions",
+]
+
+DENSITIES: Final = (0.03, 0.25)
+"""Between which `at_any_density` draws: from what is barely visible to a little darker than the MASI's D = 4."""
 
 _SAMPLE: Final = {
     Lesion.SOLAR_LENTIGO: sample_lentigines,
@@ -45,6 +58,20 @@ def sample_lesion(rng: np.random.Generator, kind: Lesion, *, severity: float | N
     if severity is not None and not 0.0 <= severity <= 1.0:
         raise ValueError(f"severity = {severity}: must lie between 0 and 1; or leave it out to have it drawn")
     return _SAMPLE[kind](rng, severity)
+
+
+def at_any_density(lesion: LesionParameters, rng: np.random.Generator) -> LesionParameters:
+    """The same lesion with a density drawn evenly on a logarithmic scale, whatever its extent.
+
+    As they are drawn, extensive lesions are the dark ones; treated pigment pales before it shrinks (`progress`).
+
+    Example:
+        >>> broad = sample_lesion(np.random.default_rng(1), Lesion.MELASMA, severity=0.9)
+        >>> pale = at_any_density(broad, np.random.default_rng(3))
+        >>> broad.shares == pale.shares, round(broad.density, 2), round(pale.density, 2)
+        (True, 0.2, 0.04)
+    """
+    return replace(lesion, density=float(np.exp(rng.uniform(*np.log(DENSITIES)))))
 
 
 def grow(parameters: LesionParameters, chart: FaceChart) -> Grown:

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from melascope.archive import EXTENSIONS, shown
 from melascope.cohort.camera import encode_jpeg
 from melascope.cohort.chart import PX_MM, SIDE, Chart, face_chart
 from melascope.cohort.face import EDGE
-from melascope.cohort.growth import LesionParameters, grow, sample_lesion, sample_lesions
+from melascope.cohort.growth import LesionParameters, at_any_density, grow, sample_lesion, sample_lesions
 from melascope.cohort.optics import dermal_for_density, epidermal_for_density, melanin_for_ita, skin_colour
 from melascope.cohort.truth import ALL_KINDS, MELASMA, as_json, score, true_regions
 from melascope.data import Part, Row, assign_splits, write_manifest
@@ -58,8 +58,6 @@ __all__ = ["PaintError", "Painting", "paint_canvases", "paint_photo", "to_chart"
 
 MOST_PIGMENT: Final = 0.05
 """Share of the facial skin that may be called pigment disease before anything is painted."""
-DENSITIES: Final = (0.03, 0.25)
-"""Optical density in red where a lesion is darkest, if it is drawn whatever the extent: evenly by its logarithm."""
 _ANCHORS: Final = (
     Region.FOREHEAD,
     Region.RIGHT_MALAR,
@@ -179,8 +177,7 @@ def paint_canvases(
     """Paints every photograph of a folder `each` times into a data set; returns a sentence on what was done.
 
     Each photograph counts as a person: with several of one person, splits by `patient` are not by person. With
-    `any_density` a lesion's density is drawn from `DENSITIES`, whatever its extent: pigment under treatment pales
-    before it shrinks (`growth.progress`), so that broad melasma may be faint.
+    `any_density` a lesion's density is drawn whatever its extent (`growth.at_any_density`): broad melasma may be faint.
 
     Raises:
         PaintError: No photograph, a kind that does not exist, or a folder that holds something else.
@@ -295,7 +292,7 @@ def _lesions(
     else:
         found = list(sample_lesions(rng, age_years=float(rng.uniform(20, 70)), sex=0.0, tone_band=band))
     if any_density:
-        found = [replace(one, density=float(np.exp(rng.uniform(*np.log(DENSITIES))))) for one in found]
+        found = [at_any_density(one, rng) for one in found]
     return found
 
 

@@ -11,6 +11,8 @@ tones the heads are left in common, by their number. With other tones it is thos
 With `each_tone` a person is photographed once in each tone, as that many patients, who differ in nothing but the skin's
 tone: its melanin, and what goes with that (marks of acne are red on light skin and brown on dark, make-up has the
 skin's colour). A difference between tones is the tone's. The people are those that a cohort without it has, by number.
+
+With `any_density` patients are those of a cohort without it, and their lesions, too, but for the density.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 
 from melascope.cohort.camera import CameraParameters, sample_camera
 from melascope.cohort.eyes import EyeParameters, sample_eyes
-from melascope.cohort.growth import LesionParameters, progress, sample_lesion, sample_lesions
+from melascope.cohort.growth import LesionParameters, at_any_density, progress, sample_lesion, sample_lesions
 from melascope.cohort.hair import HairParameters, hair_colour, sample_hair
 from melascope.cohort.head import HeadParameters, sample_head
 from melascope.cohort.shot import VIEWS, Device, Shot, sample_shot
@@ -86,6 +88,8 @@ class Cohort:
     """Views that occur. Empty: as patients are photographed, from the front first."""
     each_tone: bool = False
     """Whether each person is there once in each of the tones, as that many patients in a row."""
+    any_density: bool = False
+    """Whether densities are drawn whatever the extent (`growth.at_any_density`): broad melasma may be faint."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -233,6 +237,9 @@ def sample_patient(cohort: Cohort, number: int) -> Patient:
         lesions: tuple[LesionParameters, ...] = (sample_lesion(rng, kind),)
     else:
         lesions = sample_lesions(rng, age_years=age, sex=_MALE[cast.sex], tone_band=band)
+    if cohort.any_density:
+        pale = np.random.default_rng((cohort.seed, 8, person))
+        lesions = tuple(at_any_density(one, pale) for one in lesions)
     course = str(rng.choice(["improving", "stable", "relapsing", "worsening"], p=[0.5, 0.15, 0.25, 0.1]))
     response = float(rng.beta(3.0, 2.0))
     hair = hair_colour(rng, age_years=age, ancestry=cast.ancestry)

@@ -131,14 +131,16 @@ def _about(cohort: Cohort, maps: bool) -> About:
         licence="CC0-1.0",
         notes="People who do not exist. Research software, not a medical device.",
         generator={
-            **asdict(cohort),
-            "kinds": list(cohort.kinds),
-            "tones": list(cohort.tones),
-            "views": list(cohort.views),
+            **_asked(cohort),
             "maps": maps,
             "made_with": made_with(),
         },
     )
+
+
+def _asked(cohort: Cohort) -> dict[str, Any]:
+    """What is asked for, as JSON keeps it."""
+    return {name: list(asked) if isinstance(asked, tuple) else asked for name, asked in asdict(cohort).items()}
 
 
 def _claim(out: Path, about: About) -> None:
@@ -155,7 +157,7 @@ def _claim(out: Path, about: About) -> None:
             raise CohortError(
                 f"{out} was made by {there.made_by or 'others'}, not {about.made_by}: name another folder"
             )
-        was = {"views": [], "each_tone": False, **there.generator}  # not told by cohorts of earlier versions
+        was = {**_asked(Cohort(1)), **there.generator}  # what earlier versions do not tell was not asked for
         differing = [key for key, now in about.generator.items() if key != "made_with" and was.get(key) != now]
         if differing:
             told = ", ".join(f"{key} {was.get(key)!r}" for key in differing)
