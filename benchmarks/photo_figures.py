@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+from benchmarks.visibility import detectability
 from numpy.typing import NDArray
 
 from melascope import analyze
@@ -109,6 +110,8 @@ class Seen:
     """(true kind or NO_LESION, named kind or NO_NAME or MISSED) of each lesion."""
     masi: float | None = None
     """As measured, of all pigment; None without a total."""
+    detectability: float | None = None
+    """Of the lesions in the picture, whoever looks (`visibility.detectability`)."""
 
 
 @dataclass(frozen=True)
@@ -327,6 +330,7 @@ def _seen(folder: Path, sample: Sample, truth: Mapping[str, Mapping[str, float]]
         held=tuple(_held(analysis, truth, shares)),
         names=name_lesions(kinds, instances, arrays.lesion_mask, analysis.lesions),
         masi=analysis.masi.masi if analysis.masi else None,
+        detectability=detectability(photo.pixels, np.isin(codes, FACIAL_SKIN), lesion),
     )
 
 

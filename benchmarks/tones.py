@@ -146,6 +146,35 @@ def density_table(photos: Photos) -> str:
     return table(("density", "photographs a tone", *BANDS, "between"), rows)
 
 
+CLASSES = ((0.0, "below 1"), (1.0, "1 to 2"), (2.0, "2 to 3"), (3.0, "from 3"))
+"""Least detectability of a class, and its name."""
+
+
+def visibility_table(photos: Photos) -> str:
+    """Median detectability of the same lesions in each tone, and what of the lightest tone's is left in the darkest."""
+    rows = []
+    for _, name in DENSITIES:
+        some = [p for p in _lesioned(photos) if p.density is not None and density_name(p.density) == name]
+        each = [[p.seen.detectability for p in one if p.seen and p.seen.detectability] for one in _by_band(some)]
+        if all(each):
+            medians = [float(np.median(one)) for one in each]
+            cells = [number(median, 1) for median in medians]
+            rows.append([name, str(len(each[0])), *cells, number(medians[-1] / medians[0], 2)])
+    return table(("density", "photographs a tone", *BANDS, "dark against very light"), rows)
+
+
+def equal_table(photos: Photos) -> str:
+    """Dice by tone where lesions stand out equally far: photographs of a class, not the same along a row."""
+    rows = []
+    for place, (least, name) in enumerate(CLASSES):
+        most = CLASSES[place + 1][0] if place + 1 < len(CLASSES) else np.inf
+        some = [p for p in _lesioned(photos) if p.seen and least <= (p.seen.detectability or -1.0) < most]
+        each = _by_band(some)
+        cells = [f"{number(tallies.dice_by_photo(one), 2)} ({len(one)})" if one else "" for one in each]
+        rows.append([name, *cells])
+    return table(("standard deviations", *BANDS), rows)
+
+
 def kind_table(photos: Photos) -> str:
     """Dice by tone and kind: the same lesions along a row."""
     rows = []
@@ -187,6 +216,22 @@ ce782712) was chosen on 20 of these people; since then networks are chosen on ot
 ## Dice by density
 
 {density_table(whole)}
+
+## How far the pigment stands out
+
+Of the picture alone, whoever looks: the contrast of the lesions' pixels to clear skin within a hundredth of the
+picture's side, in standard deviations of that skin's own levels, the three channels weighed as is best (Hotelling's
+observer of single pixels, `benchmarks/visibility.py`). Dark skin gives back less light, so that the same pigment takes
+fewer of the picture's 255 levels away. Medians; photographs with at least 200 pixels of pigment, of clear skin and of
+the border between:
+
+{visibility_table(whole)}
+
+Mean Dice of photographs in which lesions stand out equally far (how many). Lesions differ along a row: light skin
+shows pale ones this far, dark skin dark ones. What differs between tones here is the instrument's doing or the
+lesions', not the light's:
+
+{equal_table(whole)}
 
 ## Dice by kind, where it is the only one
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from benchmarks import tallies
 from benchmarks.photo_figures import Held
-from benchmarks.tones import BANDS, band_of, figures, gap, page, twins
+from benchmarks.tones import BANDS, band_of, equal_table, figures, gap, page, twins, visibility_table
 
 from melascope.cohort.patient import Cohort, photo_plans, sample_patient
 from melascope.vocabulary import ToneBand
@@ -64,3 +64,17 @@ def test_figures_are_those_of_each_tone() -> None:
     assert "2 virtual people on 12 heads" in text
     assert "lacking: 12 photographs are in the figures, 2 sets give totals" in text
     assert "0.05 or less for the Dice: not reached" in text
+
+
+def test_lesions_that_stand_out_equally_far_are_compared() -> None:
+    photos = []
+    for tone, (stands, both) in enumerate(((4.0, 80), (3.5, 70), (2.5, 60), (2.0, 50), (1.0, 40), (0.5, 20))):
+        found = with_called(f"p{tone:05d}-v1-1-dslr-frontal", 100, true=100, both=both, density=0.05)
+        assert found.seen
+        photos.append(replace(found, seen=replace(found.seen, detectability=stands)))
+    assert "| slight, 0.03 to 0.08 | 1 | 4.0 | 3.5 | 2.5 | 2.0 | 1.0 | 0.5 | 0.12 |" in visibility_table(photos)
+    rows = equal_table(photos).splitlines()[2:]
+    assert rows[0] == "| below 1 |  |  |  |  |  | 0.20 (1) |"
+    assert rows[2] == "| 2 to 3 |  |  | 0.60 (1) | 0.50 (1) |  |  |"
+    unseen = [replace(one, seen=replace(one.seen, detectability=None)) for one in photos if one.seen]
+    assert "slight" not in visibility_table(unseen)
