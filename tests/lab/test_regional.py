@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -19,43 +17,15 @@ from melascope.lab.skin import regional as room  # noqa: E402
 from melascope.lab.skin import regional_export, regional_faces  # noqa: E402
 from melascope.lab.skin.calibrate import Ratios  # noqa: E402
 from melascope.lab.skin.network import renormalise  # noqa: E402
-from melascope.lab.skin.people import FACTORS, FIGURES, PARTS, photographed  # noqa: E402
+from melascope.lab.skin.people import FACTORS, FIGURES, PARTS  # noqa: E402
 from melascope.lab.skin.regional import Recipe, score  # noqa: E402
 from melascope.lab.skin.regional_network import RegionalNetwork, members, to_scales  # noqa: E402
-from melascope.lesions.regional import CELLS, CHANNELS, FIRST_REGION  # noqa: E402
+from melascope.lesions.regional import CELLS, CHANNELS  # noqa: E402
 from melascope.masi import area_value, regional_score  # noqa: E402
-from melascope.scoring import COUNTED, MEASURED  # noqa: E402
+from melascope.scoring import MEASURED  # noqa: E402
+from tests.lab.drawn import drawn_maps  # noqa: E402
 
 pytestmark = pytest.mark.torch
-
-
-def drawn(folder: Path, faces: int = 96, seed: int = 0) -> Path:
-    """Faces of which the regions are twice as much involved as was counted, by as many people."""
-    rng = np.random.default_rng(seed)
-    maps = rng.normal(0, 0.3, (faces, CHANNELS, CELLS, CELLS))
-    maps[:, FIRST_REGION - 2 :] = 0
-    maps[:, FIRST_REGION - 2 : FIRST_REGION] = 1
-    for place in range(4):
-        maps[:, FIRST_REGION + place, 12 * place : 12 * place + 12] = 1
-    counted = np.zeros((faces, 4, MEASURED))
-    counted[..., 0] = 1
-    counted[..., 1] = rng.uniform(0, 0.5, (faces, 4))
-    counted[..., 2], counted[..., 3] = rng.uniform(0.02, 0.2, (faces, 4)), rng.uniform(1, 40, (faces, 4))
-    truth = np.stack([np.ones((faces, 4)), 2 * counted[..., 1], counted[..., 2], counted[..., 3]], axis=-1)
-    folder.mkdir(parents=True)
-    np.savez(
-        folder / "some.npz",
-        maps=maps.astype(np.float16),
-        face=rng.normal(0, 1, (faces, 4)).astype(np.float32),
-        counted=counted.astype(np.float32),
-        truth=truth.astype(np.float32),
-        group=np.array([f"head{n}" for n in range(faces)]),
-        band=np.array(["tan"] * faces),
-        kinds=np.array(["mel"] * faces),
-        skin=np.array("a skin network"),
-        edition=np.array(COUNTED),
-    )
-    return folder
 
 
 @pytest.mark.parametrize("share", [0.0, 0.004, 0.02, 0.1, 0.55, 0.97, 1.0])
@@ -69,7 +39,7 @@ def test_scores_are_those_of_the_run_time(share: float, density: float, diameter
 
 
 def test_an_untrained_network_says_what_was_counted(tmp_path: Path) -> None:
-    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces = regional_faces.read_faces(drawn_maps(tmp_path / "faces"))
     values = regional_export._values(RegionalNetwork(), faces, np.arange(5))
     assert values[:, :, 0, 1] == pytest.approx(faces.counted[:5, :, 1].numpy(), abs=1e-4)
     assert values[:, :, 1, 1] == pytest.approx(faces.counted[:5, :, 2].numpy(), abs=1e-4)
@@ -79,7 +49,7 @@ def test_an_untrained_network_says_what_was_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [0, 2])
 def test_what_was_counted_varies_and_truth_and_absence_do_not(tmp_path: Path, seed: int) -> None:
     """Once of faces as they are and once of mirrored ones, whose cheeks are exchanged."""
-    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces = regional_faces.read_faces(drawn_maps(tmp_path / "faces"))
     faces.counted[..., 4:] = 0.1
     faces.counted[:, 3] = 0
     rng = np.random.default_rng(seed)
@@ -98,7 +68,7 @@ def test_what_was_counted_varies_and_truth_and_absence_do_not(tmp_path: Path, se
 
 
 def test_no_share_and_no_probability_is_told_above_1(tmp_path: Path) -> None:
-    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces = regional_faces.read_faces(drawn_maps(tmp_path / "faces"))
     faces.counted[..., 1], faces.counted[..., 4:8] = 0.99, 0.99
     _, _, rows, _ = room._varied(faces, np.arange(96), np.random.default_rng(0))
     some = rows[..., [1, 4, 5, 6, 7]]
@@ -118,14 +88,14 @@ def test_the_width_of_a_face_in_pixels_is_not_learnt_from() -> None:
 
 
 def test_nobody_who_is_learnt_from_is_in_a_figure(tmp_path: Path) -> None:
-    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces = regional_faces.read_faces(drawn_maps(tmp_path / "faces"))
     parts = [set(faces.part(some)) for some in (FIGURES, FACTORS, range(6, PARTS))]
     assert sorted(set.union(*parts)) == list(range(96))
     assert sum(map(len, parts)) == 96 and all(parts)
 
 
 def test_training_learns_how_far_the_count_is_off(tmp_path: Path) -> None:
-    folder = drawn(tmp_path / "faces")
+    folder = drawn_maps(tmp_path / "faces")
     recipe = Recipe(epochs=60, batch=16, rate=5e-3, warm_up=5, average=0.9)
     room.train(folder, tmp_path / "run", recipe)
     faces = regional_faces.read_faces(folder)
@@ -142,7 +112,7 @@ def test_training_learns_how_far_the_count_is_off(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, recipe = drawn(tmp_path / "faces", 64), Recipe(epochs=4, batch=16)
+    folder, recipe = drawn_maps(tmp_path / "faces", 64), Recipe(epochs=4, batch=16)
     room.train(folder, tmp_path / "whole", recipe)
     save, saved = torch.save, []
 
@@ -170,7 +140,7 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_stopped(
 def test_intervals_narrower_than_the_networks_own_are_believed_of_virtual_people_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photographs: float, virtual: float | None, density: float
 ) -> None:
-    faces = regional_faces.read_faces(drawn(tmp_path / "faces"))
+    faces = regional_faces.read_faces(drawn_maps(tmp_path / "faces"))
     faces = replace(faces, groups=np.where(np.arange(96) < 48, "a cohort, head0001", faces.groups))
     rows = np.arange(0 if virtual else 48, 96)
 
@@ -189,7 +159,7 @@ def test_intervals_narrower_than_the_networks_own_are_believed_of_virtual_people
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_file_says_what_the_network_says_and_the_card_what_it_was(tmp_path: Path) -> None:
-    folder = drawn(tmp_path / "faces")
+    folder = drawn_maps(tmp_path / "faces")
     room.train(folder, tmp_path / "run", Recipe(epochs=1))
     (tmp_path / "to").mkdir()
     path = regional_export.export(folder, [tmp_path / "run"], tmp_path / "to")
@@ -203,7 +173,7 @@ def test_the_file_says_what_the_network_says_and_the_card_what_it_was(tmp_path: 
 
 @pytest.mark.filterwarnings("ignore")
 def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Path) -> None:
-    folder = drawn(tmp_path / "faces")
+    folder = drawn_maps(tmp_path / "faces")
     runs = [tmp_path / "a", tmp_path / "b"]
     for seed, run in enumerate(runs):
         room.train(folder, run, Recipe(epochs=1, seed=seed))
@@ -235,7 +205,7 @@ def test_trainings_are_read_back_from_a_file_and_count_with_others(tmp_path: Pat
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_training_goes_on_from_one_of_a_file(tmp_path: Path) -> None:
-    folder = drawn(tmp_path / "faces")
+    folder = drawn_maps(tmp_path / "faces")
     runs = [tmp_path / "a", tmp_path / "b"]
     for seed, run in enumerate(runs):
         room.train(folder, run, Recipe(epochs=1, seed=seed))
@@ -270,7 +240,7 @@ def test_a_training_goes_on_from_one_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_failed_check_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = drawn(tmp_path / "faces")
+    folder = drawn_maps(tmp_path / "faces")
     room.train(folder, tmp_path / "run", Recipe(epochs=1))
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "regional.onnx").write_text("old")
@@ -280,133 +250,8 @@ def test_a_failed_check_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     assert [p.name for p in (tmp_path / "to").iterdir()] == ["regional.onnx"]
 
 
-def test_a_folder_without_faces_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no faces; draw some with `regional-maps`"):
-        regional_faces.read_faces(tmp_path)
-
-
-def test_photographs_without_a_truth_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
-    (tmp_path / "manifest.csv").write_text("photo_id,patient,file,view,masi\na,b,photos/a.jpg,frontal,12\n")
-    with pytest.raises(ValueError, match="a has neither a record of its truth nor a MASI of 0"):
-        regional_faces.collect([str(tmp_path)], tmp_path / "out")
-
-
 def test_a_run_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
-    folder = drawn(tmp_path / "faces", 32)
+    folder = drawn_maps(tmp_path / "faces", 32)
     room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16))
     with pytest.raises(ValueError, match="holds a run with other settings or faces; name another folder, or delete it"):
         room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16, seed=8))
-
-
-@pytest.mark.parametrize("told", [{}, {"edition": np.array(1)}], ids=["none", "first"])
-def test_faces_that_were_drawn_when_other_numbers_were_told_are_refused(
-    tmp_path: Path, told: dict[str, np.ndarray]
-) -> None:
-    folder = drawn(tmp_path / "faces")
-    old = dict(np.load(folder / "some.npz"))
-    del old["edition"]
-    np.savez(folder / "some.npz", **old, **told)
-    with pytest.raises(ValueError, match=r"some\.npz were drawn when other numbers were told; draw them again"):
-        regional_faces.read_faces(folder)
-
-
-def test_maps_of_two_skin_networks_are_refused(tmp_path: Path) -> None:
-    folder = drawn(tmp_path / "faces", 8)
-    other = dict(np.load(folder / "some.npz")) | {"skin": np.array("another")}
-    np.savez(folder / "others.npz", **other)
-    with pytest.raises(ValueError, match="its faces were drawn with 2 skin networks; draw all of them again"):
-        regional_faces.read_faces(folder)
-
-
-def test_one_head_in_two_folders_is_refused(tmp_path: Path) -> None:
-    folder = drawn(tmp_path / "faces", 8)
-    first = dict(np.load(folder / "some.npz"))
-    heads = np.array([f"head{n}" for n in range(8)])
-
-    def write(name: str, seed: int) -> None:
-        named = {"group": np.char.add(f"{name}, ", heads), "person": np.char.add(f"seed{seed}/", heads)}
-        np.savez(folder / f"{name}.npz", **first | named)
-
-    write("a", 7)
-    write("b", 8)
-    assert len(regional_faces.read_faces(folder).groups) == 24  # the first folder was drawn by an older version
-    write("b", 7)
-    with pytest.raises(ValueError, match=r"'a, head0' and 'b, head0' are one head, seed7/head0: two folders hold"):
-        regional_faces.read_faces(folder)
-
-
-def test_a_virtual_head_is_known_by_its_seed(tmp_path: Path) -> None:
-    (tmp_path / "records").mkdir()
-    (tmp_path / "manifest.csv").write_text("photo_id,patient,file,view,group\na,b,photos/a.jpg,frontal,head0003\n")
-    (tmp_path / "records" / "a.json").write_text(json.dumps({"cohort": {"seed": 7}, "truth": {}}))
-    (job,) = [job for job in regional_faces._jobs(tmp_path, "", 0.0) if job.again is None]
-    assert (job.group, job.person) == (f"{tmp_path.name}, head0003", "seed7/head0003")
-
-
-def test_faces_free_of_pigment_are_drawn_and_the_held_out_third_is_not(tmp_path: Path) -> None:
-    from skimage import data
-
-    folder = tmp_path / "people"
-    (folder / "photos").mkdir(parents=True)
-    names = ["one", "two", "three", "four", "five", "six"]
-    kept = [name for name in names if not regional_faces.is_held_out(f"labelled-{name}")]
-    assert 0 < len(kept) < len(names)
-    rows = ["photo_id,patient,file,view,masi,tone_band"]
-    for name in names:
-        path = folder / "photos" / f"{name}.jpg"
-        cv2.imwrite(str(path), data.astronaut()[..., ::-1])
-        path.write_bytes(path.read_bytes() + name.encode())  # the same picture, and yet another photograph
-        rows.append(f"{name},{name},photos/{name}.jpg,frontal,0,light")
-    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
-    learnt = [name for name in kept if zlib.crc32(name.encode()) % PARTS not in (*FIGURES, *FACTORS)]
-    assert 0 < len(learnt) < len(kept)
-    copies = regional_faces.COPIES_CLEAR
-    assert regional_faces.collect([f"{folder}=labelled"], tmp_path / "out") == len(kept) + copies * len(learnt)
-    faces = regional_faces.read_faces(tmp_path / "out")
-    assert sorted(faces.groups) == sorted(kept + learnt * copies) and set(faces.bands) == {"light"}
-    assert bool((faces.truth[..., 0] == 1).all()) and not faces.truth[..., 1:].any()
-    assert all(photographed(group) for group in faces.groups)
-    seen = {name: faces.face.numpy()[faces.groups == name] for name in kept}
-    assert np.ptp([some[0] for some in seen.values()], axis=0).max() == 0  # one face, drawn as often
-    assert len(np.unique(faces.face.numpy(), axis=0)) == 1 + len(learnt) * copies  # each copy in a light of its own
-
-
-def test_of_canvases_the_held_out_third_is_told_by_the_photographs_themselves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Their records hold a SHA-256 and no name: who was held out is known where the originals are."""
-    originals, painted = tmp_path / "labelled", tmp_path / "painted"
-    originals.mkdir()
-    (painted / "records").mkdir(parents=True)
-    rows, names = ["photo_id,patient,file,view,masi"], ["one", "two", "three", "four", "five", "six"]
-    for number, name in enumerate(names):
-        cv2.imwrite(str(originals / f"{name}.png"), np.full((8, 8, 3), number, np.uint8))
-        told = {"canvas": hashlib.sha256((originals / f"{name}.png").read_bytes()).hexdigest(), "truth": {}}
-        (painted / "records" / f"p{number}.json").write_text(json.dumps(told))
-        rows.append(f"p{number},c{number},photos/p{number}.jpg,frontal,3")
-    (painted / "manifest.csv").write_text("\n".join(rows) + "\n")
-    jobs = list(regional_faces._jobs(painted, str(originals), 0.0))
-    kept = {f"p{n}.jpg" for n, name in enumerate(names) if not regional_faces.is_held_out(f"labelled-{name}")}
-    assert {job.photo.name for job in jobs} == kept
-    assert 0 < len(kept) < len(names)
-    (painted / "photos").mkdir()
-    for number, name in enumerate(names):
-        (painted / "photos" / f"p{number}.jpg").write_bytes((originals / f"{name}.png").read_bytes())
-    plain = tmp_path / "plain"
-    (plain / "photos").mkdir(parents=True)
-    (plain / "manifest.csv").write_text("\n".join(rows).replace("frontal,3", "frontal,0") + "\n")
-    for path in (painted / "photos").iterdir():
-        (plain / "photos" / path.name).write_bytes(path.read_bytes())
-    unpainted = list(regional_faces._jobs(plain, str(originals), 0.0))
-    assert {job.photo.name for job in unpainted} == kept  # by what they are, whatever they are called
-    assert {job.person for job in unpainted} == {job.person for job in jobs}
-    with pytest.raises(ValueError, match=r"is not in labelled, .* name the folder that was painted on"):
-        list(regional_faces._jobs(painted, "labelled", 0.0))
-    with monkeypatch.context() as here:
-        here.chdir(originals)
-        assert {job.photo.name for job in regional_faces._jobs(painted, ".", 0.0)} == kept
-    (painted / "records" / "p0.json").write_text(json.dumps({"canvas": "one.png", "truth": {}}))
-    with pytest.raises(ValueError, match="painted by an older version"):
-        list(regional_faces._jobs(painted, str(originals), 0.0))
