@@ -2,10 +2,11 @@
 
     python -m benchmarks.naming runs/naming/*.npz [--records FOLDER]
 
-Of each file that `python -m melascope.lab.naming facts` wrote, the test part. The skin network alone names a patch by
-its mean probabilities among the six kinds; it knows no "none of the six". --records counts the photographs of a folder
-that `melascope analyze` wrote by what their patches are called: of photographs that show none of the six, each name is
-wrong.
+Of each file that `python -m melascope.lab.naming facts` wrote, the test part; and by tone, of all faces in them but
+close-ups: sets whose lesions differ are mixed there, so that networks may be compared by it, but not tones. The skin
+network alone names a patch by its mean probabilities among the six kinds; it knows no "none of the six". --records
+counts the photographs of a folder that `melascope analyze` wrote by what their patches are called: of photographs that
+show none of the six, each name is wrong.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from melascope.lab.naming.facts import OTHER, read_facts
 from melascope.lab.naming.fit import measured
 from melascope.lesions.naming import NETWORK
 from melascope.record import Analysis
+from melascope.vocabulary import ToneBand, View
 
 
 def main() -> None:
@@ -35,11 +37,14 @@ def main() -> None:
         "network": networks.load(NETWORK)(facts.facts)[:, :OTHER].astype(np.float64),
         "skin network alone": shares / shares.sum(axis=1, keepdims=True),
     }
-    for source in sorted(set(facts.sources.tolist())):
-        own = facts.sources == source
-        print(f"\n{source}, test part")
-        for name, chances in named.items():
-            print(f"  {name}: {measured(facts.where(own), chances[own])}")
+    groups = {source: facts.sources == source for source in sorted(set(facts.sources.tolist()))}
+    for band in ToneBand:
+        groups[f"no close-ups, {band.value}"] = (facts.bands == band.value) & (facts.views != View.CLOSE_UP)
+    for group, own in groups.items():
+        if own.any():
+            print(f"\n{group}, test part")
+            for name, chances in named.items():
+                print(f"  {name}: {measured(facts.where(own), chances[own])}")
     if how.records is None:
         return
     records = [Analysis.model_validate_json(path.read_bytes()) for path in how.records.glob("*/analysis.json")]

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from benchmarks import tallies
@@ -27,10 +28,11 @@ from melascope.cohort.patient import Cohort
 from melascope.data import DataSet
 from melascope.vocabulary import ToneBand
 
-__all__ = ["band_of", "figures", "page", "twins"]
+__all__ = ["band_of", "figures", "page", "twins", "untold"]
 
 Photos = Sequence[PhotoFigures]
 BANDS = tuple(band.value for band in ToneBand)
+UNTOLD = ("visits", "size_px", "kinds", "views", "any_density")
 
 
 def band_of(photo: str) -> str:
@@ -146,10 +148,6 @@ def density_table(photos: Photos) -> str:
     return table(("density", "photographs a tone", *BANDS, "between"), rows)
 
 
-CLASSES = ((0.0, "below 1"), (1.0, "1 to 2"), (2.0, "2 to 3"), (3.0, "from 3"))
-"""Least detectability of a class, and its name."""
-
-
 def visibility_table(photos: Photos) -> str:
     """Median detectability of the same lesions in each tone, and what of the lightest tone's is left in the darkest."""
     rows = []
@@ -161,18 +159,6 @@ def visibility_table(photos: Photos) -> str:
             cells = [number(median, 1) for median in medians]
             rows.append([name, str(len(each[0])), *cells, number(medians[-1] / medians[0], 2)])
     return table(("density", "photographs a tone", *BANDS, "dark against very light"), rows)
-
-
-def equal_table(photos: Photos) -> str:
-    """Dice by tone where lesions stand out equally far: photographs of a class, not the same along a row."""
-    rows = []
-    for place, (least, name) in enumerate(CLASSES):
-        most = CLASSES[place + 1][0] if place + 1 < len(CLASSES) else np.inf
-        some = [p for p in _lesioned(photos) if p.seen and least <= (p.seen.detectability or -1.0) < most]
-        each = _by_band(some)
-        cells = [f"{number(tallies.dice_by_photo(one), 2)} ({len(one)})" if one else "" for one in each]
-        rows.append([name, *cells])
-    return table(("standard deviations", *BANDS), rows)
 
 
 def kind_table(photos: Photos) -> str:
@@ -219,24 +205,25 @@ ce782712) was chosen on 20 of these people; since then networks are chosen on ot
 
 ## How far the pigment stands out
 
-Of the picture alone, whoever looks: the contrast of the lesions' pixels to clear skin within a hundredth of the
-picture's side, in standard deviations of that skin's own levels, the three channels weighed as is best (Hotelling's
-observer of single pixels, `benchmarks/visibility.py`). Dark skin gives back less light, so that the same pigment takes
-fewer of the picture's 255 levels away. Medians; photographs with at least 200 pixels of pigment, of clear skin and of
-the border between:
+Of the picture alone, whoever looks: the contrast of the lesions' pixels to the clear skin beside them (means within
+about a hundredth of the picture's side), in standard deviations of clear skin about its own local mean, the three
+channels weighed as is best (`benchmarks/visibility.py`). Dark skin gives back less light, so that the same pigment
+takes fewer of the picture's 255 levels away. Medians; photographs with at least 200 pixels of pigment, of clear skin
+and of the border between. Shading alone can give up to 1 from the front, and more from the side, so that what is left
+on dark skin is, if anything, less than this:
 
 {visibility_table(whole)}
-
-Mean Dice of photographs in which lesions stand out equally far (how many). Lesions differ along a row: light skin
-shows pale ones this far, dark skin dark ones. What differs between tones here is the instrument's doing or the
-lesions', not the light's:
-
-{equal_table(whole)}
 
 ## Dice by kind, where it is the only one
 
 {kind_table(whole)}
 """
+
+
+def untold(made: Mapping[str, Any]) -> list[str]:
+    """What a cohort was asked for otherwise than by default, and the page's command does not tell."""
+    usual = {name: value or None for name, value in asdict(Cohort(1)).items()}
+    return [name for name in UNTOLD if (made.get(name, usual[name]) or None) != usual[name]]
 
 
 def main() -> None:
@@ -257,9 +244,7 @@ def main() -> None:
         made = made_with(folder)
         if not made.get("each_tone") or made.get("tones"):
             parser.error(f"{folder} does not hold each person in all six tones: render it with --each-tone alone")
-        wanted = asdict(asked)
-        other = [name for name in ("visits", "size_px", "kinds", "views") if (made[name] or ()) != wanted[name]]
-        if other:
+        if other := untold(made):
             parser.error(f"{folder} was rendered with other {', '.join(other)} than the page tells: leave them out")
         ids = [row.photo_id for row in DataSet.open(folder).manifest.rows]
         photos = each_photo(measure, folder, ids, "virtual people in six tones")

@@ -25,6 +25,16 @@ def test_a_step_in_independent_noise_counts_in_its_standard_deviations(noise: fl
     assert found == pytest.approx(np.sqrt((36 + 9 + 4) / (noise**2 + 2 / 12)), rel=0.05)
 
 
+def test_noise_that_the_channels_share_is_set_off_between_them() -> None:
+    rng = np.random.default_rng(5)
+    shared, own = rng.normal(0, 6.0, (400, 400, 1)), rng.normal(0, 2.0, (400, 400, 3))
+    clean = np.array((180, 140, 120)) - LESION[..., None] * np.array((0, 0, 5))
+    found = detectability(np.clip(np.rint(clean + shared + own), 0, 255).astype(np.uint8), SKIN, LESION)
+    spread = 36 * np.ones((3, 3)) + (4 + 2 / 12) * np.eye(3)
+    assert found == pytest.approx(np.sqrt(25 * np.linalg.inv(spread)[2, 2]), rel=0.05)
+    assert found > 1.5 * 5 / np.sqrt(spread[2, 2])  # which the third channel alone would give
+
+
 def test_light_that_fades_across_the_face_is_no_pigment() -> None:
     fading = picture((180, 140, 120), (0, 0, 0), 3.0) - np.linspace(0, 60, 400)[None, :, None]
     found = detectability(fading.astype(np.uint8), SKIN, LESION)

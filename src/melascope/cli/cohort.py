@@ -57,7 +57,8 @@ def render(
         ),
     ] = False,
     any_density: Annotated[
-        bool, typer.Option("--any-density", help="Broad lesions may be faint, small ones dark, as under treatment.")
+        bool,
+        typer.Option("--any-density", help="Density whatever the extent: broad lesions may be faint."),
     ] = False,
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Melanin, blood, density, reflectance.")] = True,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
@@ -171,7 +172,8 @@ def paint(
     seed: _Seed = 0,
     kinds: Annotated[str, typer.Option(help="Lesions in turn: mel,fre,sl,caf,ota,hori. Default: as they occur.")] = "",
     any_density: Annotated[
-        bool, typer.Option("--any-density", help="Broad lesions may be faint, small ones dark, as under treatment.")
+        bool,
+        typer.Option("--any-density", help="Density whatever the extent: broad lesions may be faint."),
     ] = False,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a core.")] = None,
 ) -> None:

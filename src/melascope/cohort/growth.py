@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 DENSITIES: Final = (0.03, 0.25)
-"""Between which `at_any_density` draws: from what is barely visible to a little darker than the MASI's D = 4."""
+"""Between which `at_any_density` draws: from what is barely visible to what is dark on any skin. As they
+are drawn, some lentigines and naevi of Ota are darker, up to 0.34."""
 
 _SAMPLE: Final = {
     Lesion.SOLAR_LENTIGO: sample_lentigines,
@@ -63,7 +64,7 @@ def sample_lesion(rng: np.random.Generator, kind: Lesion, *, severity: float | N
 def at_any_density(lesion: LesionParameters, rng: np.random.Generator) -> LesionParameters:
     """The same lesion with a density drawn evenly on a logarithmic scale, whatever its extent.
 
-    As they are drawn, extensive lesions are the dark ones; treated pigment pales before it shrinks (`progress`).
+    As it is drawn, extensive melasma is dark; treated pigment pales faster than it shrinks (`progress`).
 
     Example:
         >>> broad = sample_lesion(np.random.default_rng(1), Lesion.MELASMA, severity=0.9)
