@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 from benchmarks import tallies
 from benchmarks.photo_figures import Held
-from benchmarks.tones import BANDS, UNTOLD, band_of, figures, gap, page, twins, untold, visibility_table
+from benchmarks.tones import BANDS, band_of, figures, gap, page, twins, untold, visibility_table
 
 from melascope.cohort.patient import Cohort, photo_plans, sample_patient
 from melascope.vocabulary import ToneBand
