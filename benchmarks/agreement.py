@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.classical import THRESHOLD, classical_map
-from benchmarks.rendered import cohort_in, each_photo, made_with
+from benchmarks.rendered import asked_for, cohort_in, each_photo, made_with
 from numpy.typing import NDArray
 
 import melascope
@@ -337,8 +337,8 @@ def main() -> None:
         rows = [row for row in DataSet.open(folder).manifest.rows if row.view == "frontal"][: given.photos]
         pairs = each_photo(compare, folder, [row.photo_id for row in rows], "virtual patients")
         made = made_with(folder)
-    seed, per_head = made.get("seed", "unknown"), made.get("per_head", "unknown")
-    text = page(pairs, f"python -m benchmarks.agreement --photos {given.photos} --seed {seed} --per-head {per_head}")
+    command = f"python -m benchmarks.agreement --photos {given.photos} {asked_for(made, ('seed', 'per_head'))}"
+    text = page(pairs, command)
     print(text)
     if given.page:
         given.page.write_text(text, encoding="utf-8")

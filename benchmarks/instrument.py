@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 from benchmarks import tallies
 from benchmarks.photo_figures import IN_VIEW, MISSED, NO_LESION, NO_NAME, PhotoFigures, measure, unpainted
-from benchmarks.rendered import cohort_in, each_photo, made_with
+from benchmarks.rendered import asked_for, cohort_in, each_photo, made_with
 
 import melascope
 from melascope import networks
@@ -556,10 +556,7 @@ def main() -> None:
         made = made_with(folder)
         ids = [row.photo_id for row in DataSet.open(folder).manifest.rows]
         photos = each_photo(measure, folder, ids, "virtual patients")
-    told = (
-        f"--{key.replace('_', '-')} {made[key]}" for key in ("patients", "seed", "photos", "per_head") if made.get(key)
-    )
-    command = " ".join(["python -m benchmarks.instrument", *told])
+    command = f"python -m benchmarks.instrument {asked_for(made, ('patients', 'seed', 'photos', 'per_head'))}"
     parts = [cohort_part(photos)]
     if given.canvases:
         parts.append(canvases(given.canvases, given.each, given.seed))

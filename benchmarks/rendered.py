@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,7 @@ from melascope.cohort.patient import Cohort
 from melascope.data import DataSet
 from melascope.data.layout import MANIFEST
 
-__all__ = ["cohort_in", "each_photo", "made_with"]
+__all__ = ["asked_for", "cohort_in", "each_photo", "made_with", "untold"]
 
 T = TypeVar("T")
 
@@ -40,6 +41,30 @@ def made_with(folder: Path) -> dict[str, Any]:
     """What a cohort was made from: patients, seed, per_head ..."""
     about = DataSet.open(folder).about
     return about.generator if about else {}
+
+
+def untold(made: Mapping[str, Any], told: Iterable[str]) -> list[str]:
+    """What a cohort was asked for otherwise than by default, besides what a command tells.
+
+    Args:
+        made: From `made_with`.
+        told: What the command tells, such as `seed`.
+    """
+    usual = {name: value or None for name, value in asdict(Cohort(1)).items() if name not in set(told)}
+    return [name for name, value in usual.items() if (made.get(name, value) or None) != value]
+
+
+def asked_for(made: Mapping[str, Any], told: Sequence[str], implied: Sequence[str] = ()) -> str:
+    """The options of a benchmark's command that tell of its cohort, and what of the cohort no option tells.
+
+    Args:
+        made: From `made_with`; empty if nothing is known.
+        told: What there are options for.
+        implied: What the benchmark asks for by itself.
+    """
+    words = [f"--{name.replace('_', '-')} {made.get(name, 'unknown')}" for name in told]
+    others = untold(made, ("patients", "seed", "photos", "per_head", *told, *implied)) if made else []
+    return " ".join(words) + (f" (of a --cohort with other {', '.join(others)})" if others else "")
 
 
 def each_photo(work: Callable[[tuple[str, str]], T], folder: Path, photos: Sequence[str], what: str) -> list[T]:

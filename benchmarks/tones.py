@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from benchmarks import tallies
 from benchmarks.instrument import DENSITIES, density_name, number, table
 from benchmarks.photo_figures import MISSED, NO_LESION, NO_NAME, PhotoFigures, measure
-from benchmarks.rendered import cohort_in, each_photo, made_with
+from benchmarks.rendered import asked_for, cohort_in, each_photo, made_with, untold
 
 import melascope
 from melascope import networks
@@ -28,11 +27,11 @@ from melascope.cohort.patient import Cohort
 from melascope.data import DataSet
 from melascope.vocabulary import ToneBand
 
-__all__ = ["band_of", "figures", "page", "twins", "untold"]
+__all__ = ["band_of", "figures", "page", "twins"]
 
 Photos = Sequence[PhotoFigures]
 BANDS = tuple(band.value for band in ToneBand)
-UNTOLD = ("visits", "size_px", "kinds", "views", "any_density")
+TOLD = ("patients", "seed", "photos", "per_head")
 
 
 def band_of(photo: str) -> str:
@@ -220,12 +219,6 @@ on dark skin is, if anything, less than this:
 """
 
 
-def untold(made: Mapping[str, Any]) -> list[str]:
-    """What a cohort was asked for otherwise than by default, and the page's command does not tell."""
-    usual = {name: value or None for name, value in asdict(Cohort(1)).items()}
-    return [name for name in UNTOLD if (made.get(name, usual[name]) or None) != usual[name]]
-
-
 def main() -> None:
     """Renders, measures, prints the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -244,12 +237,11 @@ def main() -> None:
         made = made_with(folder)
         if not made.get("each_tone") or made.get("tones"):
             parser.error(f"{folder} does not hold each person in all six tones: render it with --each-tone alone")
-        if other := untold(made):
+        if other := untold(made, (*TOLD, "each_tone")):
             parser.error(f"{folder} was rendered with other {', '.join(other)} than the page tells: leave them out")
         ids = [row.photo_id for row in DataSet.open(folder).manifest.rows]
         photos = each_photo(measure, folder, ids, "virtual people in six tones")
-    told = [f"--{key.replace('_', '-')} {made[key]}" for key in ("patients", "seed", "photos", "per_head")]
-    text = page(photos, " ".join(["python -m benchmarks.tones", *told]))
+    text = page(photos, f"python -m benchmarks.tones {asked_for(made, TOLD, ('each_tone',))}")
     print(text)
     if given.page:
         given.page.write_text(text, encoding="utf-8")

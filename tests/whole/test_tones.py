@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from benchmarks import tallies
 from benchmarks.photo_figures import Held
-from benchmarks.tones import BANDS, band_of, figures, gap, page, twins, untold, visibility_table
+from benchmarks.tones import BANDS, band_of, figures, gap, page, twins, visibility_table
 
 from melascope.cohort.patient import Cohort, photo_plans, sample_patient
 from melascope.vocabulary import ToneBand
@@ -75,14 +75,3 @@ def test_how_far_the_same_lesions_stand_out_is_told_in_each_tone() -> None:
     assert "| slight, 0.03 to 0.08 | 1 | 4.0 | 3.5 | 2.5 | 2.0 | 1.0 | 0.5 | 0.12 |" in visibility_table(photos)
     unseen = [replace(one, seen=replace(one.seen, detectability=None)) for one in photos if one.seen]
     assert "slight" not in visibility_table(unseen)
-
-
-def test_a_cohort_that_the_command_does_not_tell_is_known() -> None:
-    usual = asdict(Cohort(360, 4001, photos=2, per_head=12, each_tone=True)) | {"kinds": [], "tones": [], "views": []}
-    assert untold(usual) == []
-    assert untold({name: value for name, value in usual.items() if name not in ("views", "any_density")}) == []
-    assert untold(usual | {"any_density": True, "kinds": ["mel"], "size_px": 480}) == [
-        "size_px",
-        "kinds",
-        "any_density",
-    ]
