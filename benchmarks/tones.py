@@ -208,9 +208,8 @@ Of the picture alone, whoever looks: the contrast of the lesions' pixels to the 
 about a hundredth of the picture's side), in standard deviations of clear skin about its own local mean, the three
 channels weighed as is best (`benchmarks/visibility.py`). Dark skin gives back less light, so that the same pigment
 takes fewer of the picture's 255 levels away. Medians; photographs with at least 200 pixels of pigment, of clear skin
-and of the border between. Shading alone gives 0.4 in the median and up to 3 (masks of lesions laid on 96 photographs of
-the same heads without any, on very light and on dark skin alike; a trial that is not kept), so that what is left on
-dark skin is, if anything, less than this:
+and of the border between. Shading that lesions happen to lie in counts, too, in every tone about alike
+([measurement.md](measurement.md), section 4), so that what is left on dark skin is, if anything, less than this:
 
 {visibility_table(whole)}
 
