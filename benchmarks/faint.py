@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from benchmarks.instrument import DENSITIES
+from benchmarks.instrument_tables import DENSITIES
 from numpy.typing import NDArray
 
 from melascope.detection.evaluation import levels_of

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks import tallies
-from benchmarks.instrument import DENSITIES, density_name, number, table
+from benchmarks.instrument_tables import DENSITIES, density_name, number, table
 from benchmarks.photo_figures import MISSED, NO_LESION, NO_NAME, PhotoFigures, measure
 from benchmarks.rendered import asked_for, cohort_in, each_photo, made_with, untold
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks import tallies
-from benchmarks.instrument import aims, cohort_part, density_name, even_table, gap, groups, held_out, kind_table
+from benchmarks.instrument import cohort_part, held_out
+from benchmarks.instrument_tables import aims, density_name, even_table, gap, groups, kind_table
 from benchmarks.photo_figures import (
     BINS,
     MISSED,
