@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from benchmarks.agreement import Pair, agreement, retest_table, retests, second_reading, table
+from benchmarks.agreement import Pair, agreement, aims, cover_table, retest_table, retests, second_reading, table
 from benchmarks.classical import background, otsu
 
 from melascope.masi import icc
 
 
-def pair(visit: int, device: str, true: float | None, measured: float | None, band: str = "tan") -> Pair:
+def pair(
+    visit: int, device: str, true: float | None, measured: float | None, band: str = "tan", head: str = "head"
+) -> Pair:
     return Pair(
         photo=f"{visit}{device}",
         visit=("p", visit),
-        scene=("head", device),
+        scene=(head, device),
         band=band,
         device=device,
         kinds=("mel",),
@@ -72,6 +76,47 @@ def test_the_second_reading_is_counted_against_its_own_truth() -> None:
     errors = np.array([1.0, 1.0, 1.0, 1.0, 15.0])
     assert f"{errors.mean():+.2f}" in row and f"{errors.mean() + 1:+.2f}" in row
     assert second_reading([pair(1, "dslr", 1.0, None)]) == "No severity network ships."
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_aims_are_told_with_intervals_that_draw_heads() -> None:
+    """Every head has an error of its own, so that the interval is that of eight numbers, not of sixteen."""
+    rng = np.random.default_rng(4)
+    errors = rng.normal(0.4, 1.0, 8)
+    trues = np.linspace(0, 40, 8)
+    pairs = [
+        pair(visit, device, float(true), float(true + error), head=f"h{visit}")
+        for visit, (true, error) in enumerate(zip(trues, errors, strict=True))
+        for device in ("dslr", "phone")
+    ]
+    bias, single, retest = (_cells(line) for line in aims(pairs).splitlines()[2:])
+    assert bias[1] == f"{errors.mean():+.2f}" and bias[3] == "16 photographs"
+    assert bias[-1] == ("yes" if abs(errors.mean()) < 0.5 else "no")
+    low, high = (float(end) for end in bias[2].split(" to "))
+    drawn = rng.choice(errors, (4000, 8)).mean(axis=1)
+    assert [low, high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]).tolist(), abs=0.06)
+    assert single[1] == f"{icc([p.masi for p in pairs]).single:.2f}"  # type: ignore[misc]
+    assert retest[1] == "1.00" and retest[3] == "8 pairs"
+
+
+@pytest.mark.parametrize(("error", "reached"), [(-0.6, "no"), (-0.45, "yes"), (0.45, "yes"), (0.6, "no")])
+def test_a_total_that_is_off_either_way_misses_the_aim(error: float, reached: str) -> None:
+    pairs = [pair(visit, "dslr", 3.0 * visit, 3.0 * visit + error, head=f"h{visit}") for visit in range(5)]
+    assert _cells(aims(pairs).splitlines()[2])[-1] == reached
+
+
+def test_of_no_total_no_aim_is_told() -> None:
+    assert len(aims([pair(1, "dslr", 1.0, None)]).splitlines()) == 2
+
+
+def test_intervals_are_counted_with_and_without_pigment() -> None:
+    told = [(0.0, 0.0, True), (5.0, 6.0, True), (5.0, 2.0, False), (9.0, 3.0, False), (1.0, 4.0, False)]
+    pairs = [replace(pair(n, "dslr", true, read), inside=held) for n, (true, read, held) in enumerate(told)]
+    pairs.append(pair(9, "dslr", 1.0, None))
+    assert _cells(cover_table(pairs).splitlines()[2]) == ["all", "5", "0.40", "4", "0.25", "1", "2"]
 
 
 def test_agreement_of_a_measurement_that_never_differs_is_told_without_correlation() -> None:
