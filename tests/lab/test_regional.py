@@ -18,7 +18,7 @@ from melascope.lab.skin import regional_export, regional_faces  # noqa: E402
 from melascope.lab.skin.calibrate import Ratios  # noqa: E402
 from melascope.lab.skin.network import renormalise  # noqa: E402
 from melascope.lab.skin.people import FACTORS, FIGURES, PARTS  # noqa: E402
-from melascope.lab.skin.regional import Recipe, score  # noqa: E402
+from melascope.lab.skin.regional import Recipe, loss_of, score  # noqa: E402
 from melascope.lab.skin.regional_network import RegionalNetwork, members, to_scales  # noqa: E402
 from melascope.lesions.regional import CELLS, CHANNELS  # noqa: E402
 from melascope.masi import area_value, regional_score  # noqa: E402
@@ -109,6 +109,79 @@ def test_training_learns_how_far_the_count_is_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's own exporter is deprecated, and traces
+def _slow_loss(scales: np.ndarray, rows: np.ndarray, truth: np.ndarray, recipe: Recipe) -> float:
+    """`loss_of`, number by number."""
+
+    def smooth(error: float, beta: float) -> float:
+        return error**2 / (2 * beta) if abs(error) < beta else abs(error) - beta / 2
+
+    parts: list[list[float]] = [[], [], []]  # of area, of darkness and of size
+    of_regions, totals, squares = list[float](), list[float](), list[float]()
+    for said, told, true in zip(scales, rows, truth, strict=True):
+        total, whole = 0.0, True
+        for region, weight in enumerate((0.3, 0.3, 0.3, 0.1)):
+            if not (told[region, 0] and true[region, 0]):
+                whole = False
+                continue
+            wanted = to_scales(torch.from_numpy(true[region, 1:])).numpy()
+            for scale in range(3) if true[region, 1] >= 0.01 else range(1):
+                low, middle, high = said[region, scale]
+                error = smooth(middle - wanted[scale], recipe.smooth)
+                for quantile, end in ((0.05, low), (0.95, high)):
+                    beyond = wanted[scale] - end
+                    error += quantile * beyond if beyond > 0 else (quantile - 1) * beyond
+                parts[scale].append(error)
+            (a, d, h), (true_a, true_d, true_h) = (
+                [float(part) for part in score(torch.from_numpy(values))] for values in (said[region, :, 1], wanted)
+            )
+            off = a * (d + h) - true_a * (true_d + true_h)
+            of_regions.append(smooth(off, 4 * recipe.smooth))
+            total += weight * off
+        if whole:
+            totals.append(smooth(total, 2 * recipe.smooth))
+            squares.append((total / 4) ** 2)
+    beside = recipe.total * (0.5 * np.mean(of_regions) + np.mean(totals)) + recipe.mean * np.mean(squares)
+    return float(sum(np.mean(some) for some in parts) + beside)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(smooth=0.4, total=0.3), Recipe(smooth=0.4, mean=0.5)])
+def test_the_loss_is_that_of_its_parts_one_by_one(recipe: Recipe) -> None:
+    rng = np.random.default_rng(1)
+    middle = rng.uniform(0.2, 4.5, (6, 4, 3, 1))
+    scales = np.concatenate([middle - rng.uniform(0, 1, middle.shape), middle, middle + 1], axis=-1)
+    rows, truth = np.ones((6, 4, MEASURED)), np.ones((6, 4, 4))
+    truth[..., 1:] = rng.uniform(0, [0.9, 0.3, 40.0], (6, 4, 3))
+    truth[:2, :, 1] = [0.0, 0.004, 0.5, 0.0]
+    rows[2, 1, 0] = truth[3, 2, 0] = 0  # not in view; not known
+    found = loss_of(*(torch.from_numpy(some) for some in (scales, rows, truth)), recipe)
+    assert float(found) == pytest.approx(_slow_loss(scales, rows, truth, recipe), rel=1e-6)
+
+
+def test_the_squared_error_of_the_total_is_least_at_its_mean() -> None:
+    """Of ten alike faces one has a fifth of its skin involved: without that term, nothing is said of all of them."""
+    truth = torch.zeros(10, 4, 4, dtype=torch.float64)
+    truth[..., 0] = 1
+    truth[0, :, 1:] = torch.tensor([0.2, 0.1, 12.0], dtype=torch.float64)
+
+    def said(area: float) -> torch.Tensor:
+        scales = to_scales(torch.tensor([0.0, 0.1, 12.0], dtype=torch.float64))
+        scales[0] = area
+        return scales
+
+    def total_at_least_loss(mean: float) -> float:
+        recipe, rows = Recipe(smooth=0.05, mean=mean), torch.ones(10, 4, MEASURED)
+        areas = np.linspace(0, 2, 401).tolist()
+        losses = [
+            float(loss_of(said(a).repeat(10, 4, 1)[..., None].repeat(1, 1, 1, 3), rows, truth, recipe)) for a in areas
+        ]
+        area, dark, even = score(said(areas[int(np.argmin(losses))]))
+        return float(area * (dark + even))
+
+    area, dark, even = score(said(2.0))
+    assert total_at_least_loss(0.0) < 0.02
+    assert total_at_least_loss(1000.0) == pytest.approx(float(area * (dark + even)) / 10, rel=0.03)
+
+
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
