@@ -39,6 +39,10 @@ NONE_OF_THE_SIX: Final = 0.7
 """Probability from which a patch is told to be none of the six kinds."""
 EITHER: Final = 0.6
 """Probability of two kinds together from which a patch is told to be one or the other."""
+MOST_DOUBTED: Final = 3
+"""So many kinds a patch of which nothing sure is known may be told to be, perhaps."""
+LEAST_DOUBTED: Final = 0.1
+"""Probability from which it is told that such a patch may be none of the six as well."""
 SCHEMA_VERSION: Final = "1.4"
 """1.1 added `severity_reading` and `files.relevance`, 1.2 `files.fhir` and `files.dicom`, 1.3
 `severity_reading.labels`, 1.4 `lesions.kinds` and
@@ -269,6 +273,17 @@ class LesionRecord(_Record):
             return ()
         two = len(self.kinds) == 2 and sum(each.probability for each in self.kinds) >= EITHER
         return tuple(each.kind for each in self.kinds) if two else None
+
+    @property
+    def perhaps(self) -> tuple[Lesion | None, ...]:
+        """What it may be where nothing sure is `said`, the most probable kind first; None at the end: none of the six.
+
+        Empty where that would be more than `MOST_DOUBTED` kinds: then nothing is known.
+        """
+        if self.said is not None or self.other_probability is None or not 0 < len(self.kinds) <= MOST_DOUBTED:
+            return ()
+        kinds = tuple(each.kind for each in self.kinds)
+        return (*kinds, None) if self.other_probability >= LEAST_DOUBTED else kinds
 
 
 class Files(_Record):

@@ -263,9 +263,14 @@ def kind_name(kind: Lesion) -> str:
 
 
 def kind_words(lesion: LesionRecord) -> str:
-    """The kind of a patch for people, or the two that it may be, or that it is none of the six; empty if unsure."""
-    said = lesion.said
-    return "" if said is None else " or ".join(map(kind_name, said)) or "like none of the six"
+    """The kind of a patch for people: one or the two that it may be, none of the six, what it may be if that is unsure.
+
+    Empty where nothing is known.
+    """
+    if (said := lesion.said) is not None:
+        return " or ".join(map(kind_name, said)) or "like none of the six"
+    names = ["none of the six" if kind is None else kind_name(kind) for kind in lesion.perhaps]
+    return f"unsure: {listed(names, 'or')}" if names else ""
 
 
 def patch_count(analysis: Analysis, unlisted_from: int = 0) -> str:
