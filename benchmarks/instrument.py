@@ -233,7 +233,7 @@ def main() -> None:
         made = made_with(folder)
         ids = [row.photo_id for row in DataSet.open(folder).manifest.rows]
         photos = each_photo(measure, folder, ids, "virtual patients")
-    command = f"python -m benchmarks.instrument {asked_for(made, ('patients', 'seed', 'photos', 'per_head'))}"
+    command = f"python -m benchmarks.instrument {asked_for(made, ('patients', 'seed', 'photos', 'per_head'), asked)}"
     parts = [cohort_part(photos)]
     if given.canvases:
         parts.append(canvases(given.canvases, given.each, given.seed))

@@ -50,12 +50,23 @@ def main() -> None:
     records = [Analysis.model_validate_json(path.read_bytes()) for path in how.records.glob("*/analysis.json")]
     told: Counter[str] = Counter()
     for record in records:
-        kinds = sorted({patch.kind.value for patch in record.lesions if patch.kind is not None})
-        alike = bool(record.lesions) and all(patch.said == () for patch in record.lesions)
-        told[" ".join(kinds) or ("like none of the six" if alike else "unsure" if record.lesions else "nothing")] += 1
+        what, kinds = _told(record)
+        told[what] += 1
         if kinds:
-            print(f"{record.photo.file}: {' '.join(kinds)}")
+            print(f"{record.photo.file}: {what}: {' '.join(kinds)}")
     print(f"{len(records)} photographs: {dict(told)}")
+
+
+def _told(record: Analysis) -> tuple[str, list[str]]:
+    """What a photograph's patches are told to be, and the kinds that are named: surely, as one of two, or as unsure."""
+    patches = record.lesions
+    if named := {patch.kind.value for patch in patches if patch.kind is not None}:
+        return "named", sorted(named)
+    if doubted := {kind.value for patch in patches for kind in (patch.said or patch.perhaps) if kind is not None}:
+        return "two kinds, or unsure which", sorted(doubted)
+    if not patches:
+        return "nothing outlined", []
+    return ("like none of the six" if all(patch.said == () for patch in patches) else "nothing said"), []
 
 
 if __name__ == "__main__":

@@ -43,27 +43,32 @@ def made_with(folder: Path) -> dict[str, Any]:
     return about.generator if about else {}
 
 
-def untold(made: Mapping[str, Any], told: Iterable[str]) -> list[str]:
-    """What a cohort was asked for otherwise than by default, besides what a command tells.
+def untold(made: Mapping[str, Any], told: Iterable[str], asked: Cohort) -> list[str]:
+    """What of a cohort is otherwise than the benchmark asks for, besides what a command tells.
 
     Args:
         made: From `made_with`.
         told: What the command tells, such as `seed`.
+        asked: What the benchmark would have rendered.
     """
-    usual = {name: value or None for name, value in asdict(Cohort(1)).items() if name not in set(told)}
-    return [name for name, value in usual.items() if (made.get(name, value) or None) != value]
+
+    def alike(name: str, value: Any) -> bool:
+        found = made.get(name, value) or None
+        return (tuple(found) if isinstance(found, list) else found) == (value or None)
+
+    return [name for name, value in asdict(asked).items() if name not in set(told) and not alike(name, value)]
 
 
-def asked_for(made: Mapping[str, Any], told: Sequence[str], implied: Sequence[str] = ()) -> str:
+def asked_for(made: Mapping[str, Any], told: Sequence[str], asked: Cohort) -> str:
     """The options of a benchmark's command that tell of its cohort, and what of the cohort no option tells.
 
     Args:
         made: From `made_with`; empty if nothing is known.
         told: What there are options for.
-        implied: What the benchmark asks for by itself.
+        asked: What the benchmark would have rendered.
     """
     words = [f"--{name.replace('_', '-')} {made.get(name, 'unknown')}" for name in told]
-    others = untold(made, ("patients", "seed", "photos", "per_head", *told, *implied)) if made else []
+    others = untold(made, told, asked)
     return " ".join(words) + (f" (of a --cohort with other {', '.join(others)})" if others else "")
 
 

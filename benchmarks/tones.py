@@ -237,11 +237,11 @@ def main() -> None:
         made = made_with(folder)
         if not made.get("each_tone") or made.get("tones"):
             parser.error(f"{folder} does not hold each person in all six tones: render it with --each-tone alone")
-        if other := untold(made, (*TOLD, "each_tone")):
+        if other := untold(made, TOLD, asked):
             parser.error(f"{folder} was rendered with other {', '.join(other)} than the page tells: leave them out")
         ids = [row.photo_id for row in DataSet.open(folder).manifest.rows]
         photos = each_photo(measure, folder, ids, "virtual people in six tones")
-    text = page(photos, f"python -m benchmarks.tones {asked_for(made, TOLD, ('each_tone',))}")
+    text = page(photos, f"python -m benchmarks.tones {asked_for(made, TOLD, asked)}")
     print(text)
     if given.page:
         given.page.write_text(text, encoding="utf-8")

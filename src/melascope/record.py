@@ -276,14 +276,17 @@ class LesionRecord(_Record):
 
     @property
     def perhaps(self) -> tuple[Lesion | None, ...]:
-        """What it may be where nothing sure is `said`, the most probable kind first; None at the end: none of the six.
+        """What it may be where nothing sure is `said`, the most probable first; None: none of the six.
 
         Empty where that would be more than `MOST_DOUBTED` kinds: then nothing is known.
         """
-        if self.said is not None or self.other_probability is None or not 0 < len(self.kinds) <= MOST_DOUBTED:
+        other = self.other_probability
+        if self.said is not None or other is None or not 0 < len(self.kinds) <= MOST_DOUBTED:
             return ()
-        kinds = tuple(each.kind for each in self.kinds)
-        return (*kinds, None) if self.other_probability >= LEAST_DOUBTED else kinds
+        chances: list[tuple[Lesion | None, float]] = [(each.kind, each.probability) for each in self.kinds]
+        if other >= LEAST_DOUBTED:
+            chances.append((None, other))
+        return tuple(kind for kind, _ in sorted(chances, key=lambda each: -each[1]))
 
 
 class Files(_Record):

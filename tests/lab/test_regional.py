@@ -108,7 +108,6 @@ def test_training_learns_how_far_the_count_is_off(tmp_path: Path) -> None:
     assert error < 0.5 * float((faces.truth - faces.counted[..., :4])[unseen, :, 1].abs().mean())
 
 
-@pytest.mark.filterwarnings("ignore")  # torch's own exporter is deprecated, and traces
 def _slow_loss(scales: np.ndarray, rows: np.ndarray, truth: np.ndarray, recipe: Recipe) -> float:
     """`loss_of`, number by number."""
 
@@ -182,6 +181,7 @@ def test_the_squared_error_of_the_total_is_least_at_its_mean() -> None:
     assert total_at_least_loss(1000.0) == pytest.approx(float(area * (dark + even)) / 10, rel=0.03)
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's own exporter is deprecated, and traces
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,3 +328,13 @@ def test_a_run_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
     room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16))
     with pytest.raises(ValueError, match="holds a run with other settings or faces; name another folder, or delete it"):
         room.train(folder, tmp_path / "run", Recipe(epochs=1, batch=16, seed=8))
+
+
+def test_a_run_of_an_earlier_version_that_told_less_goes_on(tmp_path: Path) -> None:
+    folder = drawn_maps(tmp_path / "faces", 32)
+    recipe = Recipe(epochs=1, batch=16)
+    room.train(folder, tmp_path / "run", recipe)
+    path = tmp_path / "run" / "recipe.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "mean"}))
+    room.train(folder, tmp_path / "run", recipe)
+    assert json.loads(path.read_text())["mean"] == 0.0

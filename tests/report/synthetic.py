@@ -16,6 +16,7 @@ from melascope.record import (
     Analysis,
     Arrays,
     Finding,
+    KindChance,
     LesionRecord,
     Masi,
     PhotoRecord,
@@ -265,6 +266,14 @@ def measured(
     ).with_arrays(arrays)
 
 
+def unsure(analysis: Analysis) -> Analysis:
+    """The same with patches that may be any of three kinds, or none."""
+    kinds = ((Lesion.MELASMA, 0.4), (Lesion.NEVUS_OF_OTA, 0.2), (Lesion.HORI_NEVUS, 0.1))
+    chances = tuple(KindChance(kind=kind, probability=chance) for kind, chance in kinds)
+    told = {"kinds": chances, "other_probability": 0.25, "kind_probability": 0.4}
+    return analysis.model_copy(update={"lesions": tuple(one.model_copy(update=told) for one in analysis.lesions)})
+
+
 def drawn_relevance(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """For, on the right malar region; against, on the forehead; nothing known in the lowest tenth."""
     v, u = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
@@ -326,6 +335,7 @@ CASES = {
     ),
     "clear": measured("clear.jpg", share=0.0, lesions=0),
     "named": measured("named.jpg", kind=Lesion.MELASMA),
+    "unsure": unsure(measured("unsure.jpg")),
     "read": measured("read.jpg", reading=read_as(13.0, disagrees=False)),
     "apart": measured("apart.jpg", reading=read_as(26.0, disagrees=True), findings=(APART,)),
 }

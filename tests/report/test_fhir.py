@@ -221,6 +221,15 @@ def test_only_what_is_signed_is_final(signed: bool, before: bool, status: str) -
     assert ("resultsInterpreter" in of_type(made, "DiagnosticReport")[0]) == signed
 
 
+def test_what_a_patch_may_be_is_told_and_is_no_diagnosis() -> None:
+    for name, text in (
+        ("unsure", "unsure: melasma, none of the six, nevus of Ota or Hori's nevus. Not a diagnosis."),
+        ("complete", None),
+    ):
+        absent = {found["dataAbsentReason"]["text"] for found in observed(bundle(STATEMENTS[name]), "lesion")}
+        assert absent == {f"No kind was named; {text}" if text else "No kind was named."}
+
+
 def test_what_was_not_scored_says_so() -> None:
     [masi] = observed(bundle(STATEMENTS["incomplete"]), "masi")
     assert masi["dataAbsentReason"]["text"] == "Not scored: left malar." and "valueQuantity" not in masi

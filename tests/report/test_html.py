@@ -95,6 +95,11 @@ def test_page_is_whole_accessible_and_asks_nobody(pages: dict[str, str], case: s
             ["No MASI", "Not scored"],
         ),
         (
+            "unsure",
+            ["unsure: melasma, none of the six, nevus of Ota or Hori's nevus", "rules no skin cancer out"],
+            ["None bears a name"],
+        ),
+        (
             "incomplete",
             ["usable with reservations", "No MASI: left malar could not be scored.", "Strong shading, left malar"],
             ["mMASI 4", "Points"],

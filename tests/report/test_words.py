@@ -100,11 +100,17 @@ def test_a_reading_that_learnt_a_stated_masi_names_no_raters() -> None:
     [
         (Lesion.MELASMA, {"mel": 0.7, "hori": 0.25}, 0.05, "melasma"),
         (None, {"hori": 0.5, "mel": 0.45}, 0.05, "Hori's nevus or melasma"),
-        (None, {"mel": 0.35, "hori": 0.2}, 0.45, "unsure: melasma, Hori's nevus or none of the six"),
+        (None, {"mel": 0.35, "hori": 0.2}, 0.45, "unsure: none of the six, melasma or Hori's nevus"),
         (None, {"mel": 0.4, "hori": 0.3, "sl": 0.25}, 0.05, "unsure: melasma, Hori's nevus or solar lentigo"),
         (None, {"mel": 0.3, "hori": 0.3, "sl": 0.2, "fre": 0.15}, 0.05, ""),  # that is to know nothing
         (None, {"mel": 0.25}, 0.75, "like none of the six"),
-        (None, {"mel": 0.35}, 0.65, "unsure: melasma or none of the six"),
+        (
+            None,
+            {"mel": 0.35, "hori": 0.2, "ota": 0.1},
+            0.25,
+            "unsure: melasma, none of the six, Hori's nevus or nevus of Ota",
+        ),
+        (None, {"mel": 0.35}, 0.65, "unsure: none of the six or melasma"),
         (None, {}, 1.0, "like none of the six"),
         (None, {}, None, ""),  # a record of an earlier version
         (None, {"mel": 0.5, "hori": 0.45, "sl": 0.04}, None, ""),  # likewise

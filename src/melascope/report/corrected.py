@@ -160,7 +160,7 @@ def _changes(photo: PhotoStatement) -> list[str]:
         else:
             was = words.kind_words(patch.measured) or "not named"
             who = _by(patch.by.name, patch.at)
-            said.append(f"Patch {_number(photo, patch.measured)}: {kind} by {who}; as measured: {was}.")
+            said.append(f"Patch {_number(photo, patch.measured)}: {kind} by {who}; as measured, {was}.")
     for patch in photo.removed:
         if patch.measured is not None and patch.by is not None:
             number, who = _number(photo, patch.measured), _by(patch.by.name, patch.at)

@@ -450,7 +450,7 @@ def _severity(band: Severity) -> Resource:
 def _unnamed(lesion: Named) -> str:
     """Why a patch has no kind."""
     measured = kind_words(lesion.measured) if lesion.measured is not None and lesion.by is None else ""
-    return f"No kind was named; {measured}." if measured else "No kind was named."
+    return f"No kind was named; {measured}. Not a diagnosis." if measured else "No kind was named."
 
 
 def _kind(kind: Lesion) -> Resource:

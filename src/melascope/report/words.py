@@ -147,7 +147,10 @@ _READING_TERMS: Final = (
 )
 _KIND_TERM: Final = (
     "Kind",
-    "Which of six benign pigmented lesions the patch resembles, or none; no diagnosis: it rules no skin cancer out.",
+    (
+        "Which of six benign pigmented lesions the patch resembles, or none; unsure: what it may be, the most probable "
+        "first. No diagnosis: it rules no skin cancer out."
+    ),
 )
 
 

@@ -119,7 +119,8 @@ def train(
         told["start"] = {"file": weights.name, "sha256": hashlib.sha256(content).hexdigest(), "member": member}
     out.mkdir(parents=True, exist_ok=True)
     path = out / "recipe.json"
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != told:
+    # What an earlier version did not tell was as it is by default.
+    if path.exists() and {**asdict(Recipe()), **json.loads(path.read_text(encoding="utf-8"))} != told:
         raise ValueError(f"{out}: holds a run with other settings or faces; name another folder, or delete it")
     path.write_text(json.dumps(told), encoding="utf-8")
     torch.manual_seed(recipe.seed)
