@@ -1,0 +1,71 @@
+"""The benchmark of courses: which visits are compared, what of a change is seen, what the clinic would say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from benchmarks.agreement import Pair
+from benchmarks.courses import change_table, changes, page, seen_share, told_table, visit_table
+
+from melascope.clinic.course import detectable_change
+from melascope.vocabulary import ToneBand
+from tests.whole.test_agreement import pair
+
+
+def course(patient: str, values: list[tuple[float, float | None]], head: str = "head") -> list[Pair]:
+    """One photograph a visit, of true and measured MASI."""
+    made = [pair(visit, "dslr", true, measured, head=head) for visit, (true, measured) in enumerate(values, start=1)]
+    return [replace(one, visit=(patient, one.visit[1]), inside=True) for one in made]
+
+
+def masi(one: Pair) -> tuple[float | None, float | None]:
+    return one.masi
+
+
+def test_visits_without_a_total_are_passed_over() -> None:
+    pairs = course("a", [(20.0, 18.0), (16.0, None), (10.0, 6.0)]) + course("b", [(5.0, None), (4.0, 4.0)])
+    [step] = changes(pairs, masi, whole=False)
+    assert (step.true, step.measured) == (-10.0, -12.0)
+    assert changes(pairs, masi, whole=True) == [step]
+
+
+def test_steps_go_from_each_visit_to_the_next_whatever_the_order() -> None:
+    pairs = course("a", [(20.0, 19.0), (16.0, 12.0), (10.0, 6.0)])[::-1]
+    assert [(c.true, c.measured) for c in changes(pairs, masi, whole=False)] == [(-4.0, -7.0), (-6.0, -6.0)]
+
+
+def test_what_is_seen_of_a_change_is_a_slope_through_nothing() -> None:
+    rng = np.random.default_rng(0)
+    pairs = []
+    for number in range(30):
+        change = float(rng.normal(0, 8))
+        pairs += course(str(number), [(20.0, 20.0), (20.0 + change, 20.0 + 0.6 * change)], head=f"h{number % 10}")
+    value, low, high = seen_share(changes(pairs, masi, whole=True))
+    assert value == pytest.approx(0.6) and low == pytest.approx(0.6) and high == pytest.approx(0.6)
+    noisy = [replace(c, measured=c.measured + float(rng.normal(0, 3))) for c in changes(pairs, masi, whole=True)]
+    true, measured = (np.array([getattr(c, name) for c in noisy]) for name in ("true", "measured"))
+    value, low, high = seen_share(noisy)
+    assert value == pytest.approx((true * measured).sum() / (true**2).sum())
+    assert low < value < high
+
+
+def test_a_change_is_told_by_the_limit_of_the_clinic() -> None:
+    limit = detectable_change([ToneBand.TAN])
+    pairs = course("a", [(20.0, 20.0), (20.0 - 2 * limit, 20.0 - 0.5 * limit)])  # not seen
+    pairs += course("b", [(20.0, 20.0), (20.0 - 2 * limit, 20.0 - 1.5 * limit)])  # seen
+    pairs += course("c", [(20.0, 20.0), (20.0, 20.0 + 1.1 * limit)])  # a false alarm
+    rows = told_table(changes(pairs, masi, whole=True)).splitlines()[2:]
+    assert [[int(cell) for cell in row.split("|")[2:-1]] for row in rows] == [[2, 1, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]]
+
+
+def test_the_page_has_every_table_and_says_no_nan() -> None:
+    pairs = []
+    for number in range(4):
+        pairs += course(str(number), [(20.0, 19.0), (12.0, 10.0 + number)], head=f"h{number}")
+    text = page(pairs, "python -m benchmarks.courses")
+    assert text.count("|---") and "nan" not in text
+    assert visit_table(pairs).splitlines()[2].split("|")[2:5] == [" 4 ", " 20.0 ", " -1.0 "]
+    row = change_table(changes(pairs, masi, whole=True)).splitlines()[2]
+    assert [cell.strip() for cell in row.split("|")[2:6]] == ["4", "-8.0", "-7.5", "+0.5"]
