@@ -17,7 +17,9 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from benchmarks.classical import THRESHOLD, classical_map
@@ -37,6 +39,9 @@ from melascope.severity.agreement import drawn_icc
 from melascope.severity.intervals import bootstrap
 from melascope.skin.regions import find_regions
 from melascope.vocabulary import MASI_REGIONS, ToneBand, View
+
+LEVELS: Final = (0.0, 2.0, 8.0, 16.0, 32.0, 48.1)
+"""Limits of the bands of the measured MASI in which test and retest are compared."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +207,16 @@ def retests(pairs: Sequence[Pair]) -> list[tuple[Pair, Pair]]:
     return found
 
 
+def _level(both: tuple[Pair, Pair]) -> float:
+    """Mean of the two measured MASI."""
+    return float(np.mean([one.masi[1] for one in both if one.masi[1] is not None]))
+
+
 def retest_table(pairs: Sequence[Pair]) -> str:
-    """Test and retest by tone band: what the two pictures truly show, what is measured, read, and by thresholds."""
+    """Test and retest, by tone band and by the mean of the two measured MASI.
+
+    What the two pictures truly show, what is measured, read by the severity network, counted, and by thresholds.
+    """
     both = retests(pairs)
     picks: dict[str, Callable[[Pair], float | None]] = {
         "true": lambda p: p.masi[0],
@@ -214,7 +227,12 @@ def retest_table(pairs: Sequence[Pair]) -> str:
     }
     columns = [f"{name}: {what}" for name in picks for what in ("mean difference", "limits of agreement", "ICC(2,1)")]
     lines = [f"| group | pairs | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
-    for name, some in [("all", both), *((b.value, [pair for pair in both if pair[0].band == b]) for b in ToneBand)]:
+    tones = [(b.value, [pair for pair in both if pair[0].band == b]) for b in ToneBand]
+    levels = [
+        (f"measured MASI {low:g} to {min(high, 48):g}", [pair for pair in both if low <= _level(pair) < high])
+        for low, high in pairwise(LEVELS)
+    ]
+    for name, some in [("all", both), *tones, *levels]:
         row = [name, str(len(some))]
         for pick in picks.values():
             n, mean, low, high, _, single = agreement((pick(one), pick(other)) for one, other in some)
@@ -311,6 +329,7 @@ def _all_known(pair: Pair) -> bool:
 def page(pairs: Sequence[Pair], command: str) -> str:
     """The page of docs."""
     refused = sum(p.verdict == "refused" for p in pairs)
+    refusals = f"{refused} {'was' if refused == 1 else 'were'} refused"
     total = [p for p in pairs if p.masi[1] is not None and p.masi[0] is not None]
     inside = [p.inside for p in pairs if p.inside is not None]
     heads, scenes = len({p.scene[0] for p in pairs}), len({p.scene for p in pairs})
@@ -325,8 +344,8 @@ def page(pairs: Sequence[Pair], command: str) -> str:
 
 Written by `{command}`, melascope {melascope.__version__}, {made}.
 {len(pairs)} frontal photographs of [virtual patients](cohort.md), {heads} heads in {scenes} scenes of light and pose:
-{refused} were refused, {len(total)} gave a total. Patients of one head differ in skin and lesions but share light and
-pose, and the regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
+{refusals}, {len(total)} gave a total. Patients of one head differ in skin and lesions but share light
+and pose, and the regions of a face are not independent, so that limits are rougher than n suggests. Errors are measured
 minus true. The truth is that of the picture, over all pigment that was grown on it. These patients were not learnt
 from; whether anything was chosen after patients of a page like this one had been seen is told in
 [measurement.md](measurement.md), section 6. They are rendered, not real.
@@ -361,7 +380,8 @@ Features, windows and limits were tried on fifteen virtual patients of other see
 ## MASI, test and retest
 
 The two frontal photographs of one visit, by DSLR and by telephone, where there are two: telephone minus DSLR. What the
-pictures truly show differs too, for the head is turned a little and the camera stands elsewhere.
+pictures truly show differs too, for the head is turned a little and the camera stands elsewhere. The last rows are by
+the mean of the two measured MASI.
 
 {retest_table(pairs)}
 
