@@ -46,8 +46,29 @@ class Change:
 
     head: str
     band: ToneBand
-    true: float
-    measured: float
+    before: tuple[float, float]
+    """True and measured MASI."""
+    after: tuple[float, float]
+
+    @property
+    def true(self) -> float:
+        """True change."""
+        return self.after[0] - self.before[0]
+
+    @property
+    def measured(self) -> float:
+        """Measured change."""
+        return self.after[1] - self.before[1]
+
+    @property
+    def told(self) -> tuple[int, int]:
+        """What the clinic says of the true change and of the measured one: 0 falls, 1 neither, 2 rises."""
+        return _told(self.before[0], self.after[0]), _told(self.before[1], self.after[1])
+
+
+def _told(before: float, after: float) -> int:
+    change, limit = after - before, detectable_change((before + after) / 2)
+    return 0 if change < -limit else 2 if change > limit else 1
 
 
 def changes(pairs: Sequence[Pair], read: Read, *, whole: bool) -> list[Change]:
@@ -63,9 +84,10 @@ def changes(pairs: Sequence[Pair], read: Read, *, whole: bool) -> list[Change]:
         for before, after in steps:
             if before == after:
                 continue
-            one, other = np.array(read(visits[before]), float), np.array(read(visits[after]), float)
-            true, measured = (other - one).tolist()
-            found.append(Change(visits[after].scene[0], ToneBand(visits[after].band), true, measured))
+            one, other = (
+                (float(true or 0), float(told or 0)) for true, told in map(read, (visits[before], visits[after]))
+            )
+            found.append(Change(visits[after].scene[0], ToneBand(visits[after].band), one, other))
     return found
 
 
@@ -120,13 +142,9 @@ def told_table(some: Sequence[Change]) -> str:
     """What the clinic says of a change: more than re-photographing explains, or not, by what truly changed."""
     lines = ["| true change | n | told: falls | told: no more than re-photographing | told: rises |", "|---" * 5 + "|"]
 
-    def told(change: float, limit: float) -> int:
-        return 0 if change < -limit else 2 if change > limit else 1
-
     rows = np.zeros((3, 3), int)
     for one in some:
-        limit = detectable_change([one.band])
-        rows[told(one.true, limit), told(one.measured, limit)] += 1
+        rows[one.told] += 1
     names = ("falls by more than the limit", "stays within the limit", "rises by more than the limit")
     lines += [
         f"| {name} | {row.sum()} | {row[0]} | {row[1]} | {row[2]} |" for name, row in zip(names, rows, strict=True)
@@ -164,7 +182,8 @@ def page(pairs: Sequence[Pair], command: str) -> str:
     ends = changes(pairs, lambda p: p.masi, whole=True)
     steps = changes(pairs, lambda p: p.masi, whole=False)
     reads = changes(pairs, lambda p: p.read, whole=True)
-    limit, pairs_of_limit = repeatability()["masi"], repeatability()["pairs"]
+    known = repeatability()
+    least, *_, most = sorted(band["masi"] for band in known["levels"])
     return f"""# Courses: how much of a change is seen
 
 Written by `{command}`, melascope {melascope.__version__}, {made}.
@@ -194,9 +213,8 @@ As the severity network reads it ([measurement.md](measurement.md), section 8), 
 
 ## What the clinic says of a change
 
-A change counts as real where it is more than two photographs of one visit may differ by: {limit:g} of MASI, or more
-where the tone of the skin has a wider limit of its own ([clinic.md](clinic.md), from {pairs_of_limit} pairs). First to
-last visit:
+A change counts as real where it is more than two photographs of one visit may differ by at that level of the MASI,
+which is {least:g} to {most:g} points ([clinic.md](clinic.md), from {known["pairs"]} pairs). First to last visit:
 
 {told_table(ends)}
 

@@ -16,7 +16,6 @@ from melascope.clinic.course import course, detectable_change, repeatability
 from melascope.clinic.pictures import aligned, similarity
 from melascope.clinic.tables import PhotoView
 from melascope.clinic.texts import texts
-from melascope.vocabulary import ToneBand
 from tests.clinic.made import REFUSED, House, jpeg
 from tests.conftest import ROOT
 
@@ -44,19 +43,39 @@ def test_the_limits_are_those_of_the_agreement_page() -> None:
         rows[cells[0]] = (int(cells[heads.index("pairs")]), max(-low, high))
     known = repeatability()
     assert known["pairs"] == rows["all"][0]
-    assert known["masi"] == rows["all"][1]
-    for band in ToneBand:
-        assert known["masi_by_tone"][band.value] == rows[band.value][1]
+    levels = {name: row for name, row in rows.items() if name.startswith("measured MASI ")}
+    told = {int(name.split()[2]): row for name, row in levels.items()}
+    assert {band["from_masi"]: (band["pairs"], band["masi"]) for band in known["levels"]} == told
     assert all(network in page for network in known["network"].split())
 
 
-def test_the_widest_limit_of_agreement_is_the_smallest_detectable_change() -> None:
-    limit = repeatability()["masi"]
-    assert detectable_change() == limit
-    assert detectable_change([ToneBand.LIGHT, ToneBand.BROWN]) == repeatability()["masi_by_tone"]["brown"] > limit
-    assert detectable_change([ToneBand.LIGHT]) == limit  # never below that of all
+def test_what_is_seen_of_a_change_is_what_the_page_of_courses_says() -> None:
+    page = (ROOT / "docs" / "courses.md").read_text(encoding="utf-8")
+    table = page.partition("## From the first visit to the last")[2]
+    row = next(line for line in table.splitlines() if line.startswith("| all |"))
+    _, _, patients, *_, seen, _ = (cell.strip() for cell in row.split("|"))
+    known = repeatability()
+    assert known["courses"]["patients"] == int(patients)
+    assert f"{known['courses']['seen']:.2f}" == seen.split(" ")[0]
+    assert all(network in page for network in known["network"].split())
 
 
+def test_the_limit_is_that_of_the_level() -> None:
+    bands = sorted(repeatability()["levels"], key=lambda band: band["from_masi"])
+    assert bands[0]["from_masi"] == 0
+    for band in bands:
+        assert detectable_change(band["from_masi"]) == band["masi"] > 0
+    assert detectable_change(48.0) == bands[-1]["masi"]
+    assert detectable_change(bands[1]["from_masi"] - 0.01) == bands[0]["masi"]
+
+
+@pytest.fixture
+def third(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of a third of the level: the drawn faces differ too little for that of virtual patients."""
+    monkeypatch.setattr("melascope.clinic.course.detectable_change", lambda level: level / 3)
+
+
+@pytest.mark.usefixtures("third")
 def test_changes_are_held_against_the_limit(house: House) -> None:
     visited(house, ("2026-03-01", 64), ("2026-06-01", 200), ("2026-09-01", REFUSED))
     with house.clinic.database.reading() as db:
@@ -64,8 +83,11 @@ def test_changes_are_held_against_the_limit(house: House) -> None:
     first, second, third, refused = found.points
     assert refused.masi is None and refused.photo is None
     assert first.masi is not None and second.masi is not None and third.masi is not None
-    assert abs(second.masi - first.masi) < detectable_change() < third.masi - first.masi
     assert found.since_first is not None and found.since_first.real
+    assert found.since_first.detectable == pytest.approx((third.masi + first.masi) / 6)
+    assert found.since_last is not None and found.since_last.real is (
+        third.masi - second.masi > (third.masi + second.masi) / 6
+    )
     assert found.since_first.difference == pytest.approx(third.masi - first.masi)
     assert not found.since_first.comparable  # the drawn records name another network
     assert sum(first.by_region.values()) == pytest.approx(first.masi)
@@ -114,6 +136,7 @@ def test_alignment_finds_the_turn_that_was_made() -> None:
     assert aligned(b"", {"nose": [1, 1]}, b"", {"nose": [1, 1]}) is None
 
 
+@pytest.mark.usefixtures("third")
 def test_before_and_after_are_compared_on_one_page(house: House) -> None:
     visited(house, ("2026-06-01", 200))
     person = house.member()

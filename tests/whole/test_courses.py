@@ -10,7 +10,6 @@ from benchmarks.agreement import Pair
 from benchmarks.courses import change_table, changes, page, seen_share, told_table, visit_table
 
 from melascope.clinic.course import detectable_change
-from melascope.vocabulary import ToneBand
 from tests.whole.test_agreement import pair
 
 
@@ -44,7 +43,8 @@ def test_what_is_seen_of_a_change_is_a_slope_through_nothing() -> None:
         pairs += course(str(number), [(20.0, 20.0), (20.0 + change, 20.0 + 0.6 * change)], head=f"h{number % 10}")
     value, low, high = seen_share(changes(pairs, masi, whole=True))
     assert value == pytest.approx(0.6) and low == pytest.approx(0.6) and high == pytest.approx(0.6)
-    noisy = [replace(c, measured=c.measured + float(rng.normal(0, 3))) for c in changes(pairs, masi, whole=True)]
+    noise = iter(rng.normal(0, 3, 30).tolist())
+    noisy = [replace(c, after=(c.after[0], c.after[1] + next(noise))) for c in changes(pairs, masi, whole=True)]
     true, measured = (np.array([getattr(c, name) for c in noisy]) for name in ("true", "measured"))
     value, low, high = seen_share(noisy)
     assert value == pytest.approx((true * measured).sum() / (true**2).sum())
@@ -52,10 +52,11 @@ def test_what_is_seen_of_a_change_is_a_slope_through_nothing() -> None:
 
 
 def test_a_change_is_told_by_the_limit_of_the_clinic() -> None:
-    limit = detectable_change([ToneBand.TAN])
-    pairs = course("a", [(20.0, 20.0), (20.0 - 2 * limit, 20.0 - 0.5 * limit)])  # not seen
-    pairs += course("b", [(20.0, 20.0), (20.0 - 2 * limit, 20.0 - 1.5 * limit)])  # seen
-    pairs += course("c", [(20.0, 20.0), (20.0, 20.0 + 1.1 * limit)])  # a false alarm
+    limit = detectable_change(24.0)
+    assert limit == detectable_change(30.0 - 0.75 * limit)  # one level of the MASI: one limit
+    pairs = course("a", [(30.0, 30.0), (30.0 - 1.5 * limit, 30.0 - 0.5 * limit)])  # not seen
+    pairs += course("b", [(30.0, 30.0), (30.0 - 1.5 * limit, 30.0 - 1.2 * limit)])  # seen
+    pairs += course("c", [(30.0, 30.0), (30.0, 30.0 + 1.1 * limit)])  # a false alarm
     rows = told_table(changes(pairs, masi, whole=True)).splitlines()[2:]
     assert [[int(cell) for cell in row.split("|")[2:-1]] for row in rows] == [[2, 1, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -12,7 +11,7 @@ from typing import Any
 
 from melascope.clinic.corrections import Reading, read
 from melascope.clinic.tables import Patient, Photo, PhotoView, Treatment, Visit
-from melascope.vocabulary import Region, ToneBand
+from melascope.vocabulary import Region
 
 __all__ = ["Change", "Course", "Point", "course", "detectable_change", "main_photo", "repeatability"]
 
@@ -30,7 +29,6 @@ class Point:
     by_region: dict[Region, float]
     """What each region adds to the MASI; empty without a total."""
     rescored: bool
-    tone: ToneBand | None
     network: str
     """First signs of the skin network and of the regional network that measured it."""
 
@@ -102,7 +100,7 @@ def main_photo(visit: Visit) -> tuple[Photo, Reading] | None:
 def _point(visit: Visit) -> Point:
     found = main_photo(visit)
     if found is None:
-        return Point(visit, None, None, None, None, {}, False, None, "")
+        return Point(visit, None, None, None, None, {}, False, "")
     photo, reading = found
     low, high = reading.interval or (None, None)
     return Point(
@@ -113,7 +111,6 @@ def _point(visit: Visit) -> Point:
         high=high,
         by_region={row.region: row.points for row in reading.regions if row.points is not None},
         rescored=reading.rescored,
-        tone=reading.record.skin_tone.band if reading.record.skin_tone else None,
         network=" ".join(filter(None, map(reading.record.versions.get, ("skin network", "regional network")))),
     )
 
@@ -122,22 +119,23 @@ def change(before: Point, after: Point) -> Change:
     """The difference of two visits with a total."""
     assert before.masi is not None
     assert after.masi is not None
-    tones = [tone for tone in (before.tone, after.tone) if tone is not None]
-    return Change(before, after, after.masi - before.masi, detectable_change(tones))
+    return Change(before, after, after.masi - before.masi, detectable_change((before.masi + after.masi) / 2))
 
 
-def detectable_change(tones: Sequence[ToneBand] = ()) -> float:
-    """Smallest detectable change of the MASI for skin of these tones: the widest limit that applies.
+def detectable_change(level: float) -> float:
+    """Smallest detectable change between two MASI whose mean is `level`.
 
     Example:
-        >>> detectable_change([ToneBand.DARK]) >= detectable_change()
+        >>> detectable_change(10.0) > detectable_change(1.0) > 0
         True
     """
-    known = repeatability()
-    return max(float(known["masi"]), *(float(known["masi_by_tone"][tone.value]) for tone in tones), 0.0)
+    return next(float(band["masi"]) for band in repeatability()["levels"] if level >= band["from_masi"])
 
 
 @lru_cache(maxsize=1)
 def repeatability() -> dict[str, Any]:
-    """The data behind `detectable_change`, with its source."""
-    return tomllib.loads(files("melascope.clinic").joinpath("repeatability.toml").read_text(encoding="utf-8"))
+    """The data behind `detectable_change`, with its source: `repeatability.toml`."""
+    text = files("melascope.clinic").joinpath("repeatability.toml").read_text(encoding="utf-8")
+    known = tomllib.loads(text)
+    known["levels"].sort(key=lambda band: -band["from_masi"])
+    return known
