@@ -5,7 +5,7 @@
 
 Renders patients with melasma over several visits, three months apart, from the front by DSLR (or takes a cohort that
 lies in DIR): melasma gets better, stays, or relapses. Each photograph is analysed, and what changes from visit to visit
-is set against what truly changed. Patients of one head share light and pose, so that intervals draw heads.
+is set against what truly changed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ from melascope import networks
 from melascope.clinic.course import detectable_change, repeatability
 from melascope.cohort.patient import Cohort
 from melascope.data import DataSet
-from melascope.severity.intervals import bootstrap
 from melascope.vocabulary import ToneBand
 
-__all__ = ["Change", "Read", "changes", "seen_share"]
+__all__ = ["Change", "Read", "changes", "seen_shares"]
 
 STABLE: Final = 2.0
 """True change of the MASI below which a course counts as one that stays."""
@@ -61,14 +60,10 @@ class Change:
         return self.after[1] - self.before[1]
 
     @property
-    def told(self) -> tuple[int, int]:
-        """What the clinic says of the true change and of the measured one: 0 falls, 1 neither, 2 rises."""
-        return _told(self.before[0], self.after[0]), _told(self.before[1], self.after[1])
-
-
-def _told(before: float, after: float) -> int:
-    change, limit = after - before, detectable_change((before + after) / 2)
-    return 0 if change < -limit else 2 if change > limit else 1
+    def told(self) -> int:
+        """What the clinic says of the measured change: 0 falls, 1 no more than re-photographing explains, 2 rises."""
+        limit = detectable_change((self.before[1] + self.after[1]) / 2)
+        return 0 if self.measured < -limit else 2 if self.measured > limit else 1
 
 
 def changes(pairs: Sequence[Pair], read: Read, *, whole: bool) -> list[Change]:
@@ -91,18 +86,9 @@ def changes(pairs: Sequence[Pair], read: Read, *, whole: bool) -> list[Change]:
     return found
 
 
-def seen_share(some: Sequence[Change]) -> tuple[float, float, float]:
-    """What of a true change is seen, by least squares through 0: 1 is all of it; with its 95 % interval over heads."""
-    true, measured = (np.array(values) for values in zip(*((c.true, c.measured) for c in some), strict=True))
-    heads = np.unique([c.head for c in some], return_inverse=True)[1]
-
-    def measure(weights: NDArray[np.float64] | None) -> dict[str, NDArray[np.float64]]:
-        w = np.ones(len(true)) if weights is None else weights
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return {"": np.asarray(w @ (true * measured) / (w @ true**2))}
-
-    found = bootstrap(measure, heads)[""]
-    return found.value, found.low, found.high
+def seen_shares(some: Sequence[Change]) -> NDArray[np.float64]:
+    """What of each true change of `STABLE` or more is seen: 1 is all of it, 0 nothing, below 0 the contrary."""
+    return np.array([c.measured / c.true for c in some if abs(c.true) >= STABLE])
 
 
 def groups(some: Sequence[Change]) -> list[tuple[str, list[Change]]]:
@@ -110,7 +96,7 @@ def groups(some: Sequence[Change]) -> list[tuple[str, list[Change]]]:
     tests: list[tuple[str, Callable[[Change], bool]]] = [
         ("all", lambda c: True),  # noqa: ARG005
         (f"better: true MASI falls by {STABLE:g} or more", lambda c: c.true <= -STABLE),
-        ("stays", lambda c: abs(c.true) < STABLE),
+        (f"stays: changes by less than {STABLE:g}", lambda c: abs(c.true) < STABLE),
         (f"worse: rises by {STABLE:g} or more", lambda c: c.true >= STABLE),
         ("very light to intermediate skin", lambda c: c.band in _LIGHT),
         ("tan to dark skin", lambda c: c.band not in _LIGHT),
@@ -120,35 +106,34 @@ def groups(some: Sequence[Change]) -> list[tuple[str, list[Change]]]:
 
 def change_table(some: Sequence[Change]) -> str:
     """How far a measured change is from the true one."""
-    columns = ("courses", "n", "true change", "measured", "mean error", "limits of agreement", "mean absolute error")
-    lines = [f"| {' | '.join((*columns, 'seen of a true change'))} |", "|---" * 8 + "|"]
+    columns = (
+        *("courses", "n", "true change", "measured", "mean error", "limits of agreement", "mean absolute error"),
+        *("seen of a true change: median (quartiles)", "less than half of it", "more than one and a half times"),
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, part in groups(some):
-        if len(part) < 3:
-            lines.append(f"| {name} | {len(part)} |" + " |" * 6)
-            continue
-        true, measured = np.array([c.true for c in part]), np.array([c.measured for c in part])
-        error = measured - true
-        mean, spread = float(error.mean()), 1.96 * float(error.std(ddof=1))
-        value, low, high = seen_share(part)
-        share = "" if name == "stays" else f"{value:.2f}" + ("" if np.isnan(low) else f" ({low:.2f} to {high:.2f})")
-        lines.append(
-            f"| {name} | {len(part)} | {true.mean():+.1f} | {measured.mean():+.1f} | {mean:+.1f} | "
-            f"{mean - spread:+.1f} to {mean + spread:+.1f} | {np.abs(error).mean():.1f} | {share} |"
-        )
+        row = [name, str(len(part))]
+        if len(part) >= 3:
+            true, measured = np.array([c.true for c in part]), np.array([c.measured for c in part])
+            error = measured - true
+            mean, spread = float(error.mean()), 1.96 * float(error.std(ddof=1))
+            row += [f"{true.mean():+.1f}", f"{measured.mean():+.1f}", f"{mean:+.1f}"]
+            row += [f"{mean - spread:+.1f} to {mean + spread:+.1f}", f"{np.abs(error).mean():.1f}"]
+            seen = seen_shares(part)
+            if len(seen) >= 3:
+                low, middle, high = np.quantile(seen, (0.25, 0.5, 0.75))
+                row += [f"{middle:.2f} ({low:.2f} to {high:.2f})", f"{(seen < 0.5).sum()} of {len(seen)}"]
+                row += [f"{(seen > 1.5).sum()} of {len(seen)}"]
+        lines.append(f"| {' | '.join(row + [''] * (len(columns) - len(row)))} |")
     return "\n".join(lines)
 
 
 def told_table(some: Sequence[Change]) -> str:
     """What the clinic says of a change: more than re-photographing explains, or not, by what truly changed."""
     lines = ["| true change | n | told: falls | told: no more than re-photographing | told: rises |", "|---" * 5 + "|"]
-
-    rows = np.zeros((3, 3), int)
-    for one in some:
-        rows[one.told] += 1
-    names = ("falls by more than the limit", "stays within the limit", "rises by more than the limit")
-    lines += [
-        f"| {name} | {row.sum()} | {row[0]} | {row[1]} | {row[2]} |" for name, row in zip(names, rows, strict=True)
-    ]
+    for name, part in groups(some)[1:4]:
+        told = np.bincount([c.told for c in part], minlength=3)
+        lines.append(f"| {name} | {len(part)} | {told[0]} | {told[1]} | {told[2]} |")
     return "\n".join(lines)
 
 
@@ -190,8 +175,8 @@ Written by `{command}`, melascope {melascope.__version__}, {made}.
 {len(pairs)} frontal photographs by DSLR of {patients} [virtual patients](cohort.md) with melasma on {heads} heads,
 at visits three months apart; {len(total)} gave a total. Light, pose and camera's place are new at each visit. Under
 treatment pigment pales faster than it shrinks, so that a treated patch is fainter than one of its size ever was at
-first; or it relapses, or stays. Nothing was learnt from these patients, nor chosen by them. They are rendered, not
-real. Intervals are of 95 %, by drawing heads.
+first; or it relapses, or stays. Nothing was learnt from these patients, nor was the measurement changed by them. They
+are rendered, not real; patients of one head share light and pose, so that the tables are rougher than n suggests.
 
 ## The MASI at each visit
 
@@ -199,7 +184,8 @@ real. Intervals are of 95 %, by drawing heads.
 
 ## From the first visit to the last
 
-The last column is what of a true change is seen, by least squares through 0: 1 is all of it, 0.5 half of it.
+The last columns are what is seen of each true change of {STABLE:g} or more: 1 is all of it, 0.5 half of it. One who
+relapsed and is back where it began stays.
 
 {change_table(ends)}
 
@@ -213,8 +199,8 @@ As the severity network reads it ([measurement.md](measurement.md), section 8), 
 
 ## What the clinic says of a change
 
-A change counts as real where it is more than two photographs of one visit may differ by at that level of the MASI,
-which is {least:g} to {most:g} points ([clinic.md](clinic.md), from {known["pairs"]} pairs). First to last visit:
+A change counts as real where it is more than two photographs of one visit may differ by, which is {least:g} to {most:g}
+points, by the level of the MASI ([clinic.md](clinic.md), from {known["pairs"]} pairs). First to last visit:
 
 {told_table(ends)}
 

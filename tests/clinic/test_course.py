@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from datetime import date
@@ -33,40 +34,34 @@ def visited(house: House, *days_and_files: tuple[str, int]) -> None:
 
 def test_the_limits_are_those_of_the_agreement_page() -> None:
     page = (ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
-    table = page.partition("## MASI, test and retest")[2].partition("## Involved share")[0]
-    heads, _, *lines = (
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
-    )
-    rows = {}
-    for cells in lines:
-        low, high = map(float, cells[heads.index("measured: limits of agreement")].split(" to "))
-        rows[cells[0]] = (int(cells[heads.index("pairs")]), max(-low, high))
+    table = page.partition("| mean of the two | pairs |")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "| MASI " in line]
+    told = {float(name.split()[1]): (int(pairs), float(limit)) for name, pairs, _, limit, _ in rows}
     known = repeatability()
-    assert known["pairs"] == rows["all"][0]
-    levels = {name: row for name, row in rows.items() if name.startswith("measured MASI ")}
-    told = {int(name.split()[2]): row for name, row in levels.items()}
     assert {band["from_masi"]: (band["pairs"], band["masi"]) for band in known["levels"]} == told
+    assert known["pairs"] == sum(pairs for pairs, _ in told.values())
+    assert str(known["pairs"]) in known["what"]
     assert all(network in page for network in known["network"].split())
 
 
-def test_what_is_seen_of_a_change_is_what_the_page_of_courses_says() -> None:
-    page = (ROOT / "docs" / "courses.md").read_text(encoding="utf-8")
-    table = page.partition("## From the first visit to the last")[2]
-    row = next(line for line in table.splitlines() if line.startswith("| all |"))
-    _, _, patients, *_, seen, _ = (cell.strip() for cell in row.split("|"))
-    known = repeatability()
-    assert known["courses"]["patients"] == int(patients)
-    assert f"{known['courses']['seen']:.2f}" == seen.split(" ")[0]
-    assert all(network in page for network in known["network"].split())
-
-
-def test_the_limit_is_that_of_the_level() -> None:
-    bands = sorted(repeatability()["levels"], key=lambda band: band["from_masi"])
+def test_the_limit_is_that_of_the_level_and_never_less_than_that_of_its_band() -> None:
+    bands = repeatability()["levels"]
     assert bands[0]["from_masi"] == 0
     for band in bands:
         assert detectable_change(band["from_masi"]) == band["masi"] > 0
-    assert detectable_change(48.0) == bands[-1]["masi"]
-    assert detectable_change(bands[1]["from_masi"] - 0.01) == bands[0]["masi"]
+    for level in range(49):
+        assert detectable_change(level) >= max(band["masi"] for band in bands if band["from_masi"] <= level)
+
+
+@pytest.mark.parametrize("before", [0.0, 1.0, 4.0, 9.0, 20.0, 48.0])
+def test_of_two_changes_from_one_visit_the_larger_is_real_where_the_smaller_is(before: float) -> None:
+    for sign in (-1, 1):
+        real = [
+            size / 10 > detectable_change(before + sign * size / 20)
+            for size in range(481)
+            if 0 <= before + sign * size / 10 <= 48
+        ]
+        assert real == sorted(real)
 
 
 @pytest.fixture
@@ -85,12 +80,22 @@ def test_changes_are_held_against_the_limit(house: House) -> None:
     assert first.masi is not None and second.masi is not None and third.masi is not None
     assert found.since_first is not None and found.since_first.real
     assert found.since_first.detectable == pytest.approx((third.masi + first.masi) / 6)
-    assert found.since_last is not None and found.since_last.real is (
-        third.masi - second.masi > (third.masi + second.masi) / 6
-    )
+    assert found.since_last is not None and found.since_last.difference == pytest.approx(third.masi - second.masi)
     assert found.since_first.difference == pytest.approx(third.masi - first.masi)
     assert not found.since_first.comparable  # the drawn records name another network
     assert sum(first.by_region.values()) == pytest.approx(first.masi)
+
+
+def test_less_than_the_limit_is_no_change_and_the_course_says_what_it_may_miss(house: House) -> None:
+    visited(house, ("2026-03-01", 64))
+    with house.clinic.database.reading() as db:
+        found = course(patient_of(db, house.actor("clinician of practice"), house.patient, Right.VIEW))
+    change = found.since_first
+    assert change is not None and change.before.masi is not None and change.after.masi is not None
+    assert change.detectable == detectable_change((change.before.masi + change.after.masi) / 2)
+    assert 0 < abs(change.difference) < change.detectable and not change.real
+    page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
+    assert texts("en")("course.not_real") in page and texts("en")("course.seen") in page
 
 
 def test_the_drawing_shows_each_visit_at_its_place(house: House) -> None:
@@ -143,6 +148,7 @@ def test_before_and_after_are_compared_on_one_page(house: House) -> None:
     page = person.get(f"/patients/{house.patient}/compare")
     assert page.status_code == 200
     assert "Larger than what re-photographing would explain" in page.text
+    assert texts("en")("course.seen") in page.text
     address = re.search(r'src="(/patients/[^"]+/aligned/[^"]+)"', page.text)
     assert address
     picture = person.get(address[1])

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from benchmarks.agreement import Pair, agreement, aims, cover_table, retest_table, retests, second_reading, table
+from benchmarks.agreement import (
+    Pair,
+    agreement,
+    aims,
+    cover_table,
+    level_table,
+    retest_table,
+    retests,
+    second_reading,
+    table,
+)
 from benchmarks.classical import background, otsu
 
 from melascope.masi import icc
@@ -94,12 +104,31 @@ def test_aims_are_told_with_intervals_that_draw_heads() -> None:
     ]
     bias, single, retest = (_cells(line) for line in aims(pairs).splitlines()[2:])
     assert bias[1] == f"{errors.mean():+.2f}" and bias[3] == "16 photographs"
-    assert bias[-1] == ("yes" if abs(errors.mean()) < 0.5 else "no")
+    assert bias[-1].startswith("yes" if abs(errors.mean()) < 0.5 else "no")
     low, high = (float(end) for end in bias[2].split(" to "))
     drawn = rng.choice(errors, (4000, 8)).mean(axis=1)
     assert [low, high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]).tolist(), abs=0.06)
     assert single[1] == f"{icc([p.masi for p in pairs]).single:.2f}"  # type: ignore[misc]
     assert retest[1] == "1.00" and retest[3] == "8 pairs"
+
+
+def test_limits_by_level_are_of_pigmented_faces_and_lie_farther_from_0() -> None:
+    dslr, phone = (0.5, 1.0, 1.5, 30.0, 20.0, 40.0), (0.1, 0.4, 1.6, 22.0, 21.0, 35.0)
+    pairs = [pair(n, "dslr", 5.0, value, head=f"h{n}") for n, value in enumerate(dslr)]
+    pairs += [pair(n, "phone", 5.0, value, head=f"h{n}") for n, value in enumerate(phone)]
+    pairs += [pair(9, "dslr", 0.0, 0.0), pair(9, "phone", 0.0, 1.9)]  # without pigment
+    low, middle, high = (_cells(row) for row in level_table(pairs).splitlines()[2:])
+    for row, some in ((low, slice(3)), (high, slice(3, 6))):
+        differences = np.subtract(phone, dslr)[some]
+        assert row[1:3] == ["3", f"{differences.mean():+.2f}"]
+        assert row[3] == f"{abs(differences.mean()) + 1.96 * differences.std(ddof=1):.2f}"
+    assert middle[1:] == ["0", "", "", ""]
+
+
+def test_an_aim_is_not_surely_reached_where_its_interval_crosses_it() -> None:
+    errors = (-1.5, -0.6, 0.0, 0.3, -0.2, -0.4)
+    pairs = [pair(n, "dslr", 5.0 * n, 5.0 * n + error, head=f"h{n}") for n, error in enumerate(errors)]
+    assert _cells(aims(pairs).splitlines()[2])[-1] == "yes, but not surely"
 
 
 @pytest.mark.parametrize(("error", "reached"), [(-0.6, "no"), (-0.45, "yes"), (0.45, "yes"), (0.6, "no")])

@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+
 from melascope.clinic.corrections import Reading, read
 from melascope.clinic.tables import Patient, Photo, PhotoView, Treatment, Visit
 from melascope.vocabulary import Region
@@ -125,11 +127,15 @@ def change(before: Point, after: Point) -> Change:
 def detectable_change(level: float) -> float:
     """Smallest detectable change between two MASI whose mean is `level`.
 
+    It rises by less than 2 from one point of the MASI to the next, so that of two changes from one visit the larger is
+    never explained by re-photographing where the smaller is not.
+
     Example:
         >>> detectable_change(10.0) > detectable_change(1.0) > 0
         True
     """
-    return next(float(band["masi"]) for band in repeatability()["levels"] if level >= band["from_masi"])
+    levels = repeatability()["levels"]
+    return float(np.interp(level, [band["from_masi"] for band in levels], [band["masi"] for band in levels]))
 
 
 @lru_cache(maxsize=1)
@@ -137,5 +143,5 @@ def repeatability() -> dict[str, Any]:
     """The data behind `detectable_change`, with its source: `repeatability.toml`."""
     text = files("melascope.clinic").joinpath("repeatability.toml").read_text(encoding="utf-8")
     known = tomllib.loads(text)
-    known["levels"].sort(key=lambda band: -band["from_masi"])
+    known["levels"].sort(key=lambda band: band["from_masi"])
     return known

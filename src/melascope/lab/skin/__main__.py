@@ -147,9 +147,6 @@ def regional_train(
     smooth: Annotated[
         float, typer.Option(help="Error up to which it counts squared; the smaller, the nearer to a median.")
     ] = 1.0,
-    mean: Annotated[
-        float, typer.Option(min=0, help="Weight of the squared error of the MASI, which is least at its mean.")
-    ] = 0.0,
     clear: Annotated[float, typer.Option(help="How much more often faces free of pigment are drawn.")] = 6.0,
     photographed: Annotated[
         float, typer.Option(min=0.01, help="How much more often photographs are drawn than rendered faces.")
@@ -164,15 +161,7 @@ def regional_train(
     from melascope.lab.skin.regional import train as run
 
     try:
-        recipe = Recipe(
-            epochs=epochs,
-            smooth=smooth,
-            mean=mean,
-            clear=clear,
-            photographed=photographed,
-            seed=seed,
-            rate=rate,
-        )
+        recipe = Recipe(epochs=epochs, smooth=smooth, clear=clear, photographed=photographed, seed=seed, rate=rate)
         print(run(faces, out, recipe, weights=weights, member=member))
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from None

@@ -77,13 +77,9 @@ class Recipe:
     """How much more often a face free of pigment is drawn."""
     total: float = 0.1
     """Weight of the error of the MASI beside that of its parts."""
-    mean: float = 0.0
-    """Weight of the squared error of the MASI, in units of `_POINTS`. It is least where the MASI is right in the mean
-    of faces that look alike; medians of its parts make a total that is too low where large errors are few."""
     seed: int = 7
 
 
-_POINTS: Final = 4.0
 _BANDS: Final = (0.5, 2, 4, 8, 12, 16, 24, 32, 40)
 
 
@@ -119,8 +115,7 @@ def train(
         told["start"] = {"file": weights.name, "sha256": hashlib.sha256(content).hexdigest(), "member": member}
     out.mkdir(parents=True, exist_ok=True)
     path = out / "recipe.json"
-    # What an earlier version did not tell was as it is by default.
-    if path.exists() and {**asdict(Recipe()), **json.loads(path.read_text(encoding="utf-8"))} != told:
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != told:
         raise ValueError(f"{out}: holds a run with other settings or faces; name another folder, or delete it")
     path.write_text(json.dumps(told), encoding="utf-8")
     torch.manual_seed(recipe.seed)
@@ -217,9 +212,7 @@ def loss_of(scales: Tensor, rows: Tensor, truth: Tensor, recipe: Recipe) -> Tens
     of_total = functional.smooth_l1_loss(
         off_total, torch.zeros_like(off_total), beta=2 * recipe.smooth, reduction="none"
     )
-    faces = whole.sum().clamp_min(1)
-    squared = ((off_total / _POINTS) ** 2 * whole).sum() / faces
-    return parts + recipe.total * (0.5 * of_region + (of_total * whole).sum() / faces) + recipe.mean * squared
+    return parts + recipe.total * (0.5 * of_region + (of_total * whole).sum() / whole.sum().clamp_min(1))
 
 
 def _varied(faces: Faces, drawn: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
