@@ -173,10 +173,11 @@ def page(pairs: Sequence[Pair], command: str) -> str:
 
 Written by `{command}`, melascope {melascope.__version__}, {made}.
 {len(pairs)} frontal photographs by DSLR of {patients} [virtual patients](cohort.md) with melasma on {heads} heads,
-at visits three months apart; {len(total)} gave a total. Light, pose and camera's place are new at each visit. Under
-treatment pigment pales faster than it shrinks, so that a treated patch is fainter than one of its size ever was at
-first; or it relapses, or stays. Nothing was learnt from these patients, nor was the measurement changed by them. They
-are rendered, not real; patients of one head share light and pose, so that the tables are rougher than n suggests.
+at visits three months apart; {len(total)} gave a total. The melasma improves, stays or relapses; under treatment it
+pales faster than it shrinks, so that a treated patch is fainter than an untreated one of its size. Light, pose and the
+camera's place change from visit to visit; at one visit patients of one head share light and pose, so that the tables
+are rougher than n suggests. Nothing was learnt from these patients, nor was the measurement changed by them. They are
+rendered, not real.
 
 ## The MASI at each visit
 
@@ -184,8 +185,8 @@ are rendered, not real; patients of one head share light and pose, so that the t
 
 ## From the first visit to the last
 
-The last columns are what is seen of each true change of {STABLE:g} or more: 1 is all of it, 0.5 half of it. One who
-relapsed and is back where it began stays.
+The last three columns are of true changes of {STABLE:g} or more: 1 is all of the change, 0.5 half of it, more than 1
+too much. A patient who relapsed and is back at the first MASI counts as one who stays.
 
 {change_table(ends)}
 

@@ -54,7 +54,7 @@ def test_the_limit_is_that_of_the_level_and_never_less_than_that_of_its_band() -
 
 
 @pytest.mark.parametrize("before", [0.0, 1.0, 4.0, 9.0, 20.0, 48.0])
-def test_of_two_changes_from_one_visit_the_larger_is_real_where_the_smaller_is(before: float) -> None:
+def test_of_two_changes_one_way_from_one_visit_the_larger_is_real_where_the_smaller_is(before: float) -> None:
     for sign in (-1, 1):
         real = [
             size / 10 > detectable_change(before + sign * size / 20)

@@ -127,8 +127,8 @@ def change(before: Point, after: Point) -> Change:
 def detectable_change(level: float) -> float:
     """Smallest detectable change between two MASI whose mean is `level`.
 
-    It rises by less than 2 from one point of the MASI to the next, so that of two changes from one visit the larger is
-    never explained by re-photographing where the smaller is not.
+    It rises by less than 2 from one point of the MASI to the next, so that of two changes in one direction from one
+    visit the larger is never explained by re-photographing where the smaller is not.
 
     Example:
         >>> detectable_change(10.0) > detectable_change(1.0) > 0
