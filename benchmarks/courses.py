@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from benchmarks.agreement import Pair, compare
+from benchmarks.pairs import Pair, compare
 from benchmarks.rendered import asked_for, cohort_in, each_photo, made_with
 from numpy.typing import NDArray
 
@@ -68,21 +68,18 @@ class Change:
 
 def changes(pairs: Sequence[Pair], read: Read, *, whole: bool) -> list[Change]:
     """From each visit to the next, or from the first to the last (`whole`), where both photographs gave a total."""
-    courses: dict[str, dict[int, Pair]] = {}
+    courses: dict[str, dict[int, tuple[Pair, tuple[float, float]]]] = {}
     for pair in pairs:
-        if None not in read(pair):
-            courses.setdefault(pair.visit[0], {})[pair.visit[1]] = pair
+        true, measured = read(pair)
+        if true is not None and measured is not None:
+            courses.setdefault(pair.visit[0], {})[pair.visit[1]] = pair, (true, measured)
     found = []
     for visits in courses.values():
         numbers = sorted(visits)
-        steps = [(numbers[0], numbers[-1])] if whole else list(pairwise(numbers))
-        for before, after in steps:
-            if before == after:
-                continue
-            one, other = (
-                (float(true or 0), float(told or 0)) for true, told in map(read, (visits[before], visits[after]))
-            )
-            found.append(Change(visits[after].scene[0], ToneBand(visits[after].band), one, other))
+        for before, after in [(numbers[0], numbers[-1])] if whole else pairwise(numbers):
+            if before != after:
+                pair, values = visits[after]
+                found.append(Change(pair.scene[0], ToneBand(pair.band), visits[before][1], values))
     return found
 
 
@@ -150,10 +147,12 @@ def visit_table(pairs: Sequence[Pair]) -> str:
             (some, lambda p: p.masi, lambda p: p.inside),
             (read, lambda p: p.read, lambda p: p.read_inside),
         ):
+            if len(part) < 3:
+                cells += [""] * len(figures)
+                continue
             error = np.array([pick(p)[1] - pick(p)[0] for p in part])
-            held = np.array([bool(inside(p)) for p in part])
-            known = [f"{error.mean():+.1f}", f"{np.abs(error).mean():.1f}", f"{held.mean():.2f}"]
-            cells += known if len(part) >= 3 else [""] * 3
+            held = np.mean([bool(inside(p)) for p in part])
+            cells += [f"{error.mean():+.1f}", f"{np.abs(error).mean():.1f}", f"{held:.2f}"]
         mean = f"{np.mean([p.masi[0] for p in some]):.1f}" if some else ""
         lines.append(f"| {number} | {len(some)} | {mean} | {' | '.join(cells)} |")
     return "\n".join(lines)

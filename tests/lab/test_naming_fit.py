@@ -14,6 +14,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 pytestmark = pytest.mark.torch
 
+from benchmarks.naming import _told  # noqa: E402
+
 from melascope import analyze, cli, networks  # noqa: E402
 from melascope.data.box import KIND_CODES  # noqa: E402
 from melascope.data.manifest import write_manifest  # noqa: E402
@@ -23,6 +25,7 @@ from melascope.lab.naming.fit import Recipe, chances_of, fit, measured, ship, we
 from melascope.lab.skin.people import FACTORS, FIGURES, part_of  # noqa: E402
 from melascope.lesions.naming import FACTS, LEARNT_FROM  # noqa: E402
 from melascope.vocabulary import Lesion  # noqa: E402
+from tests.report.synthetic import CASES  # noqa: E402
 
 INSTALLED = {"skin": networks.load(LEARNT_FROM).sha256}
 SMALL = Recipe(hidden=16, members=2, epochs=200, batch=256)
@@ -177,3 +180,24 @@ def test_facts_are_drawn_of_photos_whose_kinds_are_known(tmp_path: Path) -> None
     np.savez(out, **stored)
     with pytest.raises(ValueError, match="another version or with another skin network"):
         read_facts([out])
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ("named", ("named", ["mel"])),
+        ("unsure", ("two kinds, or unsure which", ["hori", "mel", "ota"])),
+        ("complete", ("nothing said", [])),
+        ("clear", ("nothing outlined", [])),
+    ],
+)
+def test_what_a_photograph_is_told_to_show_is_counted_with_its_doubts(case: str, told: tuple[str, list[str]]) -> None:
+    assert _told(CASES[case]) == told
+
+
+def test_a_photograph_is_like_none_of_the_six_if_all_its_patches_are() -> None:
+    none = CASES["complete"].lesions[0].model_copy(update={"other_probability": 0.9})
+    found = CASES["complete"].model_copy(update={"lesions": (none, none)})
+    assert _told(found) == ("like none of the six", [])
+    mixed = found.model_copy(update={"lesions": (none, CASES["unsure"].lesions[0])})
+    assert _told(mixed)[0] == "two kinds, or unsure which"

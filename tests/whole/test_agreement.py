@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from benchmarks.agreement import (
-    Pair,
     agreement,
     aims,
     cover_table,
@@ -18,6 +17,7 @@ from benchmarks.agreement import (
     table,
 )
 from benchmarks.classical import background, otsu
+from benchmarks.pairs import Pair
 
 from melascope.masi import icc
 

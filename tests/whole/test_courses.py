@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from benchmarks.agreement import Pair
 from benchmarks.courses import change_table, changes, page, seen_shares, told_table, visit_table
+from benchmarks.pairs import Pair
 
 from melascope.clinic.course import detectable_change
 from tests.whole.test_agreement import pair
@@ -35,12 +35,7 @@ def test_steps_go_from_each_visit_to_the_next_whatever_the_order() -> None:
 
 
 def test_what_is_seen_is_told_of_changes_that_are_large_enough() -> None:
-    ends = (
-        (12.0, 14.0),
-        (12.0, 16.4),
-        (26.0, 20.0),
-        (19.0, 40.0),
-    )  # from 20 and 20: 0.75, 0.45, 0; the last is too small
+    ends = ((12.0, 14.0), (12.0, 16.4), (26.0, 20.0), (19.0, 40.0))  # the last change is too small
     pairs = [one for n, end in enumerate(ends) for one in course(str(n), [(20.0, 20.0), end])]
     some = changes(pairs, masi, whole=True)
     assert seen_shares(some).tolist() == pytest.approx([0.75, 0.45, 0.0])
@@ -67,3 +62,9 @@ def test_the_page_has_every_table_and_says_no_nan() -> None:
     assert visit_table(pairs).splitlines()[2].split("|")[2:5] == [" 4 ", " 20.0 ", " -1.0 "]
     row = change_table(changes(pairs, masi, whole=True)).splitlines()[2]
     assert [cell.strip() for cell in row.split("|")[2:6]] == ["4", "-8.0", "-7.5", "+0.5"]
+
+
+def test_without_a_severity_network_the_table_of_visits_stays_empty_there() -> None:
+    pairs = [replace(one, read=(20.0, None)) for n in range(3) for one in course(str(n), [(20.0, 19.0), (12.0, 10.0)])]
+    cells = [cell.strip() for cell in visit_table(pairs).splitlines()[2].split("|")[2:-1]]
+    assert cells == ["3", "20.0", "-1.0", "1.0", "1.00", "", "", ""]
