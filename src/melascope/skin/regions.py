@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope import networks
-from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, FACIAL_SKIN, MASI_REGIONS, SKIN, Region, View
+from melascope.photo.geometry import among
+from melascope.skin.places import decide, has_landmarks, sided, view_of, visible_regions
+from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, FACIAL_SKIN, Region, View
 
 __all__ = ["RegionMap", "find_regions"]
 
@@ -26,32 +28,17 @@ WORKING_SIDE: Final = 1024
 """Longest side of the frame in which everything is measured, in pixels; photographs are never enlarged to it."""
 LOOKS: Final = 3
 """Looks for regions at most: the whole photograph, the face, and a small face once more."""
-LANDMARK_SHARE: Final = 0.005
-"""Share of a close-up that eyes, brows, lips and nostrils must take for its skin to be placed without much doubt."""
 LEAST_SIDE: Final = 64
 """Pixels of a close-up's longer side below which its skin is not placed: right and left cheek look alike there."""
 QUARTER: Final = 0.5
 """Side of a closer look for pigment, as a share of the face's frame: about three quarters of the face's width."""
-SURE: Final = 0.5
-"""Probability that a place must have among the places of skin."""
-SURE_SIDE: Final = 0.65
-"""Mean of that probability over a cheek below which it is skin of uncertain place: the side might be the wrong one."""
 SURE_ALONE: Final = 0.75
-"""The same of any place in a close-up without an eye, a brow, lips or a nostril, which only shape and shade tell."""
+"""Mean probability among the places of skin that a place must have in a close-up without an eye, a brow, lips or a
+nostril, where only shape and shade tell."""
 STEADY: Final = 1.1
 """Standard deviation of the blur before a closer look, in the network's pixels: it evens out what compression and
 another size change."""
 _FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
-_ABOVE_NOSE: Final = (Region.FOREHEAD, Region.BROW, Region.EYE)
-_BELOW_NOSE: Final = (Region.LIPS, Region.UPPER_LIP, Region.CHIN)
-_TYPICAL: Final = {Region.FOREHEAD: 0.55, Region.RIGHT_MALAR: 1.0, Region.LEFT_MALAR: 1.0, Region.CHIN: 0.40}
-"""Area of a region relative to the larger malar region on a frontal face (median of the training labels)."""
-LEAST_SHARE: Final = 0.25
-"""Share of its typical area that a region must show to be scored."""
-LEAST_NOSE: Final = 0.2
-"""Area of the nose relative to the larger cheek from which its place tells the sides of the face."""
-LEAST_PIXELS: Final = 30
-"""Pixels of the working frame that a region must show to count at all; whether they suffice, quality decides."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +55,7 @@ class RegionMap:
     frame: tuple[int, int, int, int]
     view: View
     confidence: dict[Region, float]
-    """Mean probability of a region among the places of skin, over its pixels; regions present only."""
+    """Mean probability of a place of skin among these places, over its pixels; places present only."""
     visible: frozenset[Region]
     """MASI regions that show enough to be scored."""
     faces: int
@@ -101,7 +88,7 @@ class RegionMap:
         """Width of the face in working pixels, about 140 mm; None in a view without a whole face."""
         if self.view is not View.FACE:
             return None
-        return 1.25 * float(np.sqrt(np.isin(self.codes, FACIAL_SKIN).sum()))
+        return 1.25 * float(np.sqrt(np.count_nonzero(among(self.codes, FACIAL_SKIN))))
 
     def full_size(self, width: int, height: int) -> NDArray[np.uint8]:
         """(height, width) codes of the upright photograph."""
@@ -153,18 +140,18 @@ def find_regions(
         frame, maps = target, closer
     bounds = (round(frame[0]), round(frame[1]), round(frame[2]), round(frame[3]))
     working = _shrink(pixels, frame, WORKING_SIDE)
-    codes, confidence = _decide(_resized(maps[: len(Region)], working.shape[1], working.shape[0]))
-    codes = _sided(codes)
-    visible = _visible(codes)
-    view = _view(codes, visible)
+    codes, confidence = decide(maps[: len(Region)], working.shape[1], working.shape[0])
+    codes = sided(codes)
+    visible = visible_regions(codes)
+    view = view_of(codes, visible)
     if view is View.CLOSE_UP:
         tiny = max(height, width) < LEAST_SIDE
-        least = np.inf if tiny else 0.0 if _landmarks(codes) else SURE_ALONE
+        least = np.inf if tiny else 0.0 if has_landmarks(codes) else SURE_ALONE
         for region in FACIAL_SKIN:
             if confidence.get(region, 0.0) < least:
                 codes[codes == region] = Region.OTHER_SKIN
                 confidence.pop(region, None)
-        visible = _visible(codes)
+        visible = visible_regions(codes)
     marks = maps[len(Region) :]
     if view is View.FACE and quarters:
         marks = _closely(working, marks, mirrored=mirrored)
@@ -318,78 +305,7 @@ def _resized(probabilities: NDArray[np.float32], width: int, height: int) -> NDA
     return np.stack([cv2.resize(p, (width, height), interpolation=cv2.INTER_LINEAR) for p in probabilities])
 
 
-def _decide(
-    probabilities: NDArray[np.float32],
-) -> tuple[NDArray[np.uint8], dict[Region, float]]:
-    skin = probabilities[list(SKIN)].sum(axis=0)
-    codes = probabilities.argmax(axis=0).astype(np.uint8)
-    places = np.array(SKIN, np.uint8)[probabilities[list(SKIN)].argmax(axis=0)]
-    place = probabilities[list(SKIN)].max(axis=0) / np.maximum(skin, 1e-6)
-    is_skin = skin > 0.5
-    codes[is_skin] = np.where(place >= SURE, places, np.uint8(Region.OTHER_SKIN))[is_skin]
-    codes[~is_skin & np.isin(codes, SKIN)] = Region.BACKGROUND
-    confidence = {}
-    for region in Region:
-        where = codes == region
-        if where.any():
-            confidence[region] = float((place if region in SKIN else probabilities[region])[where].mean())
-    for region in EXCHANGED_WHEN_MIRRORED:
-        if confidence.get(region, 1.0) < SURE_SIDE:
-            codes[codes == region] = Region.OTHER_SKIN
-            del confidence[region]
-    return codes, confidence
-
-
-def _sided(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Patches of a cheek that lie on the other cheek's side of the nose get its name, if the face stands upright.
-
-    The patient's right is the picture's left. A patch counts that lies clearly beside the nose, not above or below it.
-    """
-    ys, xs = np.nonzero(codes == Region.NOSE)
-    heights = [np.nonzero(np.isin(codes, some))[0] for some in (_ABOVE_NOSE, _BELOW_NOSE)]
-    cheek = max(int((codes == region).sum()) for region in EXCHANGED_WHEN_MIRRORED)
-    if len(xs) < max(LEAST_PIXELS, LEAST_NOSE * cheek) or not any(map(len, heights)):
-        return codes
-    x, y, breadth = float(xs.mean()), float(ys.mean()), float(xs.std())
-    above, below = heights
-    if (len(above) and above.mean() > y) or (len(below) and below.mean() < y):
-        return codes
-    codes = codes.copy()
-    right, left = EXCHANGED_WHEN_MIRRORED
-    found = {region: cv2.connectedComponentsWithStats((codes == region).astype(np.uint8)) for region in (right, left)}
-    for region, (count, labels, _, centres) in found.items():
-        for patch in range(1, count):
-            across, down = centres[patch] - (x, y)
-            side = right if across < 0 else left
-            if side is not region and abs(across) > max(0.5 * abs(down), breadth):
-                codes[labels == patch] = side
-    return codes
-
-
-def _visible(codes: NDArray[np.uint8]) -> frozenset[Region]:
-    areas = {region: int((codes == region).sum()) for region in MASI_REGIONS}
-    malar = max(areas[Region.RIGHT_MALAR], areas[Region.LEFT_MALAR])
-    return frozenset(
-        region for region, area in areas.items() if area >= max(LEAST_PIXELS, LEAST_SHARE * _TYPICAL[region] * malar)
-    )
-
-
-def _view(codes: NDArray[np.uint8], visible: frozenset[Region]) -> View:
-    present = {region for region in Region if (codes == region).sum() >= 20}
-    whole = len(visible) >= 3 and Region.NOSE in present and Region.LIPS in present
-    upper = Region.FOREHEAD in visible or present & {Region.BROW, Region.COVERING}
-    if whole and upper:
-        return View.FACE
-    share = float(np.isin(codes, SKIN).mean())
-    return View.CLOSE_UP if share >= 0.10 else View.NONE
-
-
-def _landmarks(codes: NDArray[np.uint8]) -> bool:
-    """Whether a close-up shows an eye, a brow, lips or a nostril, by which its skin is placed."""
-    return bool(np.isin(codes, (Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)).mean() > LANDMARK_SHARE)
-
-
 def _outline(probabilities: NDArray[np.float32], width: int, height: int) -> NDArray[np.uint8]:
-    codes, _ = _decide(_resized(probabilities[: len(Region)], width, height))
-    codes[np.isin(codes, FACIAL_SKIN)] = Region.OTHER_SKIN  # a second face is skin, not a second set of regions
+    codes, _ = decide(probabilities[: len(Region)], width, height)
+    codes[among(codes, FACIAL_SKIN)] = Region.OTHER_SKIN  # a second face is skin, not a second set of regions
     return codes
