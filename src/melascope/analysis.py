@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,8 @@ from melascope.lesions.naming import Naming, name
 from melascope.lesions.outline import Outline, outline_lesions
 from melascope.lesions.pigment import LITTLE_NORMAL, PigmentMap, map_pigment
 from melascope.photo import Finding, Photo, PhotoRefused, read_photo
-from melascope.photo.quality import assess, covered_fraction, tone_penalty, verdict, widening
+from melascope.photo.geometry import covered_fractions
+from melascope.photo.quality import assess, tone_penalty, verdict, widening
 from melascope.reading import NETWORK, SeverityReading, read_severity
 from melascope.record import (
     SCHEMA_VERSION,
@@ -125,12 +127,13 @@ def _assemble(photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: t
     read = None if reading is None else _reading(reading, totals)
     if read is not None and read.disagrees:
         findings += (_readings_disagree(read, totals),)
+    covered = covered_fractions(regions.codes)
     record = Analysis(
         photo=PhotoRecord(file=photo.name, width=photo.width, height=photo.height, sha256=photo.sha256),
         view=regions.view,
         quality=_quality(findings),
         skin_tone=SkinTone(**asdict(tone)) if tone else None,
-        regions=Regions(**{r.key: _region_score(r, regions, measured.get(r), face) for r in MASI_REGIONS}),
+        regions=Regions(**{r.key: _region_score(r, regions, measured.get(r), covered[r], face) for r in MASI_REGIONS}),
         masi=totals,
         skin_in_view=None if face else _all_skin(pigment, regions, factor),
         severity_reading=read,
@@ -163,10 +166,12 @@ def _all_skin(pigment: PigmentMap, regions: RegionMap, factor: float) -> RegionS
     )
 
 
-def _region_score(region: Region, regions: RegionMap, measure: RegionMeasure | None, face: bool) -> RegionScore:
+def _region_score(
+    region: Region, regions: RegionMap, measure: RegionMeasure | None, covered: float | None, face: bool
+) -> RegionScore:
     per_pixel = 1.0 / regions.scale**2
     if measure is None:
-        pixels = round(float((regions.codes == region).sum()) * per_pixel)
+        pixels = round(np.count_nonzero(regions.codes == region) * per_pixel)
         return RegionScore(
             visible=region in regions.visible,
             skin_px=pixels,
@@ -196,7 +201,7 @@ def _region_score(region: Region, regions: RegionMap, measure: RegionMeasure | N
         homogeneity_step=index.step(score.homogeneity) if face else None,
         melanin_excess=measure.excess,
         confidence=regions.confidence.get(region),
-        covered_fraction=covered_fraction(regions.codes, region),
+        covered_fraction=covered,
     )
 
 
@@ -346,14 +351,21 @@ def _refused(
 
 def versions() -> dict[str, str]:
     """What measures here: schema, package, libraries and networks, as each record names them."""
-    found = {"schema": SCHEMA_VERSION, "python": platform.python_version()}
+    found = {"schema": SCHEMA_VERSION, "python": platform.python_version(), **_packages()}
+    for network in ("skin", REGIONAL, NAMING):
+        found[f"{network} network"] = networks.load(network).sha256[:16]
+    if networks.ships(NETWORK):
+        found["severity network"] = networks.load(NETWORK).sha256[:16]
+    return found
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """Versions of what is installed, looked up once."""
+    found = {}
     for package in ("melascope", "numpy", "onnxruntime", "opencv-python-headless", "pillow"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:  # run from a source tree
             found[package] = "unknown"
-    for network in ("skin", REGIONAL, NAMING):
-        found[f"{network} network"] = networks.load(network).sha256[:16]
-    if networks.ships(NETWORK):
-        found["severity network"] = networks.load(NETWORK).sha256[:16]
     return found

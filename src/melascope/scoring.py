@@ -22,6 +22,7 @@ from melascope.lesions.outline import FACE_MM
 from melascope.lesions.pigment import PigmentMap, involvement
 from melascope.lesions.regional import FaceMaps, face_maps
 from melascope.masi import DETECTION_FLOOR, WEIGHTS, RegionalScore, patch_diameter, regional_score
+from melascope.photo.geometry import among, window_of
 from melascope.skin.regions import RegionMap
 from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, MASI_REGIONS, Region, View
 
@@ -183,13 +184,17 @@ def counted(measured: RegionMeasure, regions: RegionMap, pigment: PigmentMap, re
     would make both jump. The density's half width is that of the density that is told.
     """
     place = regions.codes == region
-    chance = pigment.probability[place]
-    fade = min(1.0, float(pigment.patches[place].mean()) / DETECTION_FLOOR)
+    window = window_of(place)
+    place = place[window]
+    chance = pigment.probability[window][place]
+    fade = min(1.0, float(pigment.patches[window][place].mean()) / DETECTION_FLOOR)
     density = fade * measured.excess
     values = measured.share, density, fade * min(1.0, density / CLEAR_DENSITY) * measured.diameter_mm
     quantiles = np.quantile(chance, (0.1, 0.5, 0.9))
     doubts = measured.doubts.share[0], _density_doubt(density)
-    return np.array([1.0, *values, chance.mean(), *quantiles, regions.density[place].mean(), *doubts], np.float32)
+    return np.array(
+        [1.0, *values, chance.mean(), *quantiles, regions.density[window][place].mean(), *doubts], np.float32
+    )
 
 
 def read_regions(
@@ -277,17 +282,20 @@ def measure_region(
         ValueError: The region has no pixel.
     """
     wanted = (region,) if isinstance(region, Region) else region
-    place = np.isin(codes, wanted)
-    total = int(place.sum())
+    place = among(codes, wanted)
+    total = int(np.count_nonzero(place))
     if not total:
         names = ", ".join(one.label for one in wanted)
         raise ValueError(f"{names}: no pixel of it in the photograph; ask only for regions that are present")
-    patches = pigment.patches & place
-    share = float(involvement(pigment.probability[place]).mean())
-    doubt = widening * (_doubt(pigment.probability[place]) + LEAST_DOUBT)
+    window = window_of(place)
+    place, probability, core = place[window], pigment.probability[window], pigment.core[window]
+    patches = pigment.patches[window] & place
+    share = float(involvement(probability[place]).mean())
+    doubt = widening * (_doubt(probability[place]) + LEAST_DOUBT)
     diameter = _typical_diameter(patches) * FACE_MM / pigment.face_px
-    inner = patches & pigment.core if (patches & pigment.core).any() else patches
-    excess = max(0.0, _middle(pigment.density[inner], pigment.probability[inner] ** SURENESS)) if inner.any() else 0.0
+    inner = patches & core if (patches & core).any() else patches
+    surest = probability[inner] ** SURENESS
+    excess = max(0.0, _middle(pigment.density[window][inner], surest)) if inner.any() else 0.0
     error = widening * _density_doubt(excess)
     doubts = Doubts((doubt, doubt), (error, error), (widening * SPREAD, widening * SPREAD))
     return _measure(total, share, excess, diameter, doubts, factors or calibration("skin"))

@@ -74,6 +74,29 @@ def test_threads_may_be_any_whole_number(monkeypatch: pytest.MonkeyPatch, text: 
     assert Network("skin").sha256
 
 
+def test_pictures_are_shared_out_among_threads_and_come_back_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = np.random.default_rng(1).uniform(-1, 1, (5, 3, 256, 256)).astype(np.float32)
+    found = {}
+    for threads in ("1", "3"):
+        monkeypatch.setenv(THREADS_VARIABLE, threads)
+        found[threads] = Network("skin")(batch)
+    assert (found["3"] == found["1"]).all()
+    assert not (found["1"][0] == found["1"][4]).all()
+
+
+def test_a_network_of_several_inputs_gives_rows_of_one_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    monkeypatch.setenv(THREADS_VARIABLE, "2")
+    network = Network("regional")
+    shapes = {"maps": (15, 48, 48), "face": (4,), "counted": (4, 11)}
+    faces = {name: rng.uniform(0, 1, (3, *shape)).astype(np.float32) for name, shape in shapes.items()}
+    together = network.run(faces)["measures"]
+    alone = [
+        network.run({name: values[row : row + 1] for name, values in faces.items()})["measures"] for row in range(3)
+    ]
+    assert together == pytest.approx(np.concatenate(alone), abs=1e-5)
+
+
 def test_a_network_is_loaded_once() -> None:
     assert load("skin") is load("skin")
 

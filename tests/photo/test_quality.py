@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from melascope.photo import quality
 from melascope.photo.advice import ADVICE, TONE_DEGREES, WIDENS
 from melascope.photo.finding import Finding
-from melascope.photo.quality import assess, blur_width, covered_fraction, face_geometry, tone_penalty, verdict, widening
+from melascope.photo.geometry import covered_fractions
+from melascope.photo.quality import assess, blur_width, face_geometry, tone_penalty, verdict, widening
 from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region, Verdict, View
 
 Image = NDArray[np.uint8]
@@ -159,8 +160,8 @@ def test_mirroring_exchanges_the_sides() -> None:
     assert one is not None
     assert two is not None
     assert one.yaw_deg == pytest.approx(-two.yaw_deg, abs=2)
-    assert covered_fraction(codes, Region.RIGHT_MALAR) == pytest.approx(
-        covered_fraction(other, Region.LEFT_MALAR), abs=0.03
+    assert covered_fractions(codes)[Region.RIGHT_MALAR] == pytest.approx(
+        covered_fractions(other)[Region.LEFT_MALAR], abs=0.03
     )
 
 
@@ -173,24 +174,24 @@ def test_the_covered_share_is_that_which_was_painted(region: Region, code: Regio
     strip = (xs > np.percentile(xs, 40)) & (xs < np.percentile(xs, 75))
     codes[ys[strip], xs[strip]] = code
     painted = 1 - np.count_nonzero(codes == region) / before
-    clean = covered_fraction(face()[1], region)
+    clean = covered_fractions(face()[1])[region]
     assert clean == pytest.approx(0, abs=0.08)
-    assert covered_fraction(codes, region) == pytest.approx(painted, abs=0.12)
+    assert covered_fractions(codes)[region] == pytest.approx(painted, abs=0.12)
 
 
 def test_hair_over_the_outer_half_of_a_cheek_is_seen_by_the_other_cheek() -> None:
     pixels, codes = face()
     cheek = (codes == Region.RIGHT_MALAR) & (np.arange(SIZE)[None, :] < 165)
     codes[cheek] = Region.HAIR
-    share = covered_fraction(codes, Region.RIGHT_MALAR)
+    share = covered_fractions(codes)[Region.RIGHT_MALAR]
     assert share is not None
     assert share > 0.3
     assert found(pixels, codes)["covered"].region == "right_malar"
 
 
 def test_without_a_face_the_covered_share_is_unknown() -> None:
-    assert covered_fraction(np.full((50, 60), Region.OTHER_SKIN, np.uint8), Region.CHIN) is None
-    assert covered_fraction(np.zeros((0, 0), np.uint8), Region.CHIN) is None
+    assert covered_fractions(np.full((50, 60), Region.OTHER_SKIN, np.uint8))[Region.CHIN] is None
+    assert covered_fractions(np.zeros((0, 0), np.uint8))[Region.CHIN] is None
 
 
 def test_a_bar_over_the_eyes_is_a_note() -> None:

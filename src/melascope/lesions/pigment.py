@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.photo.geometry import among
 from melascope.skin.chromophores import chromophores, optical_density
 from melascope.skin.regions import RegionMap
 from melascope.vocabulary import FACIAL_SKIN, SKIN
@@ -70,7 +71,7 @@ def map_pigment(regions: RegionMap) -> PigmentMap:
     face = regions.face_px or _CLOSE_UP_FACE * min(height, width)
     # On a whole face the neck is left out, whose shade is not pigment, and skin of no certain place, such as in hair.
     places = FACIAL_SKIN if regions.face_px else SKIN
-    skin = np.isin(regions.codes, places)
+    skin = among(regions.codes, places)
     probability = np.where(skin, regions.disease, np.float32(0))
     involved = _tidy(probability >= OUTLINED, skin, face)
     density = optical_density(regions.pixels)

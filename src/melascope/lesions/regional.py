@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.lesions.pigment import PigmentMap
+from melascope.photo.geometry import among
 from melascope.skin.chromophores import optical_density
 from melascope.skin.regions import RegionMap
 from melascope.vocabulary import EXCHANGED_WHEN_MIRRORED, FACIAL_SKIN, MASI_REGIONS, Lesion
@@ -55,7 +56,7 @@ def face_maps(regions: RegionMap, pigment: PigmentMap) -> FaceMaps:
         regions: The photograph's regions; a whole face, of which some skin must be in view.
         pigment: Its pigment map.
     """
-    every = np.isin(regions.codes, FACIAL_SKIN)
+    every = among(regions.codes, FACIAL_SKIN)
     box = _square(every)
     seen = box.within(every)
     skin, codes = every[seen], regions.codes[seen]
@@ -113,13 +114,13 @@ class _Square:
 
 def _square(skin: NDArray[np.bool_]) -> _Square:
     """The square around a mask; a few pixels elsewhere move no border."""
-    (y0, y1), (x0, x1) = (_ends(skin.sum(axis=axis)) for axis in (1, 0))
+    (y0, y1), (x0, x1) = (_ends(np.count_nonzero(skin, axis=axis)) for axis in (1, 0))
     side = max(CELLS, round((1 + 2 * _MARGIN) * max(x1 - x0, y1 - y0)))
     side += (x0 + x1 + 1 - side) % 2  # the square of the mirror image is the mirror image of the square
     return _Square((x0 + x1 + 1 - side) // 2, (y0 + y1 + 1 - side) // 2, side)
 
 
-def _ends(counts: NDArray[np.int64]) -> tuple[int, int]:
+def _ends(counts: NDArray[np.intp]) -> tuple[int, int]:
     """First and last place of a row of counts, half a percent at each end left out."""
     few = 0.005 * counts.sum()
     first, last = (int((np.cumsum(some) > few).argmax()) for some in (counts, counts[::-1]))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -26,6 +27,9 @@ class NetworkError(RuntimeError):
 class Network:
     """An ONNX network on the CPU.
 
+    Pictures of a batch are shared out among the threads, since one picture gains little from a second thread; a picture
+    alone gets all of them.
+
     Args:
         name: File name without suffix in `melascope/networks`.
 
@@ -34,8 +38,6 @@ class Network:
     """
 
     def __init__(self, name: str) -> None:
-        import onnxruntime
-
         folder = files("melascope.networks")
         try:
             model = folder.joinpath(f"{name}.onnx").read_bytes()
@@ -49,32 +51,51 @@ class Network:
                 f"network {name!r}: the file's SHA-256 is {self.sha256[:12]}..., its card says "
                 f"{promised[:12]}...; install melascope again"
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _threads()
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._inputs = [each.name for each in self._session.get_inputs()]
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._threads = _threads()
+        self._each = _session(model, 1)
+        self._alone = self._each if self._threads == 1 else _session(model, self._threads)
+        self._inputs = [each.name for each in self._each.get_inputs()]
+        self._outputs = [output.name for output in self._each.get_outputs()]
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Runs the network on a batch and gives its first output; shapes are those of the card."""
-        return np.asarray(self._session.run(self._outputs[:1], {self._inputs[0]: batch})[0], np.float32)
+        return self._run({self._inputs[0]: batch}, self._outputs[:1])[0]
 
     def outputs(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Runs the network on a batch and gives all outputs, by the names that the card tells."""
         return self.run({self._inputs[0]: batch})
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
-        """The same of a network with several inputs, by their names."""
-        found = self._session.run(self._outputs, dict(inputs))
-        return {name: np.asarray(values, np.float32) for name, values in zip(self._outputs, found, strict=True)}
+        """The same of a network with several inputs, by their names; all have a row for each row of the outputs."""
+        return dict(zip(self._outputs, self._run(inputs, self._outputs), strict=True))
+
+    def _run(self, inputs: Mapping[str, NDArray[np.float32]], outputs: list[str]) -> list[NDArray[np.float32]]:
+        first = next(iter(inputs.values()))
+        count = min(len(first), self._threads) if first.ndim > 2 else 1
+        if count == 1:
+            found = self._alone.run(outputs, dict(inputs))
+            return [np.asarray(values, np.float32) for values in found]
+        parts = [{name: values[row : row + 1] for name, values in inputs.items()} for row in range(len(first))]
+        with ThreadPoolExecutor(count) as pool:
+            done = list(pool.map(lambda part: self._each.run(outputs, part), parts))
+        return [np.concatenate(values).astype(np.float32, copy=False) for values in zip(*done, strict=True)]
+
+
+def _session(model: bytes, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _threads() -> int:
+    """Threads of a network: what the environment says, or one per core that this process may use."""
     text = os.environ.get(THREADS_VARIABLE, "0")
     if not (text.isascii() and text.isdigit()):
         raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it, or set it to 1 or more")
-    return int(text)
+    return int(text) or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def ships(name: str) -> bool:

@@ -10,18 +10,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from melascope.vocabulary import FACIAL_SKIN, Region
+from melascope.vocabulary import FACIAL_SKIN, MASI_REGIONS, Region
 
 __all__ = [
     "FACE",
     "Face",
     "among",
-    "covered_fraction",
+    "covered_fractions",
     "covered_share",
     "cut_off_share",
     "eyes_covered",
     "face_geometry",
     "reduced",
+    "window_of",
 ]
 
 FACE: Final = (*FACIAL_SKIN, Region.EYE, Region.BROW, Region.LIPS, Region.NOSTRIL)
@@ -62,6 +63,12 @@ def among(codes: Codes, regions: Sequence[Region]) -> NDArray[np.bool_]:
     table = np.zeros(256, np.uint8)
     table[list(regions)] = 1
     return cv2.LUT(np.ascontiguousarray(codes), table).view(bool) if codes.size else np.zeros(codes.shape, bool)
+
+
+def window_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest window that holds all of a mask (h, w); nothing of an empty one."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return slice(y, y + height), slice(x, x + width)
 
 
 def _points(codes: Codes, regions: Sequence[Region]) -> Points:
@@ -121,8 +128,8 @@ def face_geometry(codes: Codes) -> Face | None:
     )
 
 
-def covered_fraction(codes: Codes, region: Region) -> float | None:
-    """Share of a MASI region's place that hair, glasses, a bar or another covering hides.
+def covered_fractions(codes: Codes) -> dict[Region, float | None]:
+    """Share of each MASI region's place that hair, glasses, a bar or another covering hides.
 
     The place is estimated: the convex hull of the region; with that of its partner, or of itself, mirrored at the
     middle of the face where the face is seen from the front; for the forehead also a band above the brows that nearly
@@ -130,18 +137,17 @@ def covered_fraction(codes: Codes, region: Region) -> float | None:
 
     Args:
         codes: (h, w) region codes.
-        region: One of the four MASI regions.
 
     Returns:
-        0 to 1, or None if codes show no face or nothing of the region and its partner.
+        0 to 1; None if codes show no face or nothing of a region and its partner.
     """
     small, _ = reduced(codes)
     face = face_geometry(small)
-    return None if face is None else covered_share(small, region, face)
+    return {region: None if face is None else covered_share(small, region, face) for region in MASI_REGIONS}
 
 
 def covered_share(small: Codes, region: Region, face: Face) -> float | None:
-    """`covered_fraction` of reduced codes and their geometry."""
+    """That of one region (`covered_fractions`), of reduced codes and their geometry."""
     across = np.array([np.cos(np.radians(face.roll_deg)), np.sin(np.radians(face.roll_deg))])
     own = _points(small, [region])
     place = np.zeros(small.shape, np.uint8)

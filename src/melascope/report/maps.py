@@ -154,20 +154,24 @@ def _limits(values: NDArray[np.float32], *, diverging: bool) -> tuple[float, flo
 def _coloured(values: NDArray[np.float32], photo: Image8, name: str, limits: tuple[float, float]) -> Image8:
     low, high = limits
     skin = np.isfinite(values)
-    index = np.clip((np.where(skin, values, 0) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    dimmed = (70 + 0.30 * grey).astype(np.uint8)
-    return np.where(skin[..., None], palette.colour_map(name)[index], dimmed[..., None]).astype(np.uint8)
+    index = np.clip((np.where(skin, values, np.float32(0)) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    coloured = cv2.applyColorMap(index, palette.colour_map(name)[:, None])
+    return np.asarray(cv2.copyTo(coloured, skin.view(np.uint8), _dimmed(photo)), np.uint8)
 
 
 def _tinted(values: NDArray[np.float32], photo: Image8, top: float) -> Image8:
     """The photograph in grey, tinted by values from -top to top; dimmed where there are none."""
     known = np.isfinite(values)
-    index = np.clip((np.where(known, values, 0) + top) / (2 * top) * 255, 0, 255).astype(np.uint8)
+    index = np.clip((np.where(known, values, np.float32(0)) + top) / (2 * top) * 255, 0, 255).astype(np.uint8)
+    light = 0.55 + 0.45 * cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    tinted = cv2.applyColorMap(index, palette.colour_map("relevance")[:, None]) * light[..., None]
+    return np.asarray(cv2.copyTo(tinted.astype(np.uint8), known.view(np.uint8), _dimmed(photo)), np.uint8)
+
+
+def _dimmed(photo: Image8) -> Image8:
+    """What is off the skin: the photograph in grey, faint."""
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    light = (0.55 + 0.45 * grey / 255)[..., None]
-    tinted = palette.colour_map("relevance")[index] * light
-    return np.where(known[..., None], tinted, (70 + 0.30 * grey)[..., None]).astype(np.uint8)
+    return np.asarray(cv2.cvtColor((70 + 0.30 * grey).astype(np.uint8), cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def _bar(sheet: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, wide: int, scale: _Scale) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from melascope.photo.geometry import among
 from melascope.record import Analysis, RegionScore
 from melascope.report import palette
 from melascope.report.page import LISTED_LESIONS, tone_colour
@@ -95,9 +96,9 @@ def _window(analysis: Analysis) -> tuple[int, int, int, int]:
     height, width = codes.shape
     stride = max(1, max(height, width) // 512)
     thinned = codes[::stride, ::stride]
-    rows, columns = np.nonzero(np.isin(thinned, FACIAL_SKIN))
+    rows, columns = np.nonzero(among(thinned, FACIAL_SKIN))
     if not len(rows):
-        rows, columns = np.nonzero(np.isin(thinned, SKIN))
+        rows, columns = np.nonzero(among(thinned, SKIN))
     if not len(rows):
         return 0, 0, width, height
     ends = [np.quantile(line, (0.005, 0.995)) * stride for line in (columns, rows)]
@@ -141,9 +142,9 @@ def _draw_outlines(reduced: _Reduced) -> Image8:
     canvas = reduced.pixels.copy()
     area = canvas.shape[0] * canvas.shape[1]
     inside = reduced.lesions > 127
-    if inside.any():
-        tint = np.array(palette.LESION, np.float32)
-        canvas[inside] = np.round(canvas[inside] * 0.88 + tint * 0.12).astype(np.uint8)
+    tint = np.array(palette.LESION, np.float32)
+    table = np.round(np.arange(256)[:, None] * 0.88 + tint * 0.12).astype(np.uint8)
+    cv2.copyTo(cv2.LUT(canvas, table[None]), inside.view(np.uint8), canvas)
     for region, soft in reduced.regions.items():
         outlines = _contours(soft, area * 4e-4)
         _line(canvas, outlines, palette.CASING, 4)

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from melascope.masi import WEIGHTS
+from melascope.photo.geometry import among
 from melascope.record import Analysis, Arrays, Finding, LesionRecord, Masi, RegionScore
 from melascope.report import words
 from melascope.report.palette import REGIONS, Colour, to_hex
@@ -218,9 +219,9 @@ def tone_colour(analysis: Analysis) -> Colour | None:
     clear = ~arrays.lesion_mask[::stride, ::stride]
     pixels = arrays.pixels[::stride, ::stride]
     for regions in (FACIAL_SKIN, SKIN):
-        chosen = pixels[np.isin(codes, regions) & clear]
-        if len(chosen):
-            red, green, blue = np.median(chosen, axis=0).round().astype(int).tolist()
+        chosen = among(codes, regions) & clear
+        if chosen.any():
+            red, green, blue = (round(float(np.median(channel[chosen]))) for channel in np.moveaxis(pixels, 2, 0))
             return red, green, blue
     return None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ __all__ = ["DICOM", "NAMES", "NO_EXPORTS", "PART", "RECORD", "Exports", "sweep",
 RECORD: Final = "analysis.json"
 PART: Final = ".part"
 """Ending of a file that is being written; one that is left over may be deleted."""
-_QUICK: Final = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB]
+_QUICK: Final = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 _FILES: Final = Files(
     overlay="overlay.png",
     maps="maps.png",
@@ -113,24 +114,15 @@ def _write_parts(analysis: Analysis, folder: Path, pdf: bool, exports: Exports, 
         _part(folder / name).write_bytes(data)
         names[kind] = name
 
-    arrays = arrays_of(analysis)
-    overlay_jpeg = maps_jpeg = relevance_jpeg = None
-    if arrays is not None:
-        drawn, panels = figure(analysis), maps(analysis)
-        put("overlay", _png(with_strip(drawn, analysis)))
-        put("maps", _png(panels))
-        put("region_mask", _png(arrays.region_codes))
-        put("lesion_mask", _png(arrays.lesion_mask.astype(np.uint8) * np.uint8(255)))
-        overlay_jpeg, maps_jpeg = jpeg(drawn), jpeg(panels)
-        looked = relevance(analysis)
-        if looked is not None:
-            put("relevance", _png(looked))
-            relevance_jpeg = jpeg(looked)
-    put("report", render(analysis, overlay_jpeg, maps_jpeg, relevance_jpeg).encode("utf-8"))
+    pictures, jpegs = _pictures(analysis)
+    for kind, data in pictures.items():
+        put(kind, data)
+    embedded = (jpegs.get("overlay"), jpegs.get("maps"), jpegs.get("relevance"))
+    put("report", render(analysis, *embedded).encode("utf-8"))
     if pdf:
         from melascope.report.pdf import typeset
 
-        put("report_pdf", typeset(analysis, overlay_jpeg, maps_jpeg, relevance_jpeg))
+        put("report_pdf", typeset(analysis, *embedded))
     if exports != NO_EXPORTS and identity(analysis) is not None:
         statement = Statement.of(analysis, datetime.now(UTC))
         if exports.fhir is not None:
@@ -140,6 +132,35 @@ def _write_parts(analysis: Analysis, folder: Path, pdf: bool, exports: Exports, 
     written = analysis.model_copy(update={"files": Files.model_validate(names)})
     _part(folder / RECORD).write_bytes(written.to_json().encode("utf-8"))
     return written
+
+
+def _pictures(analysis: Analysis) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Pictures and masks as PNG, and the pictures that a report holds as JPEG, by the names of `Files`.
+
+    What is drawn is encoded in other threads while the next is drawn.
+    """
+    arrays = arrays_of(analysis)
+    if arrays is None:
+        return {}, {}
+    with ThreadPoolExecutor() as pool:
+        pngs, jpegs = {}, {}
+
+        def encode(kind: str, pixels: NDArray[np.uint8]) -> None:
+            pngs[kind] = pool.submit(_png, pixels)
+
+        drawn = figure(analysis)
+        jpegs["overlay"] = pool.submit(jpeg, drawn)
+        encode("overlay", with_strip(drawn, analysis))
+        panels = maps(analysis)
+        jpegs["maps"] = pool.submit(jpeg, panels)
+        encode("maps", panels)
+        encode("region_mask", arrays.region_codes)
+        encode("lesion_mask", arrays.lesion_mask.astype(np.uint8) * np.uint8(255))
+        looked = relevance(analysis)
+        if looked is not None:
+            jpegs["relevance"] = pool.submit(jpeg, looked)
+            encode("relevance", looked)
+        return {k: f.result() for k, f in pngs.items()}, {k: f.result() for k, f in jpegs.items()}
 
 
 def _write_dicom_parts(statement: Statement, folder: Path, original: bytes) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melascope.networks import load
+from melascope.photo.geometry import among
 from melascope.skin.regions import SIDE
 from melascope.vocabulary import FACIAL_SKIN, Region
 
@@ -51,8 +52,8 @@ def face_box(pixels: Pixels) -> Box | None:
     padded = np.zeros((SIDE, SIDE, 3), np.float32)
     padded[: small.shape[0], : small.shape[1]] = small
     maps = load("skin")(np.ascontiguousarray((padded / 127.5 - 1).transpose(2, 0, 1)[None]))[0, : len(Region)]
-    codes = maps.argmax(axis=0)
-    skin = np.isin(codes, FACIAL_SKIN)
+    codes = maps.argmax(axis=0).astype(np.uint8)
+    skin = among(codes, FACIAL_SKIN)
     if skin.mean() < _LEAST_FACE or not all((codes == region).sum() >= 8 for region in _LANDMARKS):
         return None
     # A speck of skin elsewhere moves no border.

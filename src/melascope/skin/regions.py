@@ -9,7 +9,9 @@ unsure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import cv2
@@ -182,33 +184,42 @@ def _shrink(pixels: NDArray[np.uint8], frame: tuple[float, float, float, float],
     return np.ascontiguousarray(part)
 
 
-def _look(pixels: NDArray[np.uint8], blur: float = 0.0, *, mirrored: bool = True) -> NDArray[np.float32]:
-    """The network's maps (its card names them; h, w) of a picture, at its own resolution, without the padding.
+def _look(pixels: NDArray[np.uint8], *, mirrored: bool = True) -> NDArray[np.float32]:
+    """`_looks` at one picture."""
+    return _looks([pixels], mirrored=mirrored)[0]
+
+
+def _looks(
+    pictures: Sequence[NDArray[np.uint8]], blur: float = 0.0, *, mirrored: bool = True
+) -> list[NDArray[np.float32]]:
+    """The network's maps (its card names them; h, w) of pictures, at its own resolution, without the padding.
 
     Args:
-        pixels: (H, W, 3).
+        pictures: Each (H, W, 3).
         blur: Standard deviation of a blur in the network's pixels.
         mirrored: The mean with the mirror image, right and left exchanged; else of the picture alone.
     """
-    height, width = pixels.shape[:2]
-    scale = SIDE / max(height, width)
-    # Multiples of four leave equal, even margins on both sides: the mirrored view is the mirror image to the pixel.
-    size = (max(4, 4 * round(width * scale / 4)), max(4, 4 * round(height * scale / 4)))
-    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
-    canvas = np.zeros((SIDE, SIDE, 3), np.float32)
-    seen = cv2.resize(pixels, size, interpolation=flags).astype(np.float32)
-    canvas[top : top + size[1], left : left + size[0]] = cv2.GaussianBlur(seen, (0, 0), blur) if blur else seen
-    views = [canvas, canvas[:, ::-1]] if mirrored else [canvas]
-    batch = np.stack(views).transpose(0, 3, 1, 2) / 127.5 - 1.0
-    mean, *others = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
-    for other in others:
-        right, left_code = EXCHANGED_WHEN_MIRRORED
-        order = np.arange(len(mean))
-        order[[right, left_code]] = left_code, right
-        mean = (mean + other[:, :, ::-1][order]) / 2
-    half = (top // 2, left // 2)
-    return np.asarray(mean[:, half[0] : half[0] + size[1] // 2, half[1] : half[1] + size[0] // 2])
+    canvases: list[NDArray[np.float32]] = []
+    windows = []
+    for pixels in pictures:
+        height, width = pixels.shape[:2]
+        scale = SIDE / max(height, width)
+        # Multiples of four leave equal, even margins on both sides: the mirrored view is the mirror image to the pixel.
+        size = (max(4, 4 * round(width * scale / 4)), max(4, 4 * round(height * scale / 4)))
+        flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        left, top = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
+        canvas = np.zeros((SIDE, SIDE, 3), np.float32)
+        seen = cv2.resize(pixels, size, interpolation=flags).astype(np.float32)
+        canvas[top : top + size[1], left : left + size[0]] = cv2.GaussianBlur(seen, (0, 0), blur) if blur else seen
+        canvases += [canvas, canvas[:, ::-1]] if mirrored else [canvas]
+        windows.append(np.s_[:, top // 2 : (top + size[1]) // 2, left // 2 : (left + size[0]) // 2])
+    batch = np.stack(canvases).transpose(0, 3, 1, 2) / 127.5 - 1.0
+    found = networks.load("skin")(np.ascontiguousarray(batch, np.float32))
+    if mirrored:
+        order = np.arange(found.shape[1])
+        order[list(EXCHANGED_WHEN_MIRRORED)] = EXCHANGED_WHEN_MIRRORED[::-1]
+        found = np.asarray((found[::2] + found[1::2, ..., ::-1][:, order]) / 2, np.float32)
+    return [maps[window] for maps, window in zip(found, windows, strict=True)]
 
 
 def _closely(pixels: NDArray[np.uint8], marks: NDArray[np.float32], *, mirrored: bool = True) -> NDArray[np.float32]:
@@ -233,16 +244,18 @@ def _closely(pixels: NDArray[np.uint8], marks: NDArray[np.float32], *, mirrored:
     total, weight = _resized(marks, width, height), np.ones((height, width), np.float32)
     total[0] = _logit(total[0])
     fade = np.minimum(_ramp(h)[:, None], _ramp(w)[None, :])
-    for top in (margin[0], height - margin[0] - h):
-        for left in (margin[1], width - margin[1] - w):
-            rows = slice(round(top * down), round((top + h) * down))
-            columns = slice(round(left * across), round((left + w) * across))
-            quarter = _look(np.ascontiguousarray(pixels[rows, columns]), STEADY, mirrored=mirrored)
-            seen = _resized(quarter[len(Region) :], w, h)
-            seen[0] = _logit(seen[0])
-            part = (slice(top, top + h), slice(left, left + w))
-            total[:, *part] += fade * seen
-            weight[part] += fade
+    corners = list(product((margin[0], height - margin[0] - h), (margin[1], width - margin[1] - w)))
+    quarters = [
+        pixels[round(top * down) : round((top + h) * down), round(left * across) : round((left + w) * across)]
+        for top, left in corners
+    ]
+    looks = _looks([np.ascontiguousarray(quarter) for quarter in quarters], STEADY, mirrored=mirrored)
+    for (top, left), look in zip(corners, looks, strict=True):
+        seen = _resized(look[len(Region) :], w, h)
+        seen[0] = _logit(seen[0])
+        part = (slice(top, top + h), slice(left, left + w))
+        total[:, *part] += fade * seen
+        weight[part] += fade
     total /= weight
     total[0] = 1.0 / (1.0 + np.exp(-total[0]))
     return total
