@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from melascope.cohort.patient import Cohort
+from melascope.cores import cores
 from melascope.data import DataSet
 from melascope.data.layout import MANIFEST
 
@@ -33,7 +34,7 @@ def cohort_in(folder: Path | None, cohort: Cohort) -> Iterator[Path]:
         if not (place / MANIFEST).exists():
             from melascope.cohort.render import render_cohort
 
-            render_cohort(cohort, place, jobs=_jobs(), maps=False)
+            render_cohort(cohort, place, jobs=cores(), maps=False)
         yield place
 
 
@@ -76,14 +77,10 @@ def each_photo(work: Callable[[tuple[str, str]], T], folder: Path, photos: Seque
     """`work((folder, photo id))` of each photograph, in their order, by one process per core with one thread each."""
     os.environ["MELASCOPE_THREADS"] = "1"
     tasks = [(str(folder), photo) for photo in photos]
-    with ProcessPoolExecutor(_jobs(), mp_context=get_context("spawn"), initializer=_begin) as pool:
+    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn"), initializer=_begin) as pool:
         done = pool.map(work, tasks, chunksize=4)
         return list(track(done, description=what, total=len(tasks), console=Console(stderr=True)))
 
 
 def _begin() -> None:
     cv2.setNumThreads(1)
-
-
-def _jobs() -> int:
-    return len(os.sched_getaffinity(0))

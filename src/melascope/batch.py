@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from melascope.archive import RECORD, Analyse, sha256_of, shown
+from melascope.cores import cores
 from melascope.interrupts import interrupts_held
 
 if TYPE_CHECKING:
@@ -47,13 +48,6 @@ class Result:
     folder: Path
     analysis: Analysis
     """Without arrays. A photograph that failed is a refusal with the finding `failed`."""
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass

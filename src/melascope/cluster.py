@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from melascope.archive import Analyse
-from melascope.batch import Result, analyze_all, cores
+from melascope.batch import Result, analyze_all
+from melascope.cores import cores
 
 if TYPE_CHECKING:
     from melascope.report.write import Exports

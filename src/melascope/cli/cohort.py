@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from melascope.cli.outcome import fail, usage
+from melascope.cores import cores
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -88,7 +88,7 @@ def render(
         with _bar("Rendering") as bar:
             task = bar.add_task("", total=patients * visits * photos)
             manifest = render_cohort(
-                cohort, out, jobs=jobs or _cores(), maps=maps, advance=lambda count: bar.advance(task, count)
+                cohort, out, jobs=jobs or cores(), maps=maps, advance=lambda count: bar.advance(task, count)
             )
     except CohortError as error:
         fail(str(error))
@@ -194,7 +194,7 @@ def paint(
                 each=each,
                 seed=seed,
                 kinds=_listed(kinds),
-                jobs=jobs or _cores(),
+                jobs=jobs or cores(),
                 any_density=any_density,
                 advance=lambda: bar.advance(task),
             )
@@ -225,10 +225,6 @@ def _bar(what: str) -> Progress:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _need_extra() -> None:

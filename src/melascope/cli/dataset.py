@@ -53,7 +53,7 @@ def check_command(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from melascope.batch import cores
+    from melascope.cores import cores
     from melascope.data.check import check
 
     _need(folder)

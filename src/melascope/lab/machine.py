@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from melascope.cores import cores
 
 __all__ = ["Machine", "computes_bf16", "device_of", "gpu_workers", "keep_freed_memory"]
 
@@ -49,8 +50,7 @@ def computes_bf16(device: torch.device) -> bool:
 
 def gpu_workers() -> int:
     """Processes beside a GPU: one core is left for the training itself."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(0, min(8, cores - 1))
+    return max(0, min(8, cores() - 1))
 
 
 def keep_freed_memory() -> bool:

@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.cores import cores
+
 __all__ = ["THREADS_VARIABLE", "Network", "NetworkError", "check_learnt_from", "load", "ships"]
 
 THREADS_VARIABLE: Final = "MELASCOPE_THREADS"
@@ -95,7 +97,7 @@ def _threads() -> int:
     text = os.environ.get(THREADS_VARIABLE, "0")
     if not (text.isascii() and text.isdigit()):
         raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it, or set it to 1 or more")
-    return int(text) or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return int(text) or cores()
 
 
 def ships(name: str) -> bool:

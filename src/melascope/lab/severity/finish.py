@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from melascope.cores import cores
 from melascope.data.layout import write_whole
 from melascope.lab.severity.calibrate import Calibration, calibrated, fit, fold
 from melascope.lab.severity.cards import CARDS, called
@@ -139,8 +139,8 @@ def _costs(network: torch.nn.Module, made: Exported, rows: Sequence[Mapping[str,
 
 def machine_words() -> str:
     """What the times were taken on, in words."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    words = f"{cores} core{'' if cores == 1 else 's'}, {platform.machine()}"
+    number = cores()
+    words = f"{number} core{'' if number == 1 else 's'}, {platform.machine()}"
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name(0)} in training; {words} in inference"
     return words

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope.cores import cores
 from melascope.lab.skin.faces import LabelledFace, read_labelled
 from melascope.lab.skin.teacher import IGNORE
 from melascope.lab.skin.trials import BROAD, DENSITIES, SHARES, Trial, try_face
@@ -133,9 +134,8 @@ def _trials_of(number: int, face: LabelledFace) -> tuple[list[Trial], list[Trial
 
 def each(work: Callable[[int, S], T], items: Sequence[S]) -> Iterator[T]:
     """`work(number, item)` of each in order, by one process per core with one thread each."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ[THREADS_VARIABLE] = "1"
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
         yield from pool.map(work, range(len(items)), items)
 
 
