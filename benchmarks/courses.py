@@ -60,10 +60,14 @@ class Change:
         return self.after[1] - self.before[1]
 
     @property
+    def limit(self) -> float:
+        """What re-photographing may explain, as the clinic takes it."""
+        return detectable_change((self.before[1] + self.after[1]) / 2)
+
+    @property
     def told(self) -> int:
         """What the clinic says of the measured change: 0 falls, 1 no more than re-photographing explains, 2 rises."""
-        limit = detectable_change((self.before[1] + self.after[1]) / 2)
-        return 0 if self.measured < -limit else 2 if self.measured > limit else 1
+        return 0 if self.measured < -self.limit else 2 if self.measured > self.limit else 1
 
 
 def changes(pairs: Sequence[Pair], read: Read, *, whole: bool) -> list[Change]:
@@ -131,6 +135,30 @@ def told_table(some: Sequence[Change]) -> str:
     for name, part in groups(some)[1:4]:
         told = np.bincount([c.told for c in part], minlength=3)
         lines.append(f"| {name} | {len(part)} | {told[0]} | {told[1]} | {told[2]} |")
+    return "\n".join(lines)
+
+
+def apart_table(pairs: Sequence[Pair]) -> str:
+    """Where the clinic says that the two instruments tell different changes, and which of them is nearer to the truth.
+
+    From the first visit to the last, of photographs that both of them gave a total.
+    """
+    both = [pair for pair in pairs if None not in (*pair.masi, *pair.read)]
+    measured, read = (changes(both, pick, whole=True) for pick in (lambda p: p.masi, lambda p: p.read))
+    columns = ("the two", "n", *(f"{what}: mean absolute error" for what in ("measured", "read", "mean of both")))
+    lines = [f"| {' | '.join((*columns, 'measured nearer', 'reading nearer'))} |", "|---" * 7 + "|"]
+    twins = list(zip(measured, read, strict=True))
+    for name, apart in (("agree", False), ("differ by more than re-photographing explains", True)):
+        some = [(m, r) for m, r in twins if (abs(m.measured - r.measured) > m.limit) is apart]
+        row = [name, str(len(some))]
+        if len(some) >= 3:
+            off = np.array([(m.measured - m.true, r.measured - r.true) for m, r in some])
+            errors = np.abs(np.column_stack([off, off.mean(axis=1)]))
+            row += [f"{error:.1f}" for error in errors.mean(axis=0)]
+            row += [
+                str(int(count)) for count in ((errors[:, 0] < errors[:, 1]).sum(), (errors[:, 1] < errors[:, 0]).sum())
+            ]
+        lines.append(f"| {' | '.join(row + [''] * (7 - len(row)))} |")
     return "\n".join(lines)
 
 
@@ -207,6 +235,11 @@ points, by the level of the MASI ([clinic.md](clinic.md), from {known["pairs"]} 
 Each visit to the next:
 
 {told_table(steps)}
+
+Beside the measured change the clinic shows that of the severity network, and says where the two differ by more than
+re-photographing may explain. First to last visit:
+
+{apart_table(pairs)}
 """
 
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from melascope.clinic import course as course_room
 from melascope.clinic import patients, photos, visits
 from melascope.clinic.access import Right, patient_of
-from melascope.clinic.chart import chart
-from melascope.clinic.course import course, detectable_change, repeatability
+from melascope.clinic.chart import READ_COLOUR, chart
+from melascope.clinic.corrections import Reading
+from melascope.clinic.course import Course, course, detectable_change, repeatability
 from melascope.clinic.pictures import aligned, similarity
-from melascope.clinic.tables import PhotoView
+from melascope.clinic.tables import Photo, PhotoView
 from melascope.clinic.texts import texts
 from tests.clinic.made import REFUSED, House, jpeg
 from tests.conftest import ROOT
+from tests.report.synthetic import read_as
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -117,6 +122,92 @@ def test_the_drawing_shows_each_visit_at_its_place(house: House) -> None:
         (ys[0] - ys[1]) / (scores[1] - scores[0]), rel=0.2
     )
     assert "Cream &lt;b&gt;" in svg and "style=" not in svg
+
+
+Reads = Callable[[dict[str, tuple[float, str]]], None]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """Has a severity network, by name, read a MASI at the visits of some days."""
+    plain = course_room.read
+
+    def give(told: dict[str, tuple[float, str]]) -> None:
+        def read(photo: Photo) -> Reading | None:
+            found = plain(photo)
+            day = photo.visit.day.isoformat()
+            if found is None or day not in told:
+                return found
+            masi, network = told[day]
+            versions = found.record.versions | {"severity network": network}
+            second = {"severity_reading": read_as(masi, disagrees=None), "versions": versions}
+            return replace(found, record=found.record.model_copy(update=second))
+
+        monkeypatch.setattr(course_room, "read", read)
+
+    return give
+
+
+def shown(house: House) -> Course:
+    with house.clinic.database.reading() as db:
+        return course(patient_of(db, house.actor("clinician of practice"), house.patient, Right.VIEW))
+
+
+def test_the_reading_off_the_whole_face_stands_beside_the_measured_change(house: House, reads: Reads) -> None:
+    visited(house, ("2026-03-01", 64), ("2026-06-01", 200))
+    reads({"2026-03-01": (20.0, "a"), "2026-06-01": (18.5, "a")})
+    found = shown(house)
+    assert found.since_first is not None and found.since_first.read is None  # nothing was read at the first visit
+    assert found.since_last is not None and found.since_last.read == pytest.approx(-1.5)
+    page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
+    said = texts("en")("course.read", before="20.0", after="18.5", difference="-1.5")
+    assert page.count(said) == 1 and page.count(f"</svg>{texts('en')('reading.title')}</li>") == 1
+    assert texts("en")("course.read_hint") in page
+    compared = house.member().get(f"/patients/{house.patient}/compare?before={found.points[1].visit.id}").text
+    assert html.unescape(compared).count(said) == 1
+
+
+def test_without_a_reading_nothing_is_said_of_one(house: House) -> None:
+    visited(house, ("2026-03-01", 64))
+    page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
+    assert texts("en")("reading.title") not in page and texts("en")("course.read_hint") not in page
+
+
+def test_readings_of_two_networks_are_not_compared_nor_joined(house: House, reads: Reads) -> None:
+    visited(house, ("2026-03-01", 64), ("2026-06-01", 64))
+    reads({"2026-01-05": (20.0, "a"), "2026-03-01": (19.0, "a"), "2026-06-01": (5.0, "b")})
+    found = shown(house)
+    assert found.since_first is not None and found.since_first.read is None
+    assert found.since_last is not None and found.since_last.read is None
+    svg = chart(found, texts("en"))
+    assert svg.count('class="read"') == 3 and svg.count(f'stroke="{READ_COLOUR}" stroke-width="1.8" stroke-dash') == 1
+
+
+def test_the_drawing_has_room_for_what_is_read(house: House, reads: Reads) -> None:
+    visited(house, ("2026-03-01", 64))
+    reads({"2026-01-05": (47.0, "a"), "2026-03-01": (0.0, "a")})
+    svg = chart(shown(house), texts("en"))
+    heights = [
+        float(y) for line in re.findall(r'class="read" points="([^"]+)"', svg) for y in re.findall(r",([\d.]+)", line)
+    ]
+    assert len(heights) == 8 and min(heights) >= 15 and max(heights) <= 255  # of 20 to 250, and half a mark
+
+
+@pytest.mark.parametrize(("change", "apart"), [(2.4, False), (2.6, True), (-2.4, False), (-2.6, True)])
+def test_changes_that_differ_by_more_than_re_photographing_explains_are_apart(
+    house: House, reads: Reads, monkeypatch: pytest.MonkeyPatch, change: float, apart: bool
+) -> None:
+    monkeypatch.setattr(course_room, "detectable_change", lambda _level: 2.5)
+    visited(house, ("2026-03-01", 64))
+    measured = shown(house).since_first
+    assert measured is not None
+    reads({"2026-01-05": (20.0, "a"), "2026-03-01": (20.0 + measured.difference + change, "a")})
+    found = shown(house).since_first
+    assert found is not None and found.apart is apart
+    page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
+    assert (texts("en")("course.apart") in page) is apart
+    rescored = replace(found, after=replace(found.after, rescored=True))
+    assert not rescored.apart  # of a person's score and a network's reading none is at fault
 
 
 def test_a_patient_without_a_total_has_no_drawing(house: House) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from benchmarks.courses import change_table, changes, page, seen_shares, told_table, visit_table
+from benchmarks.courses import apart_table, change_table, changes, page, seen_shares, told_table, visit_table
 from benchmarks.pairs import Pair
 
 from melascope.clinic.course import detectable_change
@@ -53,12 +53,24 @@ def test_a_change_is_told_by_the_limit_of_the_clinic() -> None:
     assert [[int(cell) for cell in row.split("|")[2:-1]] for row in rows] == [[2, 1, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]]
 
 
+def test_where_the_two_instruments_differ_it_is_told_which_is_nearer() -> None:
+    limit = detectable_change(30.0)
+    pairs = []
+    for number, read in enumerate((32.0, 33.0, 34.0, 30.0 + 3 * limit, 30.0 + 4 * limit, 10.0)):
+        ends = course(str(number), [(40.0, 40.0), (32.0, 30.0)])
+        pairs += [replace(ends[0], read=(40.0, 40.0)), replace(ends[1], read=(32.0, read))]
+    pairs += [replace(one, read=(20.0, None)) for one in course("unread", [(40.0, 40.0), (32.0, 10.0)])]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in apart_table(pairs).splitlines()[2:]]
+    assert rows[0] == ["agree", "3", "2.0", "1.0", "0.5", "0", "2"]  # off by 2; 0, 1, 2; 1, 0.5, 0
+    assert rows[1][:3] == ["differ by more than re-photographing explains", "3", "2.0"] and rows[1][5:] == ["3", "0"]
+
+
 def test_the_page_has_every_table_and_says_no_nan() -> None:
     pairs = []
     for number in range(4):
         pairs += course(str(number), [(20.0, 19.0), (12.0, 10.0 + number)], head=f"h{number}")
     text = page(pairs, "python -m benchmarks.courses")
-    assert text.count("\n|---") == 6 and "nan" not in text
+    assert text.count("\n|---") == 7 and "nan" not in text
     assert visit_table(pairs).splitlines()[2].split("|")[2:5] == [" 4 ", " 20.0 ", " -1.0 "]
     row = change_table(changes(pairs, masi, whole=True)).splitlines()[2]
     assert [cell.strip() for cell in row.split("|")[2:6]] == ["4", "-8.0", "-7.5", "+0.5"]

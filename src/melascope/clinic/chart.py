@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from html import escape
+from itertools import pairwise
 from typing import Final
 
 from melascope.clinic.course import Course, Point
 from melascope.clinic.tables import Treatment
 from melascope.vocabulary import MASI_REGIONS, Region
 
-__all__ = ["REGION_COLOURS", "chart"]
+__all__ = ["READ_COLOUR", "REGION_COLOURS", "chart"]
 
 _INK: Final = "#1c2126"
 _SOFT: Final = "#545d66"
@@ -24,6 +25,8 @@ REGION_COLOURS: Final[dict[Region, str]] = {
     Region.LEFT_MALAR: "#00795c",
     Region.CHIN: "#c2410c",
 }
+READ_COLOUR: Final = "#6b3fa0"
+"""Of what the severity network reads."""
 _DASHES: Final = {Region.FOREHEAD: "", Region.RIGHT_MALAR: "6 3", Region.LEFT_MALAR: "2 3", Region.CHIN: "8 3 2 3"}
 _BANDS: Final = ((0, 16, "#f2f6f8"), (16, 32, "#e5edf1"), (32, 48, "#d6e2e8"))
 Say = Callable[..., str]
@@ -63,11 +66,12 @@ def chart(course: Course, say: Say, width: int = 760) -> str:
     room = max(4, (last - first).days // 18)
     first, last = first - timedelta(days=room), last + timedelta(days=room)
     shown = [t for t in course.treatments if t.started <= last and (t.ended is None or t.ended >= first)]
-    highest = max(p.high or p.masi or 0.0 for p in totals)
+    highest = max(max(p.high or p.masi or 0.0, p.read or 0.0) for p in totals)
     most = next(top for top in (8, 16, 24, 32, 48) if top >= min(48.0, highest * 1.08))
     frame = _Frame(44, width - 64, 20, 250, first, max(1, (last - first).days), most)
     height = 292 + 24 * len(shown)
-    parts = [*_grid(frame, say), *_months(frame, width), *_regions(frame, totals), *_total(frame, totals, width)]
+    parts = [*_grid(frame, say), *_months(frame, width), *_regions(frame, totals), *_read(frame, totals)]
+    parts += _total(frame, totals, width)
     parts += _treatments(frame, shown, 298, last)
     title = say("course.chart_title", count=len(totals))
     return (
@@ -127,6 +131,21 @@ def _regions(frame: _Frame, totals: Sequence[Point]) -> list[str]:
                 f'stroke-dasharray="{dash or "none"}"/>'
             )
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{colour}"/>' for x, y in places]
+    return parts
+
+
+def _read(frame: _Frame, totals: Sequence[Point]) -> list[str]:
+    """What the severity network reads, beside the total; a line joins visits that one network read."""
+    parts = []
+    read = [(frame.x(p.visit.day), frame.y(p.read), p.reader) for p in totals if p.read is not None]
+    for (x0, y0, one), (x1, y1, other) in pairwise(read):
+        if one == other:
+            parts.append(_line(x0, y0, x1, y1, READ_COLOUR, 1.8, "1.5 3.5"))
+    for x, y, _ in read:
+        corners = f"{x:.1f},{y - 5:.1f} {x + 5:.1f},{y:.1f} {x:.1f},{y + 5:.1f} {x - 5:.1f},{y:.1f}"
+        parts.append(
+            f'<polygon class="read" points="{corners}" fill="#fff" stroke="{READ_COLOUR}" stroke-width="1.8"/>'
+        )
     return parts
 
 

@@ -33,6 +33,10 @@ class Point:
     rescored: bool
     network: str
     """First signs of the skin network and of the regional network that measured it."""
+    read: float | None
+    """MASI that the severity network reads off the whole face, the second instrument; None where it read nothing."""
+    reader: str
+    """First signs of that network."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,20 @@ class Change:
     def real(self) -> bool:
         """Larger than what re-photographing would explain."""
         return abs(self.difference) > self.detectable
+
+    @property
+    def read(self) -> float | None:
+        """The difference as one severity network reads it; None unless it read both."""
+        if self.before.read is None or self.after.read is None or self.before.reader != self.after.reader:
+            return None
+        return self.after.read - self.before.read
+
+    @property
+    def apart(self) -> bool:
+        """The two instruments tell changes that differ by more than re-photographing would explain."""
+        if self.read is None or self.before.rescored or self.after.rescored:
+            return False
+        return abs(self.difference - self.read) > self.detectable
 
     @property
     def comparable(self) -> bool:
@@ -102,8 +120,9 @@ def main_photo(visit: Visit) -> tuple[Photo, Reading] | None:
 def _point(visit: Visit) -> Point:
     found = main_photo(visit)
     if found is None:
-        return Point(visit, None, None, None, None, {}, False, "")
+        return Point(visit, None, None, None, None, {}, False, "", None, "")
     photo, reading = found
+    second = reading.record.severity_reading
     low, high = reading.interval or (None, None)
     return Point(
         visit=visit,
@@ -114,6 +133,8 @@ def _point(visit: Visit) -> Point:
         by_region={row.region: row.points for row in reading.regions if row.points is not None},
         rescored=reading.rescored,
         network=" ".join(filter(None, map(reading.record.versions.get, ("skin network", "regional network")))),
+        read=None if second is None else second.masi,
+        reader=reading.record.versions.get("severity network", ""),
     )
 
 

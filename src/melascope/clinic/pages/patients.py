@@ -7,7 +7,7 @@ from starlette.responses import Response
 from melascope.clinic import patients, removals, visits
 from melascope.clinic.access import Right, patient_of
 from melascope.clinic.between import since
-from melascope.clinic.chart import REGION_COLOURS, chart
+from melascope.clinic.chart import READ_COLOUR, REGION_COLOURS, chart
 from melascope.clinic.course import course, repeatability
 from melascope.clinic.desk import Desk, Pages
 from melascope.clinic.tables import Age, Sex, Study, now
@@ -83,6 +83,8 @@ def show(desk: Desk) -> Response:
         wide=chart(found, desk.language),
         narrow=chart(found, desk.language, 340),
         colours=REGION_COLOURS,
+        read=any(point.read is not None for point in found.points),
+        read_colour=READ_COLOUR,
         known=repeatability(),
         lesions=since(found),
         signed={visit.id: visits.valid_signatures(visit) for visit in patient.visits},
