@@ -141,18 +141,19 @@ def told_table(some: Sequence[Change]) -> str:
 def apart_table(pairs: Sequence[Pair]) -> str:
     """Where the clinic says that the two instruments tell different changes, and which of them is nearer to the truth.
 
-    From the first visit to the last, of photographs that both of them gave a total.
+    From the first visit to the last, of photographs that both of them gave a total; both are held against the MASI of
+    all pigment, which in these patients is melasma alone.
     """
     both = [pair for pair in pairs if None not in (*pair.masi, *pair.read)]
     measured, read = (changes(both, pick, whole=True) for pick in (lambda p: p.masi, lambda p: p.read))
     columns = ("the two", "n", *(f"{what}: mean absolute error" for what in ("measured", "read", "mean of both")))
     lines = [f"| {' | '.join((*columns, 'measured nearer', 'reading nearer'))} |", "|---" * 7 + "|"]
     twins = list(zip(measured, read, strict=True))
-    for name, apart in (("agree", False), ("differ by more than re-photographing explains", True)):
+    for name, apart in (("agree", False), ("differ by more than the limit", True)):
         some = [(m, r) for m, r in twins if (abs(m.measured - r.measured) > m.limit) is apart]
         row = [name, str(len(some))]
         if len(some) >= 3:
-            off = np.array([(m.measured - m.true, r.measured - r.true) for m, r in some])
+            off = np.array([(m.measured - m.true, r.measured - m.true) for m, r in some])
             errors = np.abs(np.column_stack([off, off.mean(axis=1)]))
             row += [f"{error:.1f}" for error in errors.mean(axis=0)]
             row += [
@@ -237,7 +238,7 @@ Each visit to the next:
 {told_table(steps)}
 
 Beside the measured change the clinic shows that of the severity network, and says where the two differ by more than
-re-photographing may explain. First to last visit:
+the limit. First to last visit, both against the MASI of all pigment, which in these patients is melasma alone:
 
 {apart_table(pairs)}
 """

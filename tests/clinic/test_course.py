@@ -129,7 +129,7 @@ Reads = Callable[[dict[str, tuple[float, str]]], None]
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    """Has a severity network, by name, read a MASI at the visits of some days."""
+    """Has a severity network, by name, read a MASI at the visits of some days, as the known networks measured it."""
     plain = course_room.read
 
     def give(told: dict[str, tuple[float, str]]) -> None:
@@ -139,7 +139,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
             if found is None or day not in told:
                 return found
             masi, network = told[day]
-            versions = found.record.versions | {"severity network": network}
+            skin, regional = repeatability()["network"].split()
+            versions = {"skin network": skin, "regional network": regional, "severity network": network}
             second = {"severity_reading": read_as(masi, disagrees=None), "versions": versions}
             return replace(found, record=found.record.model_copy(update=second))
 
@@ -160,17 +161,38 @@ def test_the_reading_off_the_whole_face_stands_beside_the_measured_change(house:
     assert found.since_first is not None and found.since_first.read is None  # nothing was read at the first visit
     assert found.since_last is not None and found.since_last.read == pytest.approx(-1.5)
     page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
-    said = texts("en")("course.read", before="20.0", after="18.5", difference="-1.5")
-    assert page.count(said) == 1 and page.count(f"</svg>{texts('en')('reading.title')}</li>") == 1
-    assert texts("en")("course.read_hint") in page
+    said = texts("en")("course.read", before="20.0 (16.0–25.0)", after="18.5 (14.5–23.5)", difference="-1.5")
+    assert page.count(said) == 1 and page.count(f"</svg>{texts('en')('course.read_title')}</li>") == 1
+    assert texts("en")("course.read_hint") in page and texts("en")("course.read_virtual") in page
     compared = house.member().get(f"/patients/{house.patient}/compare?before={found.points[1].visit.id}").text
-    assert html.unescape(compared).count(said) == 1
+    assert html.unescape(compared).count(said) == 1 and texts("en")("course.read_hint") in html.unescape(compared)
+    other = house.member().get(f"/patients/{house.patient}/compare").text  # from the first visit, which was not read
+    assert texts("en")("course.read_title") not in other and texts("en")("course.read_hint") not in html.unescape(other)
+
+
+def test_what_is_known_of_the_reading_is_said_of_the_known_network_alone(house: House, reads: Reads) -> None:
+    visited(house, ("2026-03-01", 64))
+    person = house.person("clinician of practice")
+    for network, known in ((repeatability()["reader"], True), ("another", False)):
+        reads({"2026-01-05": (20.0, network), "2026-03-01": (18.5, network)})
+        for address in (f"/patients/{house.patient}", f"/patients/{house.patient}/compare"):
+            assert (texts("en")("course.read_known") in html.unescape(person.get(address).text)) is known
+
+
+def test_what_is_known_of_the_reading_is_what_the_page_of_courses_says() -> None:
+    page = (ROOT / "docs" / "courses.md").read_text(encoding="utf-8")
+    assert f"severity network {repeatability()['reader']}" in page
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| all | 48 |")]
+    measured, read = (float(row[6]) for row in rows)
+    assert read <= 0.6 * measured  # off by half as much
+    better = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| better:")]
+    assert float(better[1][7].split()[0]) < 0.9  # and rather less of a fall than there was
 
 
 def test_without_a_reading_nothing_is_said_of_one(house: House) -> None:
     visited(house, ("2026-03-01", 64))
     page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
-    assert texts("en")("reading.title") not in page and texts("en")("course.read_hint") not in page
+    assert texts("en")("course.read_title") not in page and texts("en")("course.read_hint") not in page
 
 
 def test_readings_of_two_networks_are_not_compared_nor_joined(house: House, reads: Reads) -> None:
@@ -194,7 +216,7 @@ def test_the_drawing_has_room_for_what_is_read(house: House, reads: Reads) -> No
 
 
 @pytest.mark.parametrize(("change", "apart"), [(2.4, False), (2.6, True), (-2.4, False), (-2.6, True)])
-def test_changes_that_differ_by_more_than_re_photographing_explains_are_apart(
+def test_changes_that_differ_by_more_than_the_limit_are_apart(
     house: House, reads: Reads, monkeypatch: pytest.MonkeyPatch, change: float, apart: bool
 ) -> None:
     monkeypatch.setattr(course_room, "detectable_change", lambda _level: 2.5)
@@ -206,8 +228,8 @@ def test_changes_that_differ_by_more_than_re_photographing_explains_are_apart(
     assert found is not None and found.apart is apart
     page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
     assert (texts("en")("course.apart") in page) is apart
-    rescored = replace(found, after=replace(found.after, rescored=True))
-    assert not rescored.apart  # of a person's score and a network's reading none is at fault
+    for other in (replace(found.after, rescored=True), replace(found.after, network="another")):
+        assert not replace(found, after=other).apart  # the limit is of what the known networks measure
 
 
 def test_a_patient_without_a_total_has_no_drawing(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -80,8 +81,28 @@ def test_pictures_are_shared_out_among_threads_and_come_back_in_their_order(monk
     for threads in ("1", "3"):
         monkeypatch.setenv(THREADS_VARIABLE, threads)
         found[threads] = Network("skin")(batch)
-    assert (found["3"] == found["1"]).all()
-    assert not (found["1"][0] == found["1"][4]).all()
+    assert found["3"] == pytest.approx(found["1"], abs=1e-5)
+    assert np.abs(found["1"][0] - found["1"][4]).max() > 0.01
+
+
+@pytest.mark.parametrize(("threads", "used"), [("1", 1), ("3", 3)])
+def test_a_network_takes_as_many_threads_as_it_may(monkeypatch: pytest.MonkeyPatch, threads: str, used: int) -> None:
+    monkeypatch.setenv(THREADS_VARIABLE, threads)
+    network, seen, rows = Network("skin"), set(), []
+    together = threading.Barrier(used, timeout=10)  # waits until so many are at work at once
+
+    class Session:
+        def run(self, _outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            seen.add(threading.get_ident())
+            rows.append(len(inputs["pixels"]))
+            together.wait()
+            return [inputs["pixels"]]
+
+    monkeypatch.setattr(network, "_each", Session())
+    batch = np.arange(6, dtype=np.float32).reshape(6, 1, 1, 1)
+    assert (network(batch) == batch).all()
+    assert rows == [1] * 6 and len(seen) == used
+    assert (threading.get_ident() in seen) == (used == 1)
 
 
 def test_a_network_of_several_inputs_gives_rows_of_one_face(monkeypatch: pytest.MonkeyPatch) -> None:

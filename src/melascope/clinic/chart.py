@@ -66,7 +66,7 @@ def chart(course: Course, say: Say, width: int = 760) -> str:
     room = max(4, (last - first).days // 18)
     first, last = first - timedelta(days=room), last + timedelta(days=room)
     shown = [t for t in course.treatments if t.started <= last and (t.ended is None or t.ended >= first)]
-    highest = max(max(p.high or p.masi or 0.0, p.read or 0.0) for p in totals)
+    highest = max(max(p.high or p.masi or 0.0, p.read.masi if p.read else 0.0) for p in totals)
     most = next(top for top in (8, 16, 24, 32, 48) if top >= min(48.0, highest * 1.08))
     frame = _Frame(44, width - 64, 20, 250, first, max(1, (last - first).days), most)
     height = 292 + 24 * len(shown)
@@ -137,7 +137,7 @@ def _regions(frame: _Frame, totals: Sequence[Point]) -> list[str]:
 def _read(frame: _Frame, totals: Sequence[Point]) -> list[str]:
     """What the severity network reads, beside the total; a line joins visits that one network read."""
     parts = []
-    read = [(frame.x(p.visit.day), frame.y(p.read), p.reader) for p in totals if p.read is not None]
+    read = [(frame.x(p.visit.day), frame.y(p.read.masi), p.reader) for p in totals if p.read is not None]
     for (x0, y0, one), (x1, y1, other) in pairwise(read):
         if one == other:
             parts.append(_line(x0, y0, x1, y1, READ_COLOUR, 1.8, "1.5 3.5"))

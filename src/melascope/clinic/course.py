@@ -13,6 +13,7 @@ import numpy as np
 
 from melascope.clinic.corrections import Reading, read
 from melascope.clinic.tables import Patient, Photo, PhotoView, Treatment, Visit
+from melascope.record import SeverityRecord
 from melascope.vocabulary import Region
 
 __all__ = ["Change", "Course", "Point", "course", "detectable_change", "main_photo", "repeatability"]
@@ -33,8 +34,8 @@ class Point:
     rescored: bool
     network: str
     """First signs of the skin network and of the regional network that measured it."""
-    read: float | None
-    """MASI that the severity network reads off the whole face, the second instrument; None where it read nothing."""
+    read: SeverityRecord | None
+    """What the severity network, the second instrument, reads off the whole face; None where it read nothing."""
     reader: str
     """First signs of that network."""
 
@@ -60,14 +61,12 @@ class Change:
         """The difference as one severity network reads it; None unless it read both."""
         if self.before.read is None or self.after.read is None or self.before.reader != self.after.reader:
             return None
-        return self.after.read - self.before.read
+        return self.after.read.masi - self.before.read.masi
 
     @property
     def apart(self) -> bool:
-        """The two instruments tell changes that differ by more than re-photographing would explain."""
-        if self.read is None or self.before.rescored or self.after.rescored:
-            return False
-        return abs(self.difference - self.read) > self.detectable
+        """The two instruments tell changes that differ by more than the limit of the measured one."""
+        return self.comparable and self.read is not None and abs(self.difference - self.read) > self.detectable
 
     @property
     def comparable(self) -> bool:
@@ -87,6 +86,12 @@ class Course:
     since_first: Change | None
     since_last: Change | None
     """None unless there are three visits with a total; with two it would say the same."""
+
+    @property
+    def known_reader(self) -> bool:
+        """All that was read was read by the network whose changes docs/courses.md tells of."""
+        readers = {point.reader for point in self.points if point.read is not None}
+        return readers == {repeatability()["reader"]}
 
     @property
     def span(self) -> tuple[date, date] | None:
@@ -122,7 +127,6 @@ def _point(visit: Visit) -> Point:
     if found is None:
         return Point(visit, None, None, None, None, {}, False, "", None, "")
     photo, reading = found
-    second = reading.record.severity_reading
     low, high = reading.interval or (None, None)
     return Point(
         visit=visit,
@@ -133,7 +137,7 @@ def _point(visit: Visit) -> Point:
         by_region={row.region: row.points for row in reading.regions if row.points is not None},
         rescored=reading.rescored,
         network=" ".join(filter(None, map(reading.record.versions.get, ("skin network", "regional network")))),
-        read=None if second is None else second.masi,
+        read=reading.record.severity_reading,
         reader=reading.record.versions.get("severity network", ""),
     )
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ class NetworkError(RuntimeError):
 class Network:
     """An ONNX network on the CPU.
 
-    Pictures of a batch are shared out among the threads, since one picture gains little from a second thread; a picture
-    alone gets all of them.
+    Pictures of a batch are looked at one by one, shared out among the threads: one picture gains little from a second
+    thread, and a batch takes memory. A picture alone gets all threads.
 
     Args:
         name: File name without suffix in `melascope/networks`.
@@ -53,9 +53,8 @@ class Network:
                 f"network {name!r}: the file's SHA-256 is {self.sha256[:12]}..., its card says "
                 f"{promised[:12]}...; install melascope again"
             )
-        self._threads = _threads()
+        self._model, self._threads = model, _threads()
         self._each = _session(model, 1)
-        self._alone = self._each if self._threads == 1 else _session(model, self._threads)
         self._inputs = [each.name for each in self._each.get_inputs()]
         self._outputs = [output.name for output in self._each.get_outputs()]
 
@@ -73,14 +72,21 @@ class Network:
 
     def _run(self, inputs: Mapping[str, NDArray[np.float32]], outputs: list[str]) -> list[NDArray[np.float32]]:
         first = next(iter(inputs.values()))
-        count = min(len(first), self._threads) if first.ndim > 2 else 1
-        if count == 1:
+        if first.ndim < 3 or len(first) < 2:
             found = self._alone.run(outputs, dict(inputs))
             return [np.asarray(values, np.float32) for values in found]
         parts = [{name: values[row : row + 1] for name, values in inputs.items()} for row in range(len(first))]
-        with ThreadPoolExecutor(count) as pool:
-            done = list(pool.map(lambda part: self._each.run(outputs, part), parts))
+        if self._threads == 1:
+            done = [self._each.run(outputs, part) for part in parts]
+        else:
+            with ThreadPoolExecutor(min(len(parts), self._threads or cores())) as pool:
+                done = list(pool.map(lambda part: self._each.run(outputs, part), parts))
         return [np.concatenate(values).astype(np.float32, copy=False) for values in zip(*done, strict=True)]
+
+    @cached_property
+    def _alone(self) -> Any:
+        """For what comes alone: made when it does, for it holds the weights once more."""
+        return self._each if self._threads == 1 else _session(self._model, self._threads)
 
 
 def _session(model: bytes, threads: int) -> Any:
@@ -93,11 +99,11 @@ def _session(model: bytes, threads: int) -> Any:
 
 
 def _threads() -> int:
-    """Threads of a network: what the environment says, or one per core that this process may use."""
+    """Threads of a network as the environment says; 0: one per core."""
     text = os.environ.get(THREADS_VARIABLE, "0")
     if not (text.isascii() and text.isdigit()):
         raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it, or set it to 1 or more")
-    return int(text) or cores()
+    return int(text)
 
 
 def ships(name: str) -> bool:

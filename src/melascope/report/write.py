@@ -137,12 +137,12 @@ def _write_parts(analysis: Analysis, folder: Path, pdf: bool, exports: Exports, 
 def _pictures(analysis: Analysis) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Pictures and masks as PNG, and the pictures that a report holds as JPEG, by the names of `Files`.
 
-    What is drawn is encoded in other threads while the next is drawn.
+    What is drawn is encoded in two other threads while the next is drawn.
     """
     arrays = arrays_of(analysis)
     if arrays is None:
         return {}, {}
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(2) as pool:
         pngs, jpegs = {}, {}
 
         def encode(kind: str, pixels: NDArray[np.uint8]) -> None:
