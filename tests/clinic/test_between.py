@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import math
@@ -248,6 +249,38 @@ def test_a_name_by_another_network_is_no_change_of_the_lesion(house: House) -> N
     with house.clinic.database.writing() as db:
         correct(db, actor, house.photo, 1, [("lesion/0", {"kind": "ota"})])  # a person's name stays
     assert (Lesion.NEVUS_OF_OTA, Lesion.CAFE_AU_LAIT) in kinds()
+
+
+def test_what_a_lesion_without_a_name_may_be_stands_on_the_page(house: House) -> None:
+    _, later = second_visit(house, 60)  # the same drawn face
+    actor = house.actor("annotator of practice")
+    person = house.member()
+
+    def says(photo: str, network: str, *told: dict[str, object]) -> None:
+        with house.clinic.database.writing() as db:
+            analysed = photo_of(db, actor, photo, Right.VIEW).analysed
+            assert analysed is not None
+            record = json.loads(analysed.record)
+            record["versions"]["naming network"] = network
+            for lesion, more in zip(record["lesions"], told, strict=True):
+                lesion |= {"kind": None, "kinds": [], "other_probability": 0.0} | more
+            analysed.record = json.dumps(record)
+
+    def kinds() -> list[str]:
+        page = person.get(f"/patients/{house.patient}/compare").text
+        cells = re.findall(r'<td data-label="Kind">(.*?)</td>', page)
+        return sorted(html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in cells)
+
+    either: dict[str, object] = {"kinds": [{"kind": "mel", "probability": 0.5}, {"kind": "hori", "probability": 0.45}]}
+    other: dict[str, object] = {"other_probability": 0.9}
+    says(house.photo, "a", other, either, {})
+    says(later, "a", either, other, {})
+    assert kinds() == ["like none of the six", "melasma or Hori's nevus", "not named"]  # what is said last
+    says(house.photo, "a", {"kind": "mel"}, either, {})
+    assert kinds() == ["like none of the six", "melasma", "not named"]  # a name goes first
+    with house.clinic.database.writing() as db:
+        correct(db, actor, later, 1, [("lesion/1", {"kind": ""})])
+    assert kinds() == ["melasma", "not named", "not named"]  # a person has looked, and named nothing
 
 
 def test_the_change_stands_on_the_pages_in_the_api_and_in_the_export(house: House) -> None:

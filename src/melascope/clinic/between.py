@@ -26,6 +26,7 @@ from melascope.clinic.course import Course, Point
 from melascope.clinic.outlines import FACE_MM, ellipse
 from melascope.clinic.pictures import alignment
 from melascope.clinic.tables import Photo
+from melascope.record import LesionRecord
 from melascope.vocabulary import Lesion
 
 __all__ = [
@@ -83,6 +84,8 @@ class Spot:
     """A person drew its box: its area is not measured."""
     confirmed: bool
     """A person drew or named it."""
+    measured: LesionRecord | None = None
+    """What the networks say of it; None where a person drew or named it."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,12 @@ class Pair:
         """What it is called, before and after."""
         return tuple(dict.fromkeys(spot.kind for spot in (*self.before, *self.after) if spot.kind is not None))
 
+    @property
+    def unnamed(self) -> LesionRecord | None:
+        """Where it bears no name, what the networks say of its largest part, of the later ones if there are any."""
+        parts = () if self.kinds else self.after or self.before
+        return max(parts, key=lambda spot: spot.area_mm2).measured if parts else None
+
 
 @dataclass(frozen=True)
 class Between:
@@ -174,7 +183,9 @@ def between(before: Photo, after: Photo) -> Between | None:
         return None
     if len({reading.record.versions.get("naming network") for reading in readings if reading is not None}) > 1:
         # Another network named the earlier one: its names are no change of the lesion.
-        faces[0] = replace(faces[0], spots=tuple(s if s.confirmed else replace(s, kind=None) for s in faces[0].spots))
+        faces[0] = replace(
+            faces[0], spots=tuple(s if s.confirmed else replace(s, kind=None, measured=None) for s in faces[0].spots)
+        )
     networks = {reading.record.versions.get("skin network", "") for reading in readings if reading is not None}
     return compared(faces[0], faces[1], comparable=networks == {steadiness()["network"]})
 
@@ -201,7 +212,7 @@ def face_of(photo: Photo, reading: Reading | None) -> Face | None:
 
 def _spot(row: LesionReading, outlines: Sequence[Sequence[float]], scale: float, face_px: float) -> Spot:
     mm = FACE_MM / (face_px / scale)  # a pixel of the upright photograph
-    measured = row.measured
+    measured, confirmed = row.measured, row.correction is not None and bool(row.correction.value)
     outline, area = ellipse([side * scale for side in row.box]), 0.0
     if measured is None:
         area = math.pi / 4 * (row.box[2] - row.box[0]) * (row.box[3] - row.box[1])
@@ -216,7 +227,8 @@ def _spot(row: LesionReading, outlines: Sequence[Sequence[float]], scale: float,
         area_mm2=area * mm * mm,
         outline=outline,
         drawn=measured is None,
-        confirmed=row.correction is not None and bool(row.correction.value),
+        confirmed=confirmed,
+        measured=None if confirmed else measured,
     )
 
 
