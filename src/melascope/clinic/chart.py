@@ -73,7 +73,8 @@ def chart(course: Course, say: Say, width: int = 760) -> str:
     parts = [*_grid(frame, say), *_months(frame, width), *_regions(frame, totals), *_read(frame, totals)]
     parts += _total(frame, totals, width)
     parts += _treatments(frame, shown, 298, last)
-    title = say("course.chart_title", count=len(totals))
+    read = any(point.read for point in totals)
+    title = say("course.chart_title_read" if read else "course.chart_title", count=len(totals))
     return (
         f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"

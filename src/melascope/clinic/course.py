@@ -69,6 +69,11 @@ class Change:
         return self.comparable and self.read is not None and abs(self.difference - self.read) > self.detectable
 
     @property
+    def known_reading(self) -> bool:
+        """Both instruments are those whose changes docs/courses.md sets beside each other."""
+        return self.comparable and self.read is not None and self.after.reader == repeatability()["reading"]["network"]
+
+    @property
     def comparable(self) -> bool:
         """Both were measured by the networks whose repeatability is known; a person's score has none."""
         known = repeatability()["network"]
@@ -86,12 +91,6 @@ class Course:
     since_first: Change | None
     since_last: Change | None
     """None unless there are three visits with a total; with two it would say the same."""
-
-    @property
-    def known_reader(self) -> bool:
-        """All that was read was read by the network whose changes docs/courses.md tells of."""
-        readers = {point.reader for point in self.points if point.read is not None}
-        return readers == {repeatability()["reader"]}
 
     @property
     def span(self) -> tuple[date, date] | None:

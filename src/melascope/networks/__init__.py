@@ -79,7 +79,7 @@ class Network:
         if self._threads == 1:
             done = [self._each.run(outputs, part) for part in parts]
         else:
-            with ThreadPoolExecutor(min(len(parts), self._threads or cores())) as pool:
+            with ThreadPoolExecutor(min(len(parts), self._threads)) as pool:
                 done = list(pool.map(lambda part: self._each.run(outputs, part), parts))
         return [np.concatenate(values).astype(np.float32, copy=False) for values in zip(*done, strict=True)]
 
@@ -99,11 +99,11 @@ def _session(model: bytes, threads: int) -> Any:
 
 
 def _threads() -> int:
-    """Threads of a network as the environment says; 0: one per core."""
+    """Threads of a network: what the environment says, or one per core that this process may use."""
     text = os.environ.get(THREADS_VARIABLE, "0")
     if not (text.isascii() and text.isdigit()):
         raise NetworkError(f"{THREADS_VARIABLE} = {text!r}: must be a whole number; unset it, or set it to 1 or more")
-    return int(text)
+    return int(text) or cores()
 
 
 def ships(name: str) -> bool:

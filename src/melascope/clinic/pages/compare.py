@@ -22,8 +22,7 @@ def show(desk: Desk) -> Response:
     """The first and the latest visit with a total, or two that are chosen."""
     patient = patient_of(desk.db, desk.actor, desk.path("patient"), Right.VIEW)
     desk.see("patient.view", patient)
-    whole = course(patient)
-    points = [point for point in whole.points if point.photo is not None]
+    points = [point for point in course(patient).points if point.photo is not None]
     if len(points) < 2:
         return desk.page("message.html", title="compare.title", text=desk.language("compare.too_few"))
     before = _chosen(points, desk.query("before")) or points[0]
@@ -42,7 +41,6 @@ def show(desk: Desk) -> Response:
         change=change(before, after),
         regions=MASI_REGIONS,
         known=repeatability(),
-        known_reader=whole.known_reader,
         lesions=found,
         steady=steadiness(),
         states=[fate for fate in Fate if found is not None and found.counts[fate]],

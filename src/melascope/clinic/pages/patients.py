@@ -83,7 +83,7 @@ def show(desk: Desk) -> Response:
         wide=chart(found, desk.language),
         narrow=chart(found, desk.language, 340),
         colours=REGION_COLOURS,
-        read=next((point.read for point in reversed(found.points) if point.read is not None), None),
+        read=[point.read for point in found.points if point.read is not None],
         read_colour=READ_COLOUR,
         known=repeatability(),
         lesions=since(found),
