@@ -23,6 +23,8 @@ __all__ = [
     "histogram",
     "iou",
     "mean_iou",
+    "precision",
+    "recall",
     "reliability",
     "shares",
     "worst_iou",
@@ -73,6 +75,22 @@ def dice(photos: Photos) -> float:
     counts = [one.pigment for one in seen(photos)]
     total = sum(p.true + p.called for p in counts)
     return 2 * sum(p.both for p in counts) / total if total else NAN
+
+
+def precision(photos: Photos) -> float:
+    """Share of the pixels called that are of lesions, pooled."""
+    return _pooled_share(photos, "called")
+
+
+def recall(photos: Photos) -> float:
+    """Share of the pixels of lesions that are called, pooled."""
+    return _pooled_share(photos, "true")
+
+
+def _pooled_share(photos: Photos, of: str) -> float:
+    counts = [one.pigment for one in seen(photos)]
+    total = sum(getattr(p, of) for p in counts)
+    return sum(p.both for p in counts) / total if total else NAN
 
 
 def dice_by_photo(photos: Photos) -> float:

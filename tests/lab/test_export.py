@@ -62,6 +62,27 @@ def test_weights_are_halved_and_read_back(run: Path, to: Path) -> None:
         assert read.eval()(pixels).numpy() == pytest.approx(saved.eval()(pixels).numpy(), abs=0.05)
 
 
+class _Older(torch.nn.Module):
+    """In the place of the contrast path, in networks that had none."""
+
+    def forward(self, density: torch.Tensor) -> list[torch.Tensor]:
+        count, _, height, width = (int(side) for side in density.shape)
+        return [torch.zeros(count, c, height // s, width // s) for c, s in ((24, 1), (48, 2), (96, 4))]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_from_before_the_contrast_path_is_a_beginning(tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    older = SkinNetwork().eval()
+    older.contrast = _Older()  # type: ignore[assignment]
+    example = torch.rand(2, 3, 256, 256) * 2 - 1
+    room._write_checked(room._Probabilities(older).eval(), example, tmp_path / "skin.onnx")
+    read = SkinNetwork()
+    load_shipped(read, tmp_path / "skin.onnx")
+    with torch.no_grad():
+        assert read.eval()(example).numpy() == pytest.approx(older(example).numpy(), abs=0.05)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("limit", ["MOST_GAP", "HALVED_GAP", "HALVED_DENSITY_GAP"])
 def test_a_failed_check_leaves_what_was_there(run: Path, to: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:

@@ -14,7 +14,17 @@ from melascope.vocabulary import SKIN, Region
 torch = pytest.importorskip("torch", reason="torch is not installed: `make lab` adds it")
 pytest.importorskip("torchvision", reason="torchvision is not installed: `make lab` adds it")
 
-from melascope.lab.skin.network import CLASSES, KINDS, MAPS, SkinNetwork, load_imagenet, renormalise  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from melascope.lab.skin.network import (  # noqa: E402
+    CLASSES,
+    KINDS,
+    MAPS,
+    SkinNetwork,
+    _contrasts,
+    load_imagenet,
+    renormalise,
+)
 from melascope.lab.skin.train import loss_of  # noqa: E402
 from melascope.lab.skin.views import LOOK_ALIKE, UNKNOWN  # noqa: E402
 
@@ -71,7 +81,7 @@ def test_without_regions_only_the_parts_of_the_pigment_learn() -> None:
     optimiser.step()
     changed = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
     assert {key.split(".")[0] for key in changed} == {
-        name for name, _ in network.named_children() if name.startswith(("pigment", "kind"))
+        name for name, _ in network.named_children() if name.startswith(("pigment", "kind", "contrast"))
     }
     network.eval()
     after = network(pixels)
@@ -80,6 +90,30 @@ def test_without_regions_only_the_parts_of_the_pigment_learn() -> None:
     with torch.no_grad():
         assert torch.equal(after[:, :CLASSES], whole(pixels)[:, :CLASSES])
         assert not torch.allclose(after[:, CLASSES:], whole(pixels)[:, CLASSES:])
+
+
+def test_the_contrast_path_has_no_say_before_it_has_learnt(network: SkinNetwork) -> None:
+    pixels = torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        before = network(pixels)
+        for maps in network.contrast.enter:
+            maps[0].weight.mul_(3.0)
+        assert torch.equal(network(pixels), before)
+        for maps in network.contrast.leave:
+            maps[1].weight.fill_(1.0)
+        after = network(pixels)
+    assert torch.equal(after[:, :CLASSES], before[:, :CLASSES]), "regions do not look at it"
+    assert not torch.allclose(after[:, CLASSES], before[:, CLASSES])
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_the_contrast_path_compares_and_does_not_mind_brightness(network: SkinNetwork, level: int) -> None:
+    """A mark of the same density is the same to it on skin of any lightness, but for the lightness itself."""
+    mark = torch.zeros(1, 3, 64, 64)
+    mark[:, :, 24:40, 24:40] = 0.1
+    contrasts = [_contrasts(functional.avg_pool2d(skin + mark, 2**level))[:, 3:] for skin in (0.3, 1.5)]
+    assert float(contrasts[0].abs().max()) > 0.1
+    assert torch.allclose(*contrasts, atol=1e-5)
 
 
 def test_renormalising_changes_statistics_and_not_outputs(network: SkinNetwork) -> None:
@@ -226,6 +260,18 @@ def test_some_skin_asks_for_skin_of_any_place() -> None:
         assert found < 1e-4 if region in SKIN else found > 5, region
     even = np.zeros((1, MAPS, 2, 2), np.float32)
     assert loss(even, labels, pigment) == pytest.approx(-0.7 * math.log(len(SKIN) / CLASSES), rel=1e-5)
+
+
+def test_regions_that_stay_teach_nothing() -> None:
+    outputs, labels, pigment = (torch.from_numpy(part) for part in tiny(2))
+    for regions in (True, False):
+        leaf = outputs.clone().requires_grad_()
+        found = loss_of(leaf, labels, pigment, regions=regions)
+        found.backward()
+        assert leaf.grad is not None
+        assert bool(leaf.grad[:, :CLASSES].any()) is regions
+        assert leaf.grad[:, CLASSES:].any()
+        assert float(found.detach()) == pytest.approx(float(loss_of(outputs, labels, pigment)))
 
 
 def test_nothing_known_costs_nothing() -> None:

@@ -65,6 +65,16 @@ def test_an_older_run_does_not_go_on_without_its_regions(faces: Path, tmp_path: 
         train([faces], None, run, weights=None, recipe=replace(NOTHING, regions=False))
 
 
+def test_a_loss_that_is_no_number_ends_the_run_before_it_is_learnt_from(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = torch.tensor(float("nan"), requires_grad=True)
+    monkeypatch.setattr("melascope.lab.skin.train.loss_of", lambda *_, **__: nothing)
+    with pytest.raises(ValueError, match=r"step 1: the loss is nan.*give the same command again to go on"):
+        train([faces], None, tmp_path / "one", weights=None, recipe=Recipe(samples=2, batch=2, size=64))
+    assert not (tmp_path / "one" / "checkpoint.pt").exists()
+
+
 def test_a_folder_with_another_run_is_refused_and_left_as_it_is(faces: Path, tmp_path: Path) -> None:
     run, other = tmp_path / "run", tmp_path / "other.onnx"
     train([faces], None, run, weights=None, recipe=NOTHING)

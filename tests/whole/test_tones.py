@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 from benchmarks import tallies
 from benchmarks.photo_figures import Held
-from benchmarks.tones import BANDS, band_of, figures, gap, page, twins, visibility_table
+from benchmarks.tones import (
+    BANDS,
+    band_of,
+    figures,
+    gap,
+    made_up_face,
+    make_up_table,
+    page,
+    twins,
+    visibility_table,
+)
 
 from melascope.cohort.patient import Cohort, photo_plans, sample_patient
 from melascope.vocabulary import ToneBand
@@ -60,10 +70,27 @@ def test_figures_are_those_of_each_tone() -> None:
     assert named["MASI: bias"](photos) == pytest.approx(-2.5)
     assert named["MASI: mean absolute error"]([one for one in photos if band_of(one.photo) == "dark"]) == 5.0
     text = page(photos, "a command")
+    assert "| pigment: share of it that is called | 0.500 | 0.500 | 0.400 | 0.400 | 0.300 | 0.100 | 0.400 |" in text
+    assert "| pigment: share of what is called that is pigment | 0.833 | 0.833 | 0.667 | 0.667 | 0.500 |" in text
     assert "| pigment: Dice, pooled | 0.625 | 0.625 | 0.500 | 0.500 | 0.375 | 0.125 | 0.500 |" in text
     assert "2 virtual people on 12 heads" in text
     assert "lacking: 12 photographs are in the figures, 2 sets give totals" in text
     assert "0.05 or less for the Dice: not reached" in text
+
+
+def test_bare_faces_are_told_apart_from_those_with_make_up() -> None:
+    photos = []
+    for person, worn in enumerate(((), ("moles", "make-up"))):
+        for tone, both in enumerate((50, 50, 40, 40, 30, 10) if worn else (50, 50, 50, 50, 48, 47)):
+            found = with_called(f"p{6 * person + tone:05d}-v1-1-dslr-frontal", 60, true=100, both=both)
+            photos.append(replace(found, look_alikes=worn))
+    assert [made_up_face(one) for one in photos] == [False] * 6 + [True] * 6
+    rows = make_up_table(photos).splitlines()
+    assert any(row.startswith("| bare | Dice, pooled | 1 | 0.625 | 0.625 |") for row in rows)
+    assert any(row.startswith("| make-up | Dice, pooled | 1 | 0.625 | 0.625 | 0.500 |") for row in rows)
+    text = page(photos, "a command")
+    assert "0.05 or less for the Dice: not reached; of bare faces alone: reached." in text
+    assert "make-up |" not in make_up_table(photos[:6])
 
 
 def test_how_far_the_same_lesions_stand_out_is_told_in_each_tone() -> None:

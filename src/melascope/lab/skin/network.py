@@ -24,10 +24,12 @@ KINDS: Final = len(Lesion) + 1
 MAPS: Final = CLASSES + 2 + KINDS + 1
 FROZEN: Final = 3
 """Encoder blocks that keep their ImageNet weights: edges and colours, and three quarters of the cost of training."""
-PIGMENT: Final = ("pigment", "kind")
+PIGMENT: Final = ("pigment", "kind", "contrast")
 """How the names begin of the parts that read pigment and its kind, off maps that those of the regions leave behind."""
 CONTRASTS: Final = (4, 8, 16)
-"""Neighbourhoods, in pixels of the half-size picture, to which the pigment branch compares each pixel."""
+"""Neighbourhoods, in pixels of a map, to which the pigment branch compares each pixel."""
+COLOURS: Final = 3 * (1 + len(CONTRASTS))
+"""Maps that say how the density of a pixel differs from that of its neighbourhoods."""
 
 
 class Pointwise(nn.Conv2d):
@@ -53,6 +55,41 @@ def _separable(channels: int, dilation: int = 1) -> nn.Sequential:
 
 def _lateral(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(Pointwise(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
+class _Contrast(nn.Module):
+    """What the encoder cannot see: slight differences of density, at strides 2, 4 and 8.
+
+    The encoder's first layers learnt on everyday photographs, in which a step of two of 255 levels means nothing. On
+    dark skin that is all that slight pigment takes away. Here each pixel's density is compared with that of its
+    neighbourhoods, ever larger as the picture is made smaller and its noise with it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (24, 48, 96)
+        inputs = (COLOURS, COLOURS + 24, COLOURS + 48)
+        self.enter = nn.ModuleList(_lateral(*pair) for pair in zip(inputs, widths, strict=True))
+        self.refine = nn.ModuleList(
+            nn.Sequential(*(_separable(width, 2**n) for n in range(depth)))
+            for depth, width in enumerate(widths, start=1)
+        )
+        self.leave = nn.ModuleList(_lateral(width, width) for width in widths)
+        for lateral in self.leave:
+            nn.init.zeros_(lateral[1].weight)  # it has no say until it has learnt something
+
+    def forward(self, density: Tensor) -> list[Tensor]:
+        """Maps of 24, 48 and 96 channels at strides 2, 4 and 8, of the density (N, 3, h, w) at stride 2."""
+        maps: list[Tensor] = []
+        x = _contrasts(density)
+        for level, (enter, refine, leave) in enumerate(zip(self.enter, self.refine, self.leave, strict=True)):
+            if level:
+                density = functional.avg_pool2d(density, 2)
+                x = torch.cat([_contrasts(density), functional.avg_pool2d(x, 2)], dim=1)
+            x = functional.relu6(enter(x))
+            x = x + refine(x)
+            maps.append(leave(x))
+        return maps
 
 
 class SkinNetwork(nn.Module):
@@ -94,7 +131,7 @@ class SkinNetwork(nn.Module):
         self.pigment8 = _separable(width)
         self.pigment_narrow = _lateral(width, 48)
         self.pigment4 = _lateral(24, 48)
-        self.pigment2 = _lateral(16 + 3 * (1 + len(CONTRASTS)), 24)
+        self.pigment2 = _lateral(16 + COLOURS, 24)
         self.pigment_up = _lateral(48, 24)
         self.pigment_refine4 = _separable(48)
         self.pigment_refine2 = _separable(24)
@@ -102,6 +139,7 @@ class SkinNetwork(nn.Module):
         self.kind_narrow = _lateral(96, 48)
         self.kind_refine = _separable(48)
         self.kind = Pointwise(48, KINDS + 1, 1)
+        self.contrast = _Contrast()
         if not regions:
             for name, part in self.named_children():
                 part.requires_grad_(name.startswith(PIGMENT))
@@ -124,7 +162,8 @@ class SkinNetwork(nn.Module):
         """Logits at half the input's resolution, and the encoder's maps of strides 8, 16 and 32."""
         stages: list[Tensor] = []
         x = pixels
-        colour = _contrasts(pixels)
+        density = -torch.log(functional.avg_pool2d(pixels, 2) * 0.5 + 0.53)
+        fine, middle, coarse = self.contrast(density)
         for index, block in enumerate(self.encoder):
             with torch.set_grad_enabled(torch.is_grad_enabled() and index >= FROZEN and self.regions):
                 x = _run(block, x)
@@ -137,11 +176,10 @@ class SkinNetwork(nn.Module):
         at_8 = functional.relu6(self.lateral8(at8) + _double(y))
         y = self.refine8(at_8)
         y = self.refine4(functional.relu6(self.lateral4(at4) + _double(self.narrow(y))))
-        p = self.pigment8(at_8)
-        p4 = self.pigment_refine4(functional.relu6(self.pigment4(at4) + _double(self.pigment_narrow(p))))
-        p = self.pigment_refine2(
-            functional.relu6(self.pigment2(torch.cat([at2, colour], dim=1)) + _double(self.pigment_up(p4)))
-        )
+        p = self.pigment8(at_8) + coarse
+        p4 = self.pigment_refine4(functional.relu6(self.pigment4(at4) + middle + _double(self.pigment_narrow(p))))
+        at_2 = self.pigment2(torch.cat([at2, _contrasts(density)], dim=1)) + fine
+        p = self.pigment_refine2(functional.relu6(at_2 + _double(self.pigment_up(p4))))
         maps = [_double(self.head(y)), self.pigment(p)]
         # What it is depends on where it lies and what it looks like; run last, so that older files are a beginning.
         k = self.kind_refine(functional.relu6(self.kind_narrow(torch.cat([y, p4], dim=1))))
@@ -162,12 +200,11 @@ def folded(network: SkinNetwork) -> SkinNetwork:
     return copied
 
 
-def _contrasts(pixels: Tensor) -> Tensor:
-    """Optical density at half size, and how it differs from the means of its neighbourhoods: what pigment adds to."""
-    density = -torch.log(functional.avg_pool2d(pixels, 2) * 0.5 + 0.53)
+def _contrasts(density: Tensor) -> Tensor:
+    """Optical density, and how it differs from the means of its neighbourhoods: what pigment adds to."""
     parts = [density]
     for size in CONTRASTS:
-        mean = functional.avg_pool2d(density, size)
+        mean = functional.avg_pool2d(density, size, ceil_mode=True)
         around = functional.interpolate(mean, size=density.shape[-2:], mode="bilinear", align_corners=False)
         parts.append(torch.tanh((density - around) * 5.0))  # the edge of a face must not drown a freckle
     return torch.cat(parts, dim=1)
@@ -217,8 +254,8 @@ def load_shipped(network: SkinNetwork, path: Path, side: int = 64) -> None:
     """Loads an exported ONNX file, in which each batch norm has been folded into the convolution before it.
 
     Both list their convolutions in the order in which they are run. A norm becomes the identity plus a shift;
-    `renormalise` then gives it statistics to train with. A file of an earlier version holds the first convolutions
-    alone: what it does not hold stays as it is.
+    `renormalise` then gives it statistics to train with. A file of an earlier version holds no contrast path, which
+    stays as it is and has no say.
 
     Args:
         network: What to fill; it computes what the file computes, in evaluation.
@@ -244,11 +281,14 @@ def load_shipped(network: SkinNetwork, path: Path, side: int = 64) -> None:
     network(torch.zeros(1, 3, side, side))
     for hook in hooks:
         hook.remove()
+    added = set(network.contrast.modules())
+    if len(stored) < len(order):
+        order = [module for module in order if module not in added]
     shapes = [tuple(m.weight.shape) for m in order]
-    if not stored or shapes[: len(stored)] != [tuple(weight.shape) for weight, _ in stored]:
+    if shapes != [tuple(weight.shape) for weight, _ in stored]:
         raise ValueError(f"{path} holds another network than this laboratory builds; export it with this version")
     norms = _norm_after(network)
-    for module, (weight, bias) in zip(order, stored, strict=False):
+    for module, (weight, bias) in zip(order, stored, strict=True):
         module.weight.copy_(weight)
         if module.bias is not None:
             module.bias.copy_(bias)

@@ -140,7 +140,7 @@ def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(values.reshape(h // 2, 2, w // 2, 2).mean(axis=(1, 3)), np.float32)
 
 
-def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
+def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor, *, regions: bool = True) -> Tensor:
     """Region loss + pigment loss.
 
     Regions: weighted cross-entropy; IGNORE is left out, SOME_SKIN asks for skin of any place. Pigment: cross-entropy
@@ -152,10 +152,13 @@ def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
         labels: (N, h, w) uint8.
         pigment: (N, 5, h, w): cover, density, 1 where both are known, kind (0 none, from 1 in the order of the
             network's kinds, UNKNOWN) and share of the pigment in the dermis.
+        regions: Whether regions are learnt; else their loss is told, and teaches nothing.
     """
     labels = labels.long()
-    outputs = outputs.float()
-    logits, disease, amount = outputs[:, :CLASSES], outputs[:, CLASSES], outputs[:, CLASSES + 1]
+    # Split, not sliced: the gradient of each slice would be as large as all the outputs.
+    logits, disease, amount, names, dermal = outputs.float().split([CLASSES, 1, 1, KINDS, 1], dim=1)
+    disease, amount, dermal = disease[:, 0], amount[:, 0], dermal[:, 0]
+    logits = logits if regions else logits.detach()
     weights = torch.ones(CLASSES, device=outputs.device)
     for region, weight in _WEIGHTS.items():
         weights[region] = weight
@@ -164,7 +167,7 @@ def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
     place = functional.nll_loss(logp, torch.where(known, labels, IGNORE), weights, ignore_index=IGNORE, reduction="sum")
     some = torch.logsumexp(logp[:, list(SKIN)], dim=1)
     skin = -(some * (labels == SOME_SKIN)).sum()
-    regions = (place + 0.7 * skin) / (labels != IGNORE).sum().clamp_min(1)
+    where = (place + 0.7 * skin) / (labels != IGNORE).sum().clamp_min(1)
     cover, density, told, kind, depth = pigment.unbind(dim=1)
     bare = sum((labels == region).float() for region in SKIN)
     weight = told * (bare + 0.1 * (1 - bare)) * (labels != IGNORE)
@@ -176,13 +179,11 @@ def loss_of(outputs: Tensor, labels: Tensor, pigment: Tensor) -> Tensor:
     named = (kind > 0) & (kind < UNKNOWN) & (labels != IGNORE)
     kinds = torch.where(named, kind - 1, IGNORE).long()
     rarity = torch.tensor(_RARITY, device=outputs.device)
-    which = functional.cross_entropy(
-        outputs[:, CLASSES + 2 : CLASSES + 2 + KINDS], kinds, rarity, ignore_index=IGNORE, reduction="sum"
-    )
+    which = functional.cross_entropy(names, kinds, rarity, ignore_index=IGNORE, reduction="sum")
     which = which / (rarity[kinds.clamp_max(KINDS - 1)] * named).sum().clamp_min(1)
     deep = (cover >= 0.5).float() * told * (kind != KINDS) * (labels != IGNORE)
-    below = functional.binary_cross_entropy_with_logits(outputs[:, -1], depth, reduction="none")
-    return regions + 4.0 * disease_loss + 0.3 * which + 0.2 * (below * deep).sum() / deep.sum().clamp_min(1)
+    below = functional.binary_cross_entropy_with_logits(dermal, depth, reduction="none")
+    return where + 4.0 * disease_loss + 0.3 * which + 0.2 * (below * deep).sum() / deep.sum().clamp_min(1)
 
 
 def train(
@@ -212,8 +213,8 @@ def train(
 
     Raises:
         FileNotFoundError: A folder holds no faces.
-        ValueError: `out` holds a run with another recipe, start or data, a folder's `dataset.json` is damaged, or
-            regions are to stay as they are and there are none.
+        ValueError: `out` holds a run with another recipe, start or data, a folder's `dataset.json` is damaged,
+            regions are to stay as they are and there are none, or the loss is no number any more.
     """
     recipe = recipe or Recipe()
     if not (recipe.regions or (out / "checkpoint.pt").exists() or (weights and weights.suffix == ".onnx")):
@@ -273,7 +274,13 @@ def train(
         batch = _scaled(pixels.to(device)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             outputs = network(batch)
-        loss = loss_of(outputs, labels.to(device), pigment.to(device))
+        loss = loss_of(outputs, labels.to(device), pigment.to(device), regions=recipe.regions)
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"step {step + 1}: the loss is {float(loss.detach())}, of which nothing can be learnt; the last "
+                "checkpoint is as it was: give the same command again to go on from it; if that ends here, a lower --rate and "
+                "another --out"
+            )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
