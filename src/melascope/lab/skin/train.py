@@ -278,8 +278,8 @@ def train(
         if not torch.isfinite(loss):
             raise ValueError(
                 f"step {step + 1}: the loss is {float(loss.detach())}, of which nothing can be learnt; the last "
-                "checkpoint is as it was: give the same command again to go on from it; if that ends here, a lower --rate and "
-                "another --out"
+                "checkpoint is as it was: give the same command again to go on from it; if that ends here, a "
+                "lower --rate and another --out"
             )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
