@@ -65,12 +65,17 @@ def test_an_older_run_does_not_go_on_without_its_regions(faces: Path, tmp_path: 
         train([faces], None, run, weights=None, recipe=replace(NOTHING, regions=False))
 
 
-def test_a_loss_that_is_no_number_ends_the_run_before_it_is_learnt_from(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _steep(outputs: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+    """A loss of 0 whose gradient has no end."""
+    return (outputs - outputs.detach()).abs().sqrt().sum()
+
+
+@pytest.mark.parametrize("loss", [lambda outputs, *_, **__: outputs.sum() * float("nan"), _steep])
+def test_a_loss_or_gradient_that_is_no_number_is_not_learnt_from(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: object
 ) -> None:
-    nothing = torch.tensor(float("nan"), requires_grad=True)
-    monkeypatch.setattr("melascope.lab.skin.train.loss_of", lambda *_, **__: nothing)
-    with pytest.raises(ValueError, match=r"step 1: the loss is nan.*give the same command again to go on"):
+    monkeypatch.setattr("melascope.lab.skin.train.loss_of", loss)
+    with pytest.raises(ValueError, match=r"step 1: the loss is (nan|0.0), its gradient nan.*same command again"):
         train([faces], None, tmp_path / "one", weights=None, recipe=Recipe(samples=2, batch=2, size=64))
     assert not (tmp_path / "one" / "checkpoint.pt").exists()
 

@@ -275,15 +275,15 @@ def train(
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             outputs = network(batch)
         loss = loss_of(outputs, labels.to(device), pigment.to(device), regions=recipe.regions)
-        if not torch.isfinite(loss):
-            raise ValueError(
-                f"step {step + 1}: the loss is {float(loss.detach())}, of which nothing can be learnt; the last "
-                "checkpoint is as it was: give the same command again to go on from it; if that ends here, a "
-                "lower --rate and another --out"
-            )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        length = torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        if not (torch.isfinite(loss) and torch.isfinite(length)):
+            raise ValueError(
+                f"step {step + 1}: the loss is {float(loss.detach())}, its gradient {float(length)}, of which nothing "
+                "can be learnt; the last checkpoint is as it was: give the same command again to go on from it; if "
+                "that ends here, a lower --rate and another --out"
+            )
         optimiser.step()
         decay = min(recipe.average, (1 + step) / (10 + step))
         with torch.no_grad():
