@@ -29,7 +29,7 @@ PIGMENT: Final = ("pigment", "kind", "contrast")
 CONTRASTS: Final = (4, 8, 16)
 """Neighbourhoods, in pixels of a map, to which the pigment branch compares each pixel."""
 COLOURS: Final = 3 * (1 + len(CONTRASTS))
-"""Maps that say how the density of a pixel differs from that of its neighbourhoods."""
+"""Maps of density, and of how it differs from that of its neighbourhoods."""
 
 
 class Pointwise(nn.Conv2d):
@@ -58,11 +58,10 @@ def _lateral(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Contrast(nn.Module):
-    """What the encoder cannot see: slight differences of density, at strides 2, 4 and 8.
+    """Densities beside those of their surroundings, at strides 2, 4 and 8: for pigment that takes few levels away.
 
-    The encoder's first layers learnt on everyday photographs, in which a step of two of 255 levels means nothing. On
-    dark skin that is all that slight pigment takes away. Here each pixel's density is compared with that of its
-    neighbourhoods, ever larger as the picture is made smaller and its noise with it.
+    Neighbourhoods grow as the picture is made smaller, and its noise with it. On light skin more slight pigment is
+    found with it, on dark skin it is not (docs/measurement.md, section 4).
     """
 
     def __init__(self) -> None:
