@@ -62,6 +62,11 @@ def test_weights_are_halved_and_read_back(run: Path, to: Path) -> None:
         assert read.eval()(pixels).numpy() == pytest.approx(saved.eval()(pixels).numpy(), abs=0.05)
 
 
+def test_the_softmax_of_single_steps_is_softmax() -> None:
+    scores = torch.randn(2, 17, 5, 4, generator=torch.Generator().manual_seed(3)) * 200  # exp alone would overflow
+    assert room._softmax(scores).numpy() == pytest.approx(scores.softmax(dim=1).numpy(), abs=1e-6)
+
+
 class _Older(torch.nn.Module):
     """In the place of the contrast path, in networks that had none."""
 

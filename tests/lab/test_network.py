@@ -107,7 +107,7 @@ def test_the_contrast_path_has_no_say_before_it_has_learnt(network: SkinNetwork)
 
 
 @pytest.mark.parametrize("level", range(3))
-def test_the_contrast_path_compares_and_does_not_mind_brightness(network: SkinNetwork, level: int) -> None:
+def test_the_contrast_path_compares_and_does_not_mind_brightness(level: int) -> None:
     """A mark of the same density is the same to it on skin of any lightness, but for the lightness itself."""
     mark = torch.zeros(1, 3, 64, 64)
     mark[:, :, 24:40, 24:40] = 0.1

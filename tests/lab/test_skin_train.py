@@ -66,7 +66,7 @@ def test_an_older_run_does_not_go_on_without_its_regions(faces: Path, tmp_path: 
 
 
 def _steep(outputs: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-    """A loss of 0 whose gradient has no end."""
+    """A loss of 0 whose gradient is no number."""
     return (outputs - outputs.detach()).abs().sqrt().sum()
 
 

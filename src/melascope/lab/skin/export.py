@@ -168,7 +168,7 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
         "pigment density (optical density in red), probabilities of the six lesions (sl, fre, mel, caf, ota, hori) and "
         "of a look-alike given that there is a mark, share of the pigment in the dermis",
         "classes": {str(int(region)): region.key for region in Region},
-        "architecture": "MobileNetV2 blocks 0-16 and a light top-down decoder",
+        "architecture": "MobileNetV2 blocks 0-16, a light top-down decoder, and a path that compares densities",
         "initialised_from": _origin(recipe),
         "data": {
             "faces": f"{_listed(recipe, 'faces', 'faces')}; persons by hash, two thirds for training",
