@@ -4,9 +4,11 @@ import json
 import numpy as np
 import pytest
 
-from melascope.cohort.optics import skin_colour
+from melascope.cohort.complexion import in_tone
+from melascope.cohort.optics import melanin_for_ita, skin_colour
 from melascope.cohort.places import places_of
 from melascope.cohort.skin import SkinParameters, lay, sample_day, sample_skin
+from melascope.photo.light import to_lab
 from melascope.vocabulary import Region
 from tests.cohort.oval import oval_chart
 
@@ -149,3 +151,31 @@ def test_another_day_keeps_the_person():
 def test_impossible_people_are_refused(change, word):
     with pytest.raises(ValueError, match=word):
         sample_skin(np.random.default_rng(0), **({"age_years": 40, "sex": "female", "ita_deg": 30.0} | change))
+
+
+@pytest.mark.parametrize(("own", "other"), [(55.0, -45.0), (-45.0, 55.0), (30.0, 0.0)])
+def test_in_another_tone_a_skin_is_as_those_of_that_tone_are(own: float, other: float) -> None:
+    rng = np.random.default_rng(11)
+    here = [sample_skin(rng, age_years=40, sex="female", ita_deg=own) for _ in range(500)]
+    there = [sample_skin(rng, age_years=40, sex="female", ita_deg=other) for _ in range(500)]
+    moved = [in_tone(one, other) for one in here]
+    for name in ("unevenness", "mottling"):  # wrinkles stay, which unevenness goes with, too
+        before, after, theirs = (np.array([getattr(one, name) for one in some]) for some in (here, moved, there))
+        assert after.mean() == pytest.approx(theirs.mean(), rel=0.12)
+        assert np.array_equal(np.argsort(before), np.argsort(after))  # the unevenest stays the unevenest
+    for name in ("forehead_tone", "perioral_tone", "periorbital_tone", "crease_tone", "neck_tone", "lip_tone"):
+        after, theirs = (np.array([getattr(one, name) for one in some]) for some in (moved, there))
+        assert after.mean() == pytest.approx(theirs.mean(), abs=4 * theirs.std() / np.sqrt(500) * np.sqrt(2))
+    same = in_tone(here[0], own)
+    assert same == here[0]
+
+
+def test_a_mottle_differs_as_much_in_colour_whatever_the_tone() -> None:
+    differences = []
+    for tone in (50.0, 35.0, 20.0, -5.0, -30.0, -50.0):
+        skins = [sample_skin(np.random.default_rng(n), age_years=40, sex="female", ita_deg=tone) for n in range(300)]
+        mottle = float(np.median([one.mottling for one in skins]))
+        melanin = melanin_for_ita(tone, 0.009, 0.72) * np.exp([-mottle, mottle])
+        low, high = to_lab(skin_colour(melanin, 0.0, 0.009, 0.72).astype(np.float64))
+        differences.append(np.linalg.norm(high - low) / 2)
+    assert max(differences) <= 1.5 * min(differences)

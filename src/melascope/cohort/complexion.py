@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["SkinParameters", "sample_day", "sample_skin"]
+__all__ = ["SkinParameters", "in_tone", "sample_day", "sample_skin"]
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,66 @@ _LIPSTICKS = (
 _EYE_SHADOWS = ((0.16, 0.08, 0.05), (0.07, 0.045, 0.04), (0.25, 0.16, 0.12), (0.12, 0.06, 0.08), (0.09, 0.09, 0.11))
 
 
+@dataclass(frozen=True)
+class _Normal:
+    """A normal distribution, cut off, whose mean goes with the tone of the skin."""
+
+    mean: float
+    """On light skin."""
+    dark: float
+    """What the darkest skin has more of it."""
+    spread: float
+    low: float
+    high: float
+
+    def draw(self, rng: np.random.Generator, dark: float) -> float:
+        return float(np.clip(rng.normal(self.mean + self.dark * dark, self.spread), self.low, self.high))
+
+    def moved(self, value: float, more: float) -> float:
+        """The value that stands where this one does, on skin that is darker by so much."""
+        return float(np.clip(value + self.dark * more, self.low, self.high))
+
+
+_REGIONAL: Final = {
+    "forehead_tone": _Normal(0.05, 0.07, 0.05, -0.08, 0.28),
+    "temple_tone": _Normal(0.07, 0.05, 0.05, -0.06, 0.28),
+    "nose_tone": _Normal(0.03, 0.02, 0.05, -0.10, 0.18),
+    "perioral_tone": _Normal(0.02, 0.11, 0.06, -0.06, 0.32),
+    "periorbital_tone": _Normal(0.04, 0.12, 0.10, -0.20, 0.42),
+    "neck_tone": _Normal(0.00, 0.06, 0.08, -0.15, 0.25),
+    "crease_tone": _Normal(0.06, 0.12, 0.05, 0.0, 0.35),
+}
+_LIPS: Final = _Normal(1.12, -0.25, 0.13, 0.65, 1.45)
+_EVENER: Final = {"unevenness": 0.50, "mottling": 0.55}
+"""What the darkest skin has less of, as shares. The same share of more melanin is a larger difference of colour: by
+these one standard deviation of the usual mottling is a CIELAB difference of about 0.5, on very light skin of 0.3 to
+0.4."""
+
+
+def _darkness(ita_deg: float) -> float:
+    """0 on light skin to 1 on the darkest."""
+    return float(np.clip((45 - ita_deg) / 85, 0, 1))
+
+
+def in_tone(skin: SkinParameters, ita_deg: float) -> SkinParameters:
+    """The same person's skin in another tone, with what goes with it.
+
+    Dark skin is darker around eyes and mouth, on the forehead, at temples and in folds, and melanin differs by a
+    smaller share of itself from place to place. A person keeps their place among those of the new tone. All else stays:
+    blood, redness, relief and wrinkles, moles, acne, make-up.
+
+    Args:
+        skin: In its own tone.
+        ita_deg: -60 to 65.
+    """
+    old, new = _darkness(skin.ita_deg), _darkness(ita_deg)
+    laws = {**_REGIONAL, "lip_tone": _LIPS}
+    changed: dict[str, Any] = {name: law.moved(getattr(skin, name), new - old) for name, law in laws.items()}
+    for name, share in _EVENER.items():
+        changed[name] = getattr(skin, name) * ((1 - share * new) / (1 - share * old))
+    return replace(skin, ita_deg=float(ita_deg), **changed)
+
+
 def sample_skin(rng: np.random.Generator, *, age_years: float, sex: str, ita_deg: float) -> SkinParameters:
     """Draws the skin of a person of that age, sex and tone.
 
@@ -132,7 +193,7 @@ def sample_skin(rng: np.random.Generator, *, age_years: float, sex: str, ita_deg
     if not -60 <= ita_deg <= 65:
         raise ValueError(f"ita_deg = {ita_deg}: must lie between -60 and 65, the range of human skin")
     man = sex == "male"
-    dark = float(np.clip((45 - ita_deg) / 85, 0, 1))
+    dark = _darkness(ita_deg)
     light = float(np.clip((ita_deg - 5) / 40, 0, 1))
 
     def normal(mean: float, spread: float, low: float, high: float) -> float:
@@ -160,21 +221,15 @@ def sample_skin(rng: np.random.Generator, *, age_years: float, sex: str, ita_deg
         ita_deg=float(ita_deg),
         blood=normal(0.0085, 0.0018, 0.0045, 0.014),
         oxygen=normal(0.75, 0.035, 0.65, 0.84),
-        forehead_tone=normal(0.05 + 0.07 * dark, 0.05, -0.08, 0.28),
-        temple_tone=normal(0.07 + 0.05 * dark, 0.05, -0.06, 0.28),
-        nose_tone=normal(0.03 + 0.02 * dark, 0.05, -0.1, 0.18),
-        perioral_tone=normal(0.02 + 0.11 * dark, 0.06, -0.06, 0.32),
-        periorbital_tone=normal(0.04 + 0.12 * dark, 0.10, -0.20, 0.42),
-        neck_tone=normal(0.0 + 0.06 * dark, 0.08, -0.15, 0.25),
-        crease_tone=normal(0.06 + 0.12 * dark, 0.05, 0.0, 0.35),
-        unevenness=float(rng.gamma(9, 0.055 / 9)) * (0.7 + 0.4 * ageing) * (1 - 0.5 * dark),
-        mottling=float(rng.gamma(9, 0.055 / 9)) * (0.7 + 0.3 * ageing) * (1 - 0.55 * dark),
+        **{name: law.draw(rng, dark) for name, law in _REGIONAL.items()},
+        unevenness=float(rng.gamma(9, 0.055 / 9)) * (0.7 + 0.4 * ageing) * (1 - _EVENER["unevenness"] * dark),
+        mottling=float(rng.gamma(9, 0.055 / 9)) * (0.7 + 0.3 * ageing) * (1 - _EVENER["mottling"] * dark),
         flush=float(rng.gamma(9, 0.13 / 9)),
         ruddiness=normal(1.0, 0.3, 0.3, 1.9),
         redness=redness,
         eye_shadows=float(rng.beta(1.6, 2.6)),
         lip_blood=normal(0.056, 0.010, 0.034, 0.085),
-        lip_tone=normal(1.12 - 0.25 * dark, 0.13, 0.65, 1.45),
+        lip_tone=_LIPS.draw(rng, dark),
         pores=normal(0.50 + 0.12 * man, 0.18, 0.1, 1.0),
         oiliness=normal(0.55 - 0.25 * ageing, 0.2, 0.0, 1.0),
         texture=normal(0.85 + 0.35 * ageing, 0.15, 0.5, 1.5),

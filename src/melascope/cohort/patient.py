@@ -9,8 +9,9 @@ Two cohorts of one seed hold the same people as far as they have kinds, tones an
 tones the heads are left in common, by their number. With other tones it is those of one `ancestry_group`.
 
 With `each_tone` a person is photographed once in each tone, as that many patients, who differ in nothing but the skin's
-tone: its melanin, and what goes with that (marks of acne are red on light skin and brown on dark, make-up has the
-skin's colour). A difference between tones is the tone's. The people are those that a cohort without it has, by number.
+tone: its melanin, and what goes with that (`complexion.in_tone`; marks of acne are red on light skin and brown on dark,
+make-up has the skin's colour). A difference between tones is the tone's. The people are those that a cohort without it
+has, by number.
 
 With `any_density` patients are those of a cohort without it, and their lesions, too, but for the density.
 """
@@ -24,6 +25,7 @@ from typing import Final
 import numpy as np
 
 from melascope.cohort.camera import CameraParameters, sample_camera
+from melascope.cohort.complexion import in_tone
 from melascope.cohort.eyes import EyeParameters, sample_eyes
 from melascope.cohort.growth import LesionParameters, at_any_density, progress, sample_lesion, sample_lesions
 from melascope.cohort.hair import HairParameters, hair_colour, sample_hair
@@ -243,10 +245,11 @@ def sample_patient(cohort: Cohort, number: int) -> Patient:
     course = str(rng.choice(["improving", "stable", "relapsing", "worsening"], p=[0.5, 0.15, 0.25, 0.1]))
     response = float(rng.beta(3.0, 2.0))
     hair = hair_colour(rng, age_years=age, ancestry=cast.ancestry)
-    if other := cohort.twins[twin]:
+    other = cohort.twins[twin]
+    if other and other != band:
         (low, high), (its_low, its_high) = _LIMITS[band], _LIMITS[other]
         band, ita = other, its_low + (ita - low) / (high - low) * (its_high - its_low)
-        skin = replace(skin, ita_deg=ita)
+        skin = in_tone(skin, ita)
     return Patient(
         f"p{number:05d}", number, cast.number, cast.sex, age, band, ita, skin, lesions, hair, course, response
     )
