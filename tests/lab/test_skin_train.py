@@ -14,7 +14,7 @@ pytest.importorskip("torchvision", reason="torchvision is not installed: `make l
 
 from melascope.lab.skin.__main__ import app  # noqa: E402
 from melascope.lab.skin.faces import is_held_out, write_labelled  # noqa: E402
-from melascope.lab.skin.train import Recipe, _compare, train  # noqa: E402
+from melascope.lab.skin.train import LEFT_OUT, Recipe, _compare, train  # noqa: E402
 from tests.lab.drawn import drawn_face  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -70,14 +70,35 @@ def _steep(outputs: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
     return (outputs - outputs.detach()).abs().sqrt().sum()
 
 
-@pytest.mark.parametrize("loss", [lambda outputs, *_, **__: outputs.sum() * float("nan"), _steep])
-def test_a_loss_or_gradient_that_is_no_number_is_not_learnt_from(
-    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: object
+@pytest.mark.parametrize(
+    ("loss", "step"), [(lambda outputs, *_, **__: outputs.sum() * float("nan"), 1), (_steep, LEFT_OUT + 1)]
+)
+def test_a_loss_or_gradients_that_are_no_numbers_end_a_run(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: object, step: int
 ) -> None:
     monkeypatch.setattr("melascope.lab.skin.train.loss_of", loss)
-    with pytest.raises(ValueError, match=r"step 1: the loss is (nan|0.0), its gradient nan.*same command again"):
-        train([faces], None, tmp_path / "one", weights=None, recipe=Recipe(samples=2, batch=2, size=64))
+    with pytest.raises(ValueError, match=rf"step {step}: the loss is (nan|0.0), its gradient nan.*same command again"):
+        train([faces], None, tmp_path / "one", weights=None, recipe=Recipe(samples=12, batch=2, size=64))
     assert not (tmp_path / "one" / "checkpoint.pt").exists()
+
+
+def test_of_a_batch_whose_gradient_is_no_number_nothing_is_learnt(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = iter([_steep, lambda outputs, *_, **__: outputs.square().mean(), _steep])
+    monkeypatch.setattr("melascope.lab.skin.train.loss_of", lambda *given, **told: next(losses)(*given, **told))
+    learnt = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: (learnt.append(self), step(self)))
+    run = train([faces], None, tmp_path / "one", weights=None, recipe=Recipe(samples=6, batch=2, size=64))
+    assert len(learnt) == 1
+    told = capsys.readouterr().out
+    assert "step 1: the gradient is nan; nothing is learnt" in told
+    assert "step 2:" not in told
+    assert "step 3: the gradient is nan" in told
+    state = torch.load(run, weights_only=True)
+    assert state["step"] == 3
+    assert all(torch.isfinite(value).all() for value in state["network"].values())
 
 
 def test_a_folder_with_another_run_is_refused_and_left_as_it_is(faces: Path, tmp_path: Path) -> None:
