@@ -152,6 +152,11 @@ def _darkness(ita_deg: float) -> float:
     return float(np.clip((45 - ita_deg) / 85, 0, 1))
 
 
+def _regional_tones(rng: np.random.Generator, dark: float) -> dict[str, Any]:
+    """Fields of the parameters, drawn in the order of the table."""
+    return {name: law.draw(rng, dark) for name, law in _REGIONAL.items()}
+
+
 def in_tone(skin: SkinParameters, ita_deg: float) -> SkinParameters:
     """The same person's skin in another tone, with what goes with it.
 
@@ -221,7 +226,7 @@ def sample_skin(rng: np.random.Generator, *, age_years: float, sex: str, ita_deg
         ita_deg=float(ita_deg),
         blood=normal(0.0085, 0.0018, 0.0045, 0.014),
         oxygen=normal(0.75, 0.035, 0.65, 0.84),
-        **{name: law.draw(rng, dark) for name, law in _REGIONAL.items()},
+        **_regional_tones(rng, dark),
         unevenness=float(rng.gamma(9, 0.055 / 9)) * (0.7 + 0.4 * ageing) * (1 - _EVENER["unevenness"] * dark),
         mottling=float(rng.gamma(9, 0.055 / 9)) * (0.7 + 0.3 * ageing) * (1 - _EVENER["mottling"] * dark),
         flush=float(rng.gamma(9, 0.13 / 9)),
