@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from melascope.cohort.complexion import in_tone
 from melascope.cohort.growth import DENSITIES
 from melascope.cohort.patient import (
     Cast,
@@ -176,11 +177,19 @@ def test_raters_err_alike_on_a_person_in_each_tone() -> None:
 
 
 def test_with_each_tone_the_people_are_those_of_a_cohort_without_it() -> None:
-    once, six = Cohort(30, 9, per_head=3), Cohort(180, 9, per_head=18, each_tone=True)
+    once, six = Cohort(30, 9, visits=2, per_head=3), Cohort(180, 9, visits=2, per_head=18, each_tone=True)
     for person in range(30):
         one = sample_patient(once, person)
-        same = next(p for p in (sample_patient(six, 6 * person + twin) for twin in range(6)) if p.band == one.band)
+        twins = [sample_patient(six, 6 * person + twin) for twin in range(6)]
+        same = next(twin for twin in twins if twin.band == one.band)
         assert replace(same, name=one.name, number=one.number) == one
+        for twin in twins:
+            assert twin.skin == in_tone(one.skin, twin.ita_deg)
+            days = [in_tone(visit.skin, twin.ita_deg) for visit in visits_of(once, one)]
+            assert [visit.skin for visit in visits_of(six, twin)] == days
+        uneven = [twin.skin.mottling for twin in twins]
+        assert sorted(uneven, reverse=True) == uneven
+        assert uneven[-1] < 0.55 * uneven[0]  # a share of more melanin, which shows far more
     assert (Cohort(720, each_tone=True).cast_size, Cohort(12, each_tone=True).cast_size) == (60, 6)
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ from melascope.cohort.files import RecordError, read_record, retake
 from melascope.cohort.optics import ita_deg
 from melascope.cohort.patient import Cast, Cohort, photo_plans, sample_cast, sample_patient
 from melascope.cohort.photograph import photograph
-from melascope.cohort.render import CohortError, render_cohort
+from melascope.cohort.render import CohortError, _about, _claim, render_cohort
 from melascope.cohort.scene import photograph_cast
 from melascope.cohort.shot import Shot
 from melascope.cohort.skin import sample_skin
@@ -213,3 +214,15 @@ def test_a_foreign_record_or_folder_is_refused(folder: Path, tmp_path: Path) -> 
     (copy / "dataset.json").write_text(json.dumps({**about, "made_by": "melascope 0.0"}))
     with pytest.raises(CohortError, match=r"was made by melascope 0\.0"):
         render_cohort(COHORT, copy, jobs=1)
+
+
+def test_people_in_each_tone_of_an_earlier_version_are_not_added_to(tmp_path: Path) -> None:
+    cohort = Cohort(12, 7, size_px=256, per_head=6, each_tone=True)
+    _claim(tmp_path, _about(cohort, maps=False))
+    _claim(tmp_path, _about(cohort, maps=False))
+    about = json.loads((tmp_path / "dataset.json").read_text())
+    assert about["generator"].pop("twins") == 2
+    (tmp_path / "dataset.json").write_text(json.dumps(about))
+    with pytest.raises(CohortError, match=r"each tone of an earlier version \(twins 1, here 2\).*name a new folder"):
+        render_cohort(cohort, tmp_path, jobs=1)
+    assert "twins" not in _about(replace(cohort, each_tone=False), maps=False).generator

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 from benchmarks import tallies
-from benchmarks.photo_figures import Held
+from benchmarks.photo_figures import Held, PhotoFigures
 from benchmarks.tones import (
     BANDS,
+    _reached,
     band_of,
     figures,
     gap,
@@ -102,3 +103,18 @@ def test_how_far_the_same_lesions_stand_out_is_told_in_each_tone() -> None:
     assert "| slight, 0.03 to 0.08 | 1 | 4.0 | 3.5 | 2.5 | 2.0 | 1.0 | 0.5 | 0.12 |" in visibility_table(photos)
     unseen = [replace(one, seen=replace(one.seen, detectability=None)) for one in photos if one.seen]
     assert "slight" not in visibility_table(unseen)
+
+
+def test_whether_the_aim_is_reached_is_told_with_its_doubt() -> None:
+    def photos(each: tuple[int, ...]) -> list[PhotoFigures]:
+        """Six photographs a head; `each` pixels found in dark skin, head by head, and 50 in every other tone."""
+        found = []
+        for head, both in enumerate(each):
+            for tone in range(6):
+                name = f"p{6 * head + tone:05d}-v1-1-dslr-frontal"
+                found.append(replace(with_called(name, 50, true=50, both=both if tone == 5 else 50), head=str(head)))
+        return found
+
+    assert _reached(photos((50, 49, 49, 50))) == "reached"
+    assert _reached(photos((50, 50, 50, 42))) == "reached, not surely"
+    assert _reached(photos((45, 45, 45, 45))) == "not reached"

@@ -143,8 +143,8 @@ _REGIONAL: Final = {
 _LIPS: Final = _Normal(1.12, -0.25, 0.13, 0.65, 1.45)
 _EVENER: Final = {"unevenness": 0.50, "mottling": 0.55}
 """What the darkest skin has less of, as shares. The same share of more melanin is a larger difference of colour: by
-these one standard deviation of the usual mottling is a CIELAB difference of about 0.5, on very light skin of 0.3 to
-0.4."""
+these one standard deviation of the usual mottling is a CIELAB difference of 0.4 to 0.5 from light to dark skin (at the
+age of 44), on very light skin of 0.25."""
 
 
 def _darkness(ita_deg: float) -> float:
@@ -161,8 +161,9 @@ def in_tone(skin: SkinParameters, ita_deg: float) -> SkinParameters:
     """The same person's skin in another tone, with what goes with it.
 
     Dark skin is darker around eyes and mouth, on the forehead, at temples and in folds, and melanin differs by a
-    smaller share of itself from place to place. A person keeps their place among those of the new tone. All else stays:
-    blood, redness, relief and wrinkles, moles, acne, make-up.
+    smaller share of itself from place to place. A person stands among those of the new tone where they stood among
+    their own, but for values at the ends of what occurs. All else stays, also what is more frequent in some tones:
+    blood, redness, vessels, relief and wrinkles, moles, papulosa, acne, make-up.
 
     Args:
         skin: In its own tone.

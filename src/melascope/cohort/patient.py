@@ -36,6 +36,7 @@ from melascope.cohort.worn import WornParameters, sample_worn
 from melascope.vocabulary import MASI_REGIONS, Lesion, ToneBand
 
 __all__ = [
+    "TWINS",
     "Cast",
     "Cohort",
     "Patient",
@@ -48,6 +49,9 @@ __all__ = [
     "visits_of",
 ]
 
+TWINS: Final = 2
+"""Raised by hand whenever a person in another tone comes to be another one. Of 1, they kept the unevenness of their
+own."""
 _LIMITS: Final = {
     ToneBand.VERY_LIGHT: (55.0, 62.0),
     ToneBand.LIGHT: (41.0, 55.0),
@@ -245,7 +249,7 @@ def sample_patient(cohort: Cohort, number: int) -> Patient:
     course = str(rng.choice(["improving", "stable", "relapsing", "worsening"], p=[0.5, 0.15, 0.25, 0.1]))
     response = float(rng.beta(3.0, 2.0))
     hair = hair_colour(rng, age_years=age, ancestry=cast.ancestry)
-    other = cohort.twins[twin]
+    other = cohort.twins[twin]  # whoever changes what follows raises TWINS
     if other and other != band:
         (low, high), (its_low, its_high) = _LIMITS[band], _LIMITS[other]
         band, ita = other, its_low + (ita - low) / (high - low) * (its_high - its_low)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import melascope
-from melascope.cohort.patient import Cohort, photo_plans, sample_cast, sample_patient, visits_of
+from melascope.cohort.patient import TWINS, Cohort, photo_plans, sample_cast, sample_patient, visits_of
 from melascope.data.about import About, read_about, write_about
 from melascope.data.layout import ABOUT, record_path
 from melascope.interrupts import interrupts_held
@@ -132,6 +132,7 @@ def _about(cohort: Cohort, maps: bool) -> About:
         notes="People who do not exist. Research software, not a medical device.",
         generator={
             **_asked(cohort),
+            **({"twins": TWINS} if cohort.each_tone else {}),
             "maps": maps,
             "made_with": made_with(),
         },
@@ -158,6 +159,11 @@ def _claim(out: Path, about: About) -> None:
                 f"{out} was made by {there.made_by or 'others'}, not {about.made_by}: name another folder"
             )
         was = {**_asked(Cohort(1)), **there.generator}  # what earlier versions do not tell was not asked for
+        if about.generator.get("twins") and "each_tone" in there.generator and was.get("twins") != TWINS:
+            raise CohortError(
+                f"{out} holds people in each tone of an earlier version (twins {was.get('twins', 1)}, here {TWINS}): "
+                "others would be added; name a new folder"
+            )
         differing = [key for key, now in about.generator.items() if key != "made_with" and was.get(key) != now]
         if differing:
             told = ", ".join(f"{key} {was.get(key)!r}" for key in differing)

@@ -183,6 +183,7 @@ def _card(network: SkinNetwork, saved: dict[str, Any], recipe: dict[str, Any], p
         },
         "recipe": recipe,
         "steps": int(saved["step"]),
+        "steps_left_out": int(saved.get("left_out", 0)),
         "limits": f"Trained on {recipe.get('faces', 'an unknown number of')} faces and {recipe.get('virtual', 0)} "
         "photographs of virtual patients; pigment was learnt painted or rendered, from no patient. The truth of the "
         "region figures on photographs is the teacher's, not a person's. Which ages, coverings and skin tones the "

@@ -61,7 +61,7 @@ class _Contrast(nn.Module):
     """Densities beside those of their surroundings, at strides 2, 4 and 8: for pigment that takes few levels away.
 
     Neighbourhoods grow as the picture is made smaller, and its noise with it. On light skin more slight pigment is
-    found with it, on dark skin it is not (docs/measurement.md, section 4).
+    found with it, on dark skin it was not, on the people of that trial (docs/measurement.md, section 4).
     """
 
     def __init__(self) -> None:

@@ -31,9 +31,10 @@ __all__ = ["Recipe", "Views", "loss_of", "train"]
 
 BROAD: Final = 0.15
 """Share of the facial skin from which pigment is broad: what shows least where little normal skin is left."""
-LEFT_OUT: Final = 3
-"""Batches in a row of which nothing may be learnt. In bfloat16 on CPUs one gradient in several hundred comes out as no
-number, or too long for one, now and then and with the same batch not again; why is not known."""
+LEFT_OUT: Final = (3, 0.02)
+"""How many batches of a run, and what share of them more, may be left out because their gradient is no number. In
+bfloat16 on CPUs one in several hundred comes out so, now and then and with the same batch not again; why is not known.
+"""
 _RARITY: Final = (3.0, 5.0, 1.0, 2.0, 1.0, 3.0, 5.0)
 """Weights of a pixel of each kind and of look-alikes: small lesions have few pixels."""
 _WEIGHTS: Final = {Region.BACKGROUND: 0.6, Region.HAIR: 0.6, Region.OTHER_SKIN: 0.7, Region.NECK: 0.7}
@@ -244,10 +245,10 @@ def train(
     _compare(out, told)
     network = SkinNetwork(regions=recipe.regions).to(device)
     checkpoint = out / "checkpoint.pt"
-    steps, done = recipe.samples // recipe.batch, 0
+    steps, done, left_out = recipe.samples // recipe.batch, 0, 0
     saved = torch.load(checkpoint, map_location=device, weights_only=True) if checkpoint.exists() else None
     if saved:
-        done = int(saved["step"])
+        done, left_out = int(saved["step"]), int(saved.get("left_out", 0))
         network.load_state_dict(saved["network"])
     elif weights:
         shipped = weights.suffix == ".onnx"
@@ -268,7 +269,7 @@ def train(
     stream = Views(faces, close_ups, recipe, start=done)
     loader = iter(DataLoader(stream, batch_size=recipe.batch, num_workers=workers, prefetch_factor=4))
     network.train()
-    began, running, left_out = time.monotonic(), 0.0, 0
+    began, running = time.monotonic(), 0.0
     for step in range(done, steps):
         rate = recipe.rate * min(1.0, (step + 1) / recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimiser.param_groups:
@@ -281,14 +282,15 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         length = torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        left_out = 0 if torch.isfinite(length) else left_out + 1
-        if not torch.isfinite(loss) or left_out > LEFT_OUT:
+        usable = bool(torch.isfinite(length))
+        left_out += not usable
+        if not torch.isfinite(loss) or left_out > LEFT_OUT[0] + LEFT_OUT[1] * step:
             raise ValueError(
                 f"step {step + 1}: the loss is {float(loss.detach())}, its gradient {float(length)}, of which nothing "
                 "can be learnt; the last checkpoint is as it was: give the same command again to go on from it; if "
                 "that ends here, a lower --rate and another --out"
             )
-        if left_out:
+        if not usable:
             print(f"step {step + 1}: the gradient is {float(length)}; nothing is learnt from this batch", flush=True)
         else:
             optimiser.step()
@@ -304,7 +306,7 @@ def train(
             print(f"step {step + 1}/{steps}  loss {running:.4f}  {speed:.1f} views/s", flush=True)
             with (out / "history.csv").open("a") as file:
                 file.write(line + "\n")
-            state = {"step": step + 1, "network": network.state_dict(), "average": average}
+            state = {"step": step + 1, "left_out": left_out, "network": network.state_dict(), "average": average}
             partial = out / "checkpoint.part"
             torch.save({**state, "optimiser": optimiser.state_dict()}, partial)
             partial.replace(checkpoint)
