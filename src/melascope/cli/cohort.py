@@ -52,8 +52,8 @@ def render(
         bool,
         typer.Option(
             "--each-tone",
-            help="Each person once in each tone, as that many patients: all is the same but the tone and what goes with it. Numbers of patients are "
-            "then multiples of the tones, six.",
+            help="Each person once in each tone, as that many patients: all is the same but the tone and what "
+            "goes with it. Numbers of patients are then multiples of the tones, six.",
         ),
     ] = False,
     any_density: Annotated[
