@@ -21,6 +21,7 @@ from melascope.lab.skin.network import (  # noqa: E402
     KINDS,
     MAPS,
     SkinNetwork,
+    _Contrast,
     _contrasts,
     load_imagenet,
     renormalise,
@@ -114,6 +115,25 @@ def test_the_contrast_path_compares_and_does_not_mind_brightness(level: int) -> 
     contrasts = [_contrasts(functional.avg_pool2d(skin + mark, 2**level))[:, 3:] for skin in (0.3, 1.5)]
     assert float(contrasts[0].abs().max()) > 0.1
     assert torch.allclose(*contrasts, atol=1e-5)
+
+
+def test_in_half_precision_the_contrast_path_learns_from_the_same_gradient() -> None:
+    torch.manual_seed(3)
+    path = _Contrast().train()
+    for lateral in path.leave:
+        torch.nn.init.ones_(lateral[1].weight)
+    density = torch.rand(2, 3, 112, 112).contiguous(memory_format=torch.channels_last)  # of a view of 224 pixels
+    gradients = []
+    for half in (False, True):
+        path.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            maps = path(density)
+        sum((x.float() * torch.linspace(-1, 1, x.shape[-1])).sum() for x in maps).backward()
+        gradients.append({name: p.grad for name, p in path.named_parameters() if name.endswith("0.weight")})
+    whole, halved = gradients
+    assert any(torch.Size([48, 1, 3, 3]) == value.shape for value in whole.values())
+    for name, value in whole.items():
+        assert functional.cosine_similarity(value.flatten(), halved[name].flatten(), dim=0) > 0.9, name
 
 
 def test_renormalising_changes_statistics_and_not_outputs(network: SkinNetwork) -> None:

@@ -32,9 +32,7 @@ __all__ = ["Recipe", "Views", "loss_of", "train"]
 BROAD: Final = 0.15
 """Share of the facial skin from which pigment is broad: what shows least where little normal skin is left."""
 LEFT_OUT: Final = (3, 0.02)
-"""How many batches of a run, and what share of them more, may be left out because their gradient is no number. In
-bfloat16 on CPUs one in several hundred comes out so, now and then and with the same batch not again; why is not known.
-"""
+"""How many batches of a run, and what share of them more, may be left out because their gradient is no number."""
 _RARITY: Final = (3.0, 5.0, 1.0, 2.0, 1.0, 3.0, 5.0)
 """Weights of a pixel of each kind and of look-alikes: small lesions have few pixels."""
 _WEIGHTS: Final = {Region.BACKGROUND: 0.6, Region.HAIR: 0.6, Region.OTHER_SKIN: 0.7, Region.NECK: 0.7}
