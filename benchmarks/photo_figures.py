@@ -36,6 +36,7 @@ __all__ = [
     "look_alikes",
     "measure",
     "name_lesions",
+    "probability_of",
     "true_regions_of",
     "unpainted",
 ]
@@ -170,7 +171,7 @@ def unpainted(path: Path) -> PhotoFigures:
     seen = None
     if analysis.quality.verdict is not Verdict.REFUSED:
         codes, called = analysis.arrays.region_codes, analysis.arrays.lesion_mask
-        pigment = count_pigment(codes, np.zeros(codes.shape, bool), called, _probability(photo.pixels))
+        pigment = count_pigment(codes, np.zeros(codes.shape, bool), called, probability_of(photo.pixels))
         seen = Seen(pigment, {}, 0, {}, (), ())
     band = str(analysis.skin_tone.band) if analysis.skin_tone else ""
     return PhotoFigures(path.stem, path.stem, band, "", "frontal", healthy=True, seen=seen)
@@ -315,7 +316,7 @@ def _seen(folder: Path, sample: Sample, truth: Mapping[str, Mapping[str, float]]
     lesion = kinds > 0
     rendered = sample.instances()
     instances = rendered if rendered is not None else _components(kinds)
-    pigment = count_pigment(codes, lesion, arrays.lesion_mask, _probability(photo.pixels))
+    pigment = count_pigment(codes, lesion, arrays.lesion_mask, probability_of(photo.pixels))
     overlaps, swapped = count_regions(codes, arrays.region_codes) if rendered is not None else ({}, 0)
     # A sliver of the far cheek has no shape to compare: neither truth nor measurement scores it.
     overlaps = {key: pair for key, pair in overlaps.items() if key in truth or _scored(analysis, key)}
@@ -343,7 +344,7 @@ def _components(kinds: NDArray[np.uint8]) -> NDArray[np.int32]:
     return instances
 
 
-def _probability(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def probability_of(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(H, W) probability of pigment disease; 0 where none is measured."""
     regions = find_regions(pixels)
     x0, y0, x1, y1 = regions.frame
