@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -87,10 +88,12 @@ def analyze(photo: str | Path | bytes | NDArray[Any] | Photo, *, name: str | Non
     )
     if verdict(findings) is Verdict.REFUSED:
         return _refused(taken.name, taken.sha256, taken.width, taken.height, regions.view, findings)
-    pigment = map_pigment(regions)
-    if pigment.normal_share < LITTLE_NORMAL:
-        findings += (_little_normal_skin(pigment.normal_share),)
-    return _assemble(taken, regions, pigment, findings)
+    with ThreadPoolExecutor(1) as beside:  # the one instrument reads while the other measures
+        reading = beside.submit(read_severity, taken.pixels, regions)
+        pigment = map_pigment(regions)
+        if pigment.normal_share < LITTLE_NORMAL:
+            findings += (_little_normal_skin(pigment.normal_share),)
+        return _assemble(taken, regions, pigment, findings, reading)
 
 
 def _little_normal_skin(share: float) -> Finding:
@@ -114,7 +117,13 @@ def _take(photo: str | Path | bytes | NDArray[Any] | Photo, name: str | None) ->
     return read_photo(photo, name)
 
 
-def _assemble(photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: tuple[Finding, ...]) -> Analysis:
+def _assemble(
+    photo: Photo,
+    regions: RegionMap,
+    pigment: PigmentMap,
+    findings: tuple[Finding, ...],
+    reading: Future[SeverityReading | None],
+) -> Analysis:
     face = regions.view is View.FACE
     factor = widening(findings)
     measured = measure_regions(regions, pigment, factor)
@@ -123,8 +132,9 @@ def _assemble(photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: t
     tone = measure_tone(regions.pixels, regions.codes, pigment.involved, penalty_deg=penalty, scale=regions.scale)
     lesions = outline_lesions(regions, pigment)
     totals = _masi(measured, face)
-    reading = read_severity(photo.pixels, regions, factor)
-    read = None if reading is None else _reading(reading, totals)
+    named = name(lesions, regions, pigment)
+    read_off = reading.result()
+    read = None if read_off is None else _reading(read_off.widened(factor), totals)
     if read is not None and read.disagrees:
         findings += (_readings_disagree(read, totals),)
     covered = covered_fractions(regions.codes)
@@ -137,14 +147,11 @@ def _assemble(photo: Photo, regions: RegionMap, pigment: PigmentMap, findings: t
         masi=totals,
         skin_in_view=None if face else _all_skin(pigment, regions, factor),
         severity_reading=read,
-        lesions=tuple(
-            _lesion(outline, naming, regions)
-            for outline, naming in zip(lesions, name(lesions, regions, pigment), strict=True)
-        ),
+        lesions=tuple(_lesion(outline, naming, regions) for outline, naming in zip(lesions, named, strict=True)),
         versions=versions(),
         disclaimer=DISCLAIMER,
     )
-    return record.with_arrays(_arrays(photo, regions, pigment, reading))
+    return record.with_arrays(_arrays(photo, regions, pigment, read_off))
 
 
 def _all_skin(pigment: PigmentMap, regions: RegionMap, factor: float) -> RegionScore:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import cv2
@@ -57,9 +57,9 @@ class SeverityReading:
     """Of mild, moderate and severe."""
     masi: float
     """MASI that it implies, 0 to 48."""
-    masi_low: float
-    masi_high: float
-    """Ends of its 90 % interval."""
+    below: float
+    above: float
+    """How far its 90 % interval reaches to either side."""
     relevance: NDArray[np.float32] | None
     """(h, w) of the network's last grid: what each place adds to the score of the class it reads, above the mean of the
     three classes' scores, in the photo as it is, or in the mean of that view and its mirror image if both are looked
@@ -73,6 +73,20 @@ class SeverityReading:
     """The network was trained on virtual patients only."""
     labels: Literal["raters", "truth"]
     """What it learnt: the mean of raters, or the MASI that its data sets stated of each picture."""
+
+    @property
+    def masi_low(self) -> float:
+        """Lower end of the interval."""
+        return max(0.0, self.masi - self.below)
+
+    @property
+    def masi_high(self) -> float:
+        """Upper end of the interval."""
+        return min(_TOP, self.masi + self.above)
+
+    def widened(self, factor: float) -> SeverityReading:
+        """The same with an interval that is as many times as wide, for findings about the photo."""
+        return replace(self, below=factor * self.below, above=factor * self.above)
 
     def relevance_on(self, frame: Box, shape: tuple[int, int]) -> NDArray[np.float32] | None:
         """The relevance of places of another frame, interpolated; NaN where the network was shown nothing.
@@ -95,13 +109,12 @@ class SeverityReading:
         return np.where(inside, found, np.float32(np.nan)).astype(np.float32)
 
 
-def read_severity(pixels: Pixels, regions: RegionMap, factor: float = 1.0) -> SeverityReading | None:
+def read_severity(pixels: Pixels, regions: RegionMap) -> SeverityReading | None:
     """Reads the severity of melasma off a face.
 
     Args:
         pixels: (H, W, 3) the upright photo, sRGB.
         regions: Its regions.
-        factor: By which the interval widens, for findings about the photo.
 
     Returns:
         The reading; None where no network ships, or the photo is not what it knows: one whole face, all four regions of
@@ -132,8 +145,8 @@ def read_severity(pixels: Pixels, regions: RegionMap, factor: float = 1.0) -> Se
         severity=_CLASSES[read],
         probabilities=(mild, moderate, severe),
         masi=masi,
-        masi_low=max(0.0, masi - factor * below),
-        masi_high=min(_TOP, masi + factor * above),
+        below=below,
+        above=above,
         relevance=_relevance(found.get("maps"), plan.angles, read),
         square=square,
         network=network.sha256[:16],

@@ -137,30 +137,30 @@ def _write_parts(analysis: Analysis, folder: Path, pdf: bool, exports: Exports, 
 def _pictures(analysis: Analysis) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Pictures and masks as PNG, and the pictures that a report holds as JPEG, by the names of `Files`.
 
-    What is drawn is encoded in two other threads while the next is drawn.
+    They are drawn and encoded in two threads.
     """
     arrays = arrays_of(analysis)
     if arrays is None:
         return {}, {}
-    with ThreadPoolExecutor(2) as pool:
-        pngs, jpegs = {}, {}
 
-        def encode(kind: str, pixels: NDArray[np.uint8]) -> None:
-            pngs[kind] = pool.submit(_png, pixels)
-
+    def overlay() -> tuple[bytes, bytes]:
         drawn = figure(analysis)
-        jpegs["overlay"] = pool.submit(jpeg, drawn)
-        encode("overlay", with_strip(drawn, analysis))
-        panels = maps(analysis)
-        jpegs["maps"] = pool.submit(jpeg, panels)
-        encode("maps", panels)
-        encode("region_mask", arrays.region_codes)
-        encode("lesion_mask", arrays.lesion_mask.astype(np.uint8) * np.uint8(255))
-        looked = relevance(analysis)
-        if looked is not None:
-            jpegs["relevance"] = pool.submit(jpeg, looked)
-            encode("relevance", looked)
-        return {k: f.result() for k, f in pngs.items()}, {k: f.result() for k, f in jpegs.items()}
+        return _png(with_strip(drawn, analysis)), jpeg(drawn)
+
+    def others() -> list[tuple[bytes, bytes] | None]:
+        return [
+            drawn if drawn is None else (_png(drawn), jpeg(drawn)) for drawn in (maps(analysis), relevance(analysis))
+        ]
+
+    with ThreadPoolExecutor(1) as beside:
+        rest = beside.submit(others)
+        both = {"overlay": overlay()}
+        pngs = {
+            "region_mask": _png(arrays.region_codes),
+            "lesion_mask": _png(arrays.lesion_mask.astype(np.uint8) * np.uint8(255)),
+        }
+        both |= {kind: files for kind, files in zip(("maps", "relevance"), rest.result(), strict=True) if files}
+    return pngs | {k: png for k, (png, _) in both.items()}, {k: small for k, (_, small) in both.items()}
 
 
 def _write_dicom_parts(statement: Statement, folder: Path, original: bytes) -> tuple[str, ...]:
