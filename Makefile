@@ -44,6 +44,8 @@ lock: $(VENV)/.made ## choose and pin all versions anew
 		--override requirements/data-only.txt -o requirements/dev.txt -c requirements/run.txt pyproject.toml
 	$(LOCK) --extra lab -o requirements/lab.txt -c requirements/dev.txt pyproject.toml
 
+include recipes/measuring.mk
+
 clean: ## remove everything that was set up or measured
 	rm -rf $(VENV) .tools .coverage .*_cache .hypothesis build dist
 

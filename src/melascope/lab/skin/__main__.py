@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -116,6 +116,25 @@ def calibrate(
     from melascope.lab.skin.calibrate import calibrate as run
 
     print(run(cohorts, write_card=card))
+
+
+@app.command()
+def unaffected(
+    photos: Annotated[Path, typer.Argument(help="Folder of photographs of which you know: no pigment disease.")],
+    out: Annotated[Path, typer.Option(help="Folder of the data set.")],
+    view: Annotated[Literal["frontal", "close-up"], typer.Option(help="What they take in.")] = "frontal",
+    person: Annotated[
+        str | None, typer.Option(help="Regular expression for the patient in a file's name; else each is another.")
+    ] = None,
+    learnt: Annotated[bool, typer.Option("--learnt", help="Without the third that figures are made of.")] = False,
+) -> None:
+    """Copy photographs into a data set that says: a MASI of 0, none of the six lesions."""
+    from melascope.lab.skin.unaffected import write_unaffected
+
+    try:
+        print(f"{write_unaffected(photos, out, view=view, person=person, learnt=learnt)} photographs in {out}")
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @app.command()

@@ -1,0 +1,76 @@
+"""Photographs of people without pigment disease, as a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from melascope.data import DataSet
+from melascope.data.check import check
+from melascope.lab.skin.faces import is_held_out
+from melascope.lab.skin.unaffected import write_unaffected
+
+NAMES = ("PAT_1_1_9", "PAT_1_2_7", "PAT_2_3_1", "other_4", "other_5", "other_6")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "some-faces"
+    place.mkdir()
+    for level, name in enumerate(NAMES):
+        Image.fromarray(np.full((240, 200, 3), 20 * level, np.uint8)).save(place / f"{name}.png")
+    (place / "notes.txt").write_text("not a photograph")
+    (place / "broken.jpg").write_bytes(b"no picture")
+    return place
+
+
+def test_each_photograph_is_somebody_without_pigment(folder: Path, tmp_path: Path) -> None:
+    assert write_unaffected(folder, tmp_path / "out") == len(NAMES)
+    assert check(tmp_path / "out").errors == 0
+    data = DataSet.open(tmp_path / "out")
+    for row in data.manifest.rows:
+        file = (folder / f"{row.photo_id}.png").read_bytes()
+        assert (row.masi, row.kinds, row.view, row.patient) == (0.0, (), "frontal", row.photo_id)
+        assert (row.width, row.height) == (200, 240)
+        assert row.group == hashlib.sha256(file).hexdigest()
+        assert (tmp_path / "out" / row.file).read_bytes() == file
+
+
+def test_close_ups_have_no_masi_and_their_patient_from_the_name(folder: Path, tmp_path: Path) -> None:
+    for name in ("other_4.png", "other_5.png", "other_6.png", "broken.jpg"):
+        (folder / name).unlink()
+    write_unaffected(folder, tmp_path / "out", view="close-up", person="PAT_[0-9]+")
+    rows = DataSet.open(tmp_path / "out").manifest.rows
+    assert [row.patient for row in rows] == [row.kept_together for row in rows] == ["PAT_1", "PAT_1", "PAT_2"]
+    assert {(row.masi, row.view, row.kinds) for row in rows} == {(None, "close-up", ())}
+
+
+def test_those_of_whom_figures_are_made_can_be_left_out(folder: Path, tmp_path: Path) -> None:
+    write_unaffected(folder, tmp_path / "out", learnt=True)
+    kept = {row.photo_id for row in DataSet.open(tmp_path / "out").manifest.rows}
+    assert kept == {name for name in NAMES if not is_held_out(f"some-faces-{name}")}
+    assert 0 < len(kept) < len(NAMES)
+    assert {path.stem for path in (tmp_path / "out" / "photos").iterdir()} == kept
+
+
+@pytest.mark.parametrize(
+    ("person", "told"),
+    [
+        ("PAT_[0-9]+", "is nowhere in the names of 4 photographs, such as broken.jpg"),
+        ("(", "no regular expression"),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_told(folder: Path, tmp_path: Path, person: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told.replace("(", r"\(")):
+        write_unaffected(folder, tmp_path / "out", person=person)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_photographs_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no photograph that can be read"):
+        write_unaffected(tmp_path / "empty", tmp_path / "out")
