@@ -24,7 +24,7 @@ from melascope.clinic.audit import log
 from melascope.clinic.between import between, between_json
 from melascope.clinic.corrections import correct, read
 from melascope.clinic.course import main_photo
-from melascope.clinic.tables import Age, Idempotent, Patient, Photo, PhotoView, Sex, Visit, now
+from melascope.clinic.tables import Age, Idempotent, MakeUp, Patient, Photo, PhotoView, Sex, Visit, now
 
 __all__ = ["ScoreIn", "router"]
 _KEEP: Final = timedelta(days=7)
@@ -75,6 +75,7 @@ class VisitIn(_Body):
 
     day: date
     note: str = Field("", max_length=4000)
+    make_up: MakeUp | None = Field(None, description="Whether make-up is worn; null if nobody noted it.")
 
 
 class PhotoOut(BaseModel):
@@ -97,6 +98,7 @@ class VisitOut(BaseModel):
     patient: str
     day: date
     note: str
+    make_up: MakeUp | None
     photos: list[PhotoOut]
     version: int
 
@@ -168,6 +170,7 @@ def _visit(row: Visit) -> VisitOut:
         patient=row.patient_id,
         day=row.day,
         note=row.note,
+        make_up=row.make_up,
         photos=[_photo(photo) for photo in row.photos],
         version=row.version,
     )
@@ -256,7 +259,7 @@ def list_visits(who: Who, patient: Identifier, offset: Offset = 0, limit: Limit 
 def add_visit(who: Who, patient: Identifier, body: VisitIn) -> VisitOut:
     """A new visit."""
     with who.writing() as db:
-        form = {"day": body.day.isoformat(), "note": body.note.replace("\x00", "")}
+        form = {"day": body.day.isoformat(), "note": body.note.replace("\x00", ""), "make_up": body.make_up or ""}
         return _visit(visits.add_visit(db, who.actor, patient, form))
 
 

@@ -25,7 +25,7 @@ from melascope.clinic.corrections import LesionReading, Reading, read
 from melascope.clinic.course import Course, Point
 from melascope.clinic.outlines import FACE_MM, ellipse
 from melascope.clinic.pictures import alignment
-from melascope.clinic.tables import Photo
+from melascope.clinic.tables import MakeUp, Photo
 from melascope.record import LesionRecord
 from melascope.vocabulary import Lesion
 
@@ -149,6 +149,8 @@ class Between:
     """(2, 3) that brings the later photograph to the earlier one, in pixels as shown."""
     comparable: bool
     """Both were measured by the network whose steadiness is known."""
+    made_up: bool = False
+    """At one of the visits make-up was worn, as somebody noted: what it hides looks gone."""
 
     @property
     def counts(self) -> dict[Fate, int]:
@@ -187,7 +189,9 @@ def between(before: Photo, after: Photo) -> Between | None:
             faces[0], spots=tuple(s if s.confirmed else replace(s, kind=None, measured=None) for s in faces[0].spots)
         )
     networks = {reading.record.versions.get("skin network", "") for reading in readings if reading is not None}
-    return compared(faces[0], faces[1], comparable=networks == {steadiness()["network"]})
+    found = compared(faces[0], faces[1], comparable=networks == {steadiness()["network"]})
+    made_up = any(photo.visit.make_up is MakeUp.WORN for photo in (before, after))
+    return None if found is None else replace(found, made_up=made_up)
 
 
 def since(found: Course) -> tuple[tuple[Point, Between], ...]:
@@ -373,6 +377,7 @@ def between_json(found: Between) -> dict[str, Any]:
     return {
         "counts": {fate.value: count for fate, count in found.counts.items()},
         "comparable": found.comparable,
+        "made_up": found.made_up,
         "lesions": [
             {
                 "state": pair.fate.value,

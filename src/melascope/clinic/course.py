@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from melascope.clinic.corrections import Reading, read
-from melascope.clinic.tables import Patient, Photo, PhotoView, Treatment, Visit
+from melascope.clinic.tables import MakeUp, Patient, Photo, PhotoView, Treatment, Visit
 from melascope.record import SeverityRecord
 from melascope.vocabulary import Region
 
@@ -53,8 +53,13 @@ class Change:
 
     @property
     def real(self) -> bool:
-        """Larger than what re-photographing would explain."""
-        return abs(self.difference) > self.detectable
+        """Larger than what re-photographing would explain; never told where make-up hides pigment."""
+        return abs(self.difference) > self.detectable and not self.made_up
+
+    @property
+    def made_up(self) -> tuple[Point, ...]:
+        """The visits of the two at which make-up was worn, as somebody noted."""
+        return tuple(point for point in (self.before, self.after) if point.visit.make_up is MakeUp.WORN)
 
     @property
     def read(self) -> float | None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 __all__ = ["HEAD", "Database", "DatabaseError", "is_full"]
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The latest migration: a database that has it is opened without Alembic, which takes a moment to load."""
 _WAIT_S: Final = 20
 _POOL: Final[dict[str, Any]] = {"pool_size": 20, "max_overflow": 30, "pool_use_lifo": True}

@@ -79,6 +79,7 @@ def patient_json(db: Session, patient: Patient) -> dict[str, Any]:
                 "visit": visit.id,
                 "day": visit.day.isoformat(),
                 "note": visit.note,
+                "make_up": visit.make_up,
                 "photos": [_photo(photo, who) for photo in visit.photos],
                 "signatures": [
                     {"by": row.user.name, "at": row.at.isoformat(), "digest": row.digest} for row in visit.signatures

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from melascope.clinic.access import Actor, Conflict, Invalid, Right, patient_of, visit_of
 from melascope.clinic.audit import log
 from melascope.clinic.patients import day_of
-from melascope.clinic.tables import Signature, Visit, now
+from melascope.clinic.tables import MakeUp, Signature, Visit, now
 
 __all__ = ["add_visit", "change_visit", "content_digest", "sign_visit", "valid_signatures"]
 
@@ -19,12 +19,13 @@ _LONGEST_NOTE = 4000
 
 
 def add_visit(db: Session, actor: Actor, patient_id: str, form: Mapping[str, str]) -> Visit:
-    """A new visit of a patient: ``day`` and ``note``."""
+    """A new visit of a patient: ``day``, ``note`` and ``make_up``."""
     patient = patient_of(db, actor, patient_id, Right.WRITE)
     visit = Visit(
         patient_id=patient.id,
         day=day_of(form.get("day", ""), "day"),
         note=_note(form),
+        make_up=_make_up(form.get("make_up", "")),
         created_by=actor.id,
         changed_by=actor.id,
     )
@@ -35,7 +36,7 @@ def add_visit(db: Session, actor: Actor, patient_id: str, form: Mapping[str, str
 
 
 def change_visit(db: Session, actor: Actor, visit_id: str, version: int, form: Mapping[str, str]) -> Visit:
-    """Change day and note.
+    """Change day, note and make-up; what the form does not have stays.
 
     Raises:
         Conflict: Somebody changed the visit since `version`.
@@ -44,6 +45,8 @@ def change_visit(db: Session, actor: Actor, visit_id: str, version: int, form: M
     if visit.version != version:
         raise Conflict
     visit.day, visit.note = day_of(form.get("day", ""), "day"), _note(form)
+    if "make_up" in form:
+        visit.make_up = _make_up(form["make_up"])
     visit.changed, visit.changed_by = now(), actor.id
     log(db, actor.id, "visit.change", visit)
     db.flush()
@@ -57,8 +60,15 @@ def _note(form: Mapping[str, str]) -> str:
     return note
 
 
+def _make_up(word: str) -> MakeUp | None:
+    try:
+        return MakeUp(word) if word else None
+    except ValueError:
+        raise Invalid("error.make_up", "make_up") from None
+
+
 def content_digest(visit: Visit) -> str:
-    """SHA-256 over everything that a visit says: day, note, photographs, records, corrections."""
+    """SHA-256 over everything that a visit says: day, note, make-up if noted, photographs, records, corrections."""
     content = [
         visit.day.isoformat(),
         visit.note,
@@ -71,6 +81,7 @@ def content_digest(visit: Visit) -> str:
             ]
             for photo in visit.photos
         ],
+        *([visit.make_up.value] if visit.make_up else []),  # signatures from before it could be noted still hold
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

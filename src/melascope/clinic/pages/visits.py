@@ -1,4 +1,4 @@
-"""A visit: its photographs, day and note, signature."""
+"""A visit: its photographs, day, note and make-up, signature."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _page(desk: Desk, state: str | None) -> Response:
     visit = visit_of(desk.db, desk.actor, desk.path("visit"), Right.VIEW)
     desk.see("visit.view", visit)
     holds, former = visits.valid_signatures(visit)
-    stored = {"day": visit.day.isoformat(), "note": visit.note}
+    stored = {"day": visit.day.isoformat(), "note": visit.note, "make_up": visit.make_up or ""}
     waiting = [p for p in visit.photos if p.job is not None and p.job.state in (JobState.QUEUED, JobState.RUNNING)]
     return desk.page(
         "visit.html",
@@ -58,7 +58,7 @@ def _page(desk: Desk, state: str | None) -> Response:
 
 @pages.post("/visits/{visit}/edit", again=show, conflict=conflict)
 def change(desk: Desk) -> Response:
-    """Keep day and note."""
+    """Keep day, note and make-up."""
     visit_of(desk.db, desk.actor, desk.path("visit"), Right.WRITE)
     version = version_of(desk.form.get("version", ""))
     visit = visits.change_visit(desk.db, desk.actor, desk.path("visit"), version, desk.form)

@@ -11,7 +11,7 @@ from melascope.clinic.tables.log import Audit, Idempotent, Removal
 from melascope.clinic.tables.people import Attempts, Link, Member, SignIn, Study, Token, User
 from melascope.clinic.tables.readings import Figures, Rater, ReadingStudy, Score, Showing
 from melascope.clinic.tables.review import Review, ReviewBatch, ReviewPhoto
-from melascope.clinic.tables.shape import Age, Base, JobState, Moment, PhotoView, Role, Sex, new_id, now
+from melascope.clinic.tables.shape import Age, Base, JobState, MakeUp, Moment, PhotoView, Role, Sex, new_id, now
 
 __all__ = [
     "Age",
@@ -25,6 +25,7 @@ __all__ = [
     "Job",
     "JobState",
     "Link",
+    "MakeUp",
     "Member",
     "Moment",
     "Patient",

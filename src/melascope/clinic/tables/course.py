@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, Uni
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from melascope.clinic.tables.people import Study, User
-from melascope.clinic.tables.shape import Age, Base, Digest, Id, JobState, PhotoView, Sex, below, new_id, now
+from melascope.clinic.tables.shape import Age, Base, Digest, Id, JobState, MakeUp, PhotoView, Sex, below, new_id, now
 
 __all__ = ["Analysed", "Correction", "Job", "Patient", "Photo", "Signature", "Treatment", "Visit"]
 
@@ -65,6 +65,8 @@ class Visit(Base):
     patient_id: Mapped[str] = mapped_column(Id, below("patients"), index=True)
     day: Mapped[date]
     note: Mapped[str] = mapped_column(Text, default="")
+    make_up: Mapped[MakeUp | None]
+    """None where nobody noted it."""
     created: Mapped[datetime] = mapped_column(default=now)
     created_by: Mapped[str] = mapped_column(Id, ForeignKey("users.id"))
     changed: Mapped[datetime] = mapped_column(default=now)

@@ -10,7 +10,21 @@ from typing import Any, Final
 from sqlalchemy import JSON, Date, DateTime, Dialect, Enum, ForeignKey, MetaData, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase
 
-__all__ = ["Age", "Base", "Digest", "Id", "JobState", "Moment", "PhotoView", "Role", "Sex", "below", "new_id", "now"]
+__all__ = [
+    "Age",
+    "Base",
+    "Digest",
+    "Id",
+    "JobState",
+    "MakeUp",
+    "Moment",
+    "PhotoView",
+    "Role",
+    "Sex",
+    "below",
+    "new_id",
+    "now",
+]
 
 
 def now() -> datetime:
@@ -51,6 +65,13 @@ class Age(StrEnum):
     FROM_60 = "60-69"
     FROM_70 = "70-79"
     FROM_80 = "80-plus"
+
+
+class MakeUp(StrEnum):
+    """Whether foundation or powder covers the skin, as whoever takes the photographs says."""
+
+    OFF = "off"
+    WORN = "worn"
 
 
 class PhotoView(StrEnum):
@@ -118,6 +139,7 @@ class Base(DeclarativeBase):
         Role: _words(Role),
         Sex: _words(Sex),
         Age: _words(Age),
+        MakeUp: _words(MakeUp),
         PhotoView: _words(PhotoView),
         JobState: _words(JobState),
     }
