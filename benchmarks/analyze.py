@@ -115,7 +115,9 @@ def of_folder(photos: list[tuple[str, bytes]], least: int = 24) -> tuple[int, fl
             (folder / f"{number}.jpg").write_bytes(photo)
         command = [sys.executable, "-m", "melascope", "analyze", str(folder), "--out", str(Path(place) / "out")]
         began = time.perf_counter()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+        if code not in (0, 1):  # 1: a photograph was refused
+            raise SystemExit(f"{' '.join(command)} ended with {code}")
         return len(photos) * times, (time.perf_counter() - began) / (len(photos) * times)
 
 

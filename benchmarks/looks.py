@@ -1,10 +1,10 @@
-"""What the skin network in the package sees of pigment by itself: the table by which one of several is chosen.
+"""What a skin network sees of pigment by itself: the table by which one of several is chosen.
 
     python -m benchmarks.looks COHORT
 
-COHORT is a folder that `melascope cohort render` wrote. No outline is drawn, no region read, no lesion named, so that
-`python -m melascope.lab.skin export` may have put another skin network there than that which the regional and the
-naming network learnt from, by which `analyze` refuses to work. A pixel is called from the probability of an outline.
+COHORT is a folder that `melascope cohort render` wrote. The network is the installed one, or that of the folder which
+`MELASCOPE_NETWORKS` names; the regional and the naming network need not have learnt from it, as `analyze` demands: no
+outline is drawn, no region read, no lesion named. A pixel is called from the probability of an outline.
 """
 
 from __future__ import annotations

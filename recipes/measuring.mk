@@ -8,13 +8,16 @@
 #   PERSON      regular expression for the patient in a close-up's file name; else each shows somebody else
 #   LANDMARKER  the file of MediaPipe's Face Landmarker, the teacher of regions
 #   WEIGHTS     MobileNetV2 from ImageNet (torchvision's state dict); or a skin.onnx to go on from, with RATE=8e-4
-#   OUT         folder for everything but the networks, which go into src/melascope/networks
+#   OUT         folder for everything; networks and cards come to lie in OUT/networks
 #   SAMPLES     views that the skin network is trained on
 #   MEMBERS     seeds of the trainings whose mean the regional network is; EPOCHS of each
-#   PERCENT     of the patients in each cohort: PERCENT=20 SAMPLES=6400 EPOCHS=4 MEMBERS="1 2" is a trial
+#   PERCENT     of the patients in each cohort
 #
-# Each step leaves a file in OUT/done; renders and trainings go on from their last photograph or checkpoint. To take a
-# step again, delete its file and those of the steps after it. `make -n measuring ...` lists the commands.
+#   OUT=runs/trial PERCENT=20 SAMPLES=6400 EPOCHS=4 MEMBERS="1 2" is a trial of the machinery
+#
+# No path may hold a space. Each step leaves a file in OUT/done, and OUT keeps what was said: for anything else name
+# another OUT. Renders and trainings go on from their last photograph or checkpoint. `make -n measuring ...` lists the
+# commands. Each uses all cores by itself: -j has no effect.
 
 OUT     ?= runs/measuring
 SAMPLES ?= 300000
@@ -23,13 +26,23 @@ MEMBERS ?= 1 2 3 4 5 6
 EPOCHS  ?= 24
 PERCENT ?= 100
 
+DONE     := $(OUT)/done
+NETWORKS := MELASCOPE_NETWORKS=$(abspath $(OUT)/networks)
+LAB      := $(NETWORKS) $(BIN)/python -m melascope.lab
+COHORT   := $(NETWORKS) $(BIN)/melascope cohort
+SAID     := $(strip $(foreach name,FACES PORTRAITS CLOSE_UPS PERSON LANDMARKER WEIGHTS SAMPLES RATE MEMBERS EPOCHS \
+	PERCENT,$(name)=$($(name))))
+
 ifneq ($(filter measuring,$(MAKECMDGOALS)),)
-$(foreach name,FACES PORTRAITS LANDMARKER WEIGHTS,$(if $(wildcard $($(name))),,\
+$(foreach name,OUT FACES PORTRAITS LANDMARKER WEIGHTS $(if $(CLOSE_UPS),CLOSE_UPS),$(if $(word 2,$($(name))),\
+	$(error $(name)="$($(name))": a path may not hold a space; link to it from another place)))
+$(foreach name,FACES PORTRAITS LANDMARKER WEIGHTS $(if $(CLOSE_UPS),CLOSE_UPS),$(if $(wildcard $($(name))),,\
 	$(error $(name)="$($(name))" is not there: say make measuring $(name)=PLACE (recipes/measuring.mk tells what it is))))
+BEGUN := $(strip $(shell cat $(DONE)/said 2>/dev/null))
+$(if $(BEGUN),$(if $(subst x$(SAID)x,,x$(BEGUN)x),\
+	$(error $(OUT) was begun with $(BEGUN): say the same to go on, or name another OUT)))
 endif
 
-DONE   := $(OUT)/done
-LAB    := $(BIN)/python -m melascope.lab
 TURN   := mel,sl,mel,fre,hori,mel,caf,ota
 DARKER := mel,ota,mel,hori,mel,caf,fre,sl
 
@@ -58,22 +71,29 @@ small-close = $(call patients,180) --seed 930 --per-head 12 --size 320 --no-maps
 small-six   = $(call patients,360) --seed 931 --per-head 12 --size 320 --no-maps --each-tone
 SMALL      := small-close small-six
 
-PAINTED := painted-mel painted-occur painted-pale
+# Paintings on those portraits of whom no figure is made.
+painted-mel   = --each 12 --kinds mel --seed 33
+painted-occur = --each 4 --seed 34
+painted-pale  = --each 10 --kinds mel --seed 35 --any-density
+PAINTED      := painted-mel painted-occur painted-pale
 
 .PHONY: measuring
+.NOTPARALLEL:
 measuring: $(DONE)/figures ## train the networks that measure (recipes/measuring.mk)
-	@echo "Networks and cards are in src/melascope/networks; git restore brings those back that were there before."
+	@echo "Networks and cards are in $(OUT)/networks, figures in $(OUT)/figures.md. To use them:"
+	@echo "  $(NETWORKS) melascope analyze ..."
 
-$(DONE): | $(VENV)/.lab
-	@mkdir -p $@
+$(DONE)/said: | $(VENV)/.lab
+	@mkdir -p $(DONE) $(OUT)/networks
+	@echo '$(SAID)' > $@
 
-$(patsubst %,$(DONE)/%,$(LEARN) $(NAMED) $(SMALL)): $(DONE)/%: | $(DONE)
-	$(BIN)/melascope cohort render $(OUT)/$* --photos 2 $($*)
+$(patsubst %,$(DONE)/%,$(LEARN) $(NAMED) $(SMALL)): $(DONE)/%: | $(DONE)/said
+	$(COHORT) render $(OUT)/$* --photos 2 $($*)
 	@touch $@
 
 # ---------------------------------------------------------------- the skin network
 
-$(DONE)/labels: | $(DONE)
+$(DONE)/labels: | $(DONE)/said
 	$(LAB).skin label $(FACES) --unpainted $(PORTRAITS) $(if $(CLOSE_UPS),--skin $(CLOSE_UPS)) --landmarker $(LANDMARKER) --out $(OUT)/labelled
 	@touch $@
 
@@ -82,19 +102,24 @@ $(DONE)/skin: $(DONE)/labels $(LEARN:%=$(DONE)/%)
 	$(LAB).skin export --out $(OUT)/skin
 	@touch $@
 
-# ---------------------------------------------------------------- the regional network
+# ---------------------------------------------------------------- photographs as they are, and painted
 
-# Photographs as they are, and those painted of whom no figure is made.
-$(DONE)/photographs: | $(DONE)
+$(DONE)/photographs: | $(DONE)/said
 	$(LAB).skin unaffected $(PORTRAITS) --out $(OUT)/healthy
 	$(LAB).skin unaffected $(FACES) --out $(OUT)/clear
 	$(LAB).skin unaffected $(FACES) --learnt --out $(OUT)/learnt
-	$(BIN)/melascope cohort paint $(OUT)/learnt/photos $(OUT)/painted-mel --each 12 --kinds mel --seed 33
-	$(BIN)/melascope cohort paint $(OUT)/learnt/photos $(OUT)/painted-occur --each 4 --seed 34
-	$(BIN)/melascope cohort paint $(OUT)/learnt/photos $(OUT)/painted-pale --each 10 --kinds mel --seed 35 --any-density
+	$(if $(CLOSE_UPS),$(LAB).skin unaffected $(CLOSE_UPS) --view close-up $(if $(PERSON),--person '$(PERSON)') --out $(OUT)/close-ups)
 	@touch $@
 
-$(DONE)/faces: $(DONE)/skin $(DONE)/photographs $(WHOLE:%=$(DONE)/%)
+# The skin network tells where a face's skin is.
+$(PAINTED:%=$(DONE)/%): $(DONE)/%: $(DONE)/skin $(DONE)/photographs
+	@rm -rf $(OUT)/$*
+	$(COHORT) paint $(OUT)/learnt/photos $(OUT)/$* $($*)
+	@touch $@
+
+# ---------------------------------------------------------------- the regional network
+
+$(DONE)/faces: $(DONE)/skin $(DONE)/photographs $(patsubst %,$(DONE)/%,$(PAINTED) $(WHOLE))
 	$(LAB).skin regional-maps $(WHOLE:%=$(OUT)/%) $(PAINTED:%=$(OUT)/%=$(FACES)) $(OUT)/healthy=$(PORTRAITS) $(OUT)/clear=$(FACES) --out $(OUT)/faces
 	@touch $@
 
@@ -108,14 +133,15 @@ $(DONE)/regional: $(MEMBERS:%=$(DONE)/member-%)
 
 # ---------------------------------------------------------------- the network that names patches
 
-$(DONE)/close-ups: | $(DONE)
-	$(if $(CLOSE_UPS),$(LAB).skin unaffected $(CLOSE_UPS) --view close-up $(if $(PERSON),--person '$(PERSON)') --out $(OUT)/close-ups)
-	@touch $@
-
 TAUGHT := $(NAMED) painted-occur $(if $(CLOSE_UPS),close-ups)
 
-$(DONE)/naming: $(DONE)/skin $(DONE)/close-ups $(DONE)/photographs $(NAMED:%=$(DONE)/%)
-	$(LAB).naming facts $(TAUGHT:%=$(OUT)/%) --out $(OUT)/naming
+$(TAUGHT:%=$(DONE)/facts-%): $(DONE)/skin $(DONE)/photographs
+$(patsubst %,$(DONE)/facts-%,$(NAMED) painted-occur): $(DONE)/facts-%: $(DONE)/%
+$(TAUGHT:%=$(DONE)/facts-%): $(DONE)/facts-%:
+	$(LAB).naming facts $(OUT)/$* --out $(OUT)/naming
+	@touch $@
+
+$(DONE)/naming: $(TAUGHT:%=$(DONE)/facts-%)
 	$(LAB).naming fit $(TAUGHT:%=$(OUT)/naming/%.npz)
 	@touch $@
 

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from melascope.archive import Analyse
 from melascope.batch import Result, analyze_all
 from melascope.cores import cores
+from melascope.networks import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from melascope.report.write import Exports
@@ -88,7 +89,7 @@ def analyze_on_cluster(
             _block,
             batch_size=None,
             batch_format="pyarrow",
-            fn_kwargs={"pdf": pdf, "exports": exports, "analyse": analyse},
+            fn_kwargs={"pdf": pdf, "exports": exports, "analyse": analyse, "networks": _own_networks()},
             num_cpus=1,
         )
         try:
@@ -108,14 +109,22 @@ def _block(
     pdf: bool,
     exports: Exports | None,
     analyse: Analyse | None,
+    networks: str,
 ) -> Iterator[dict[str, list[Any]]]:
     """Some photographs (an Arrow table), wherever Ray has them done."""
+    os.environ[FOLDER_VARIABLE] = networks  # the machine's own environment may say otherwise
     rows = block.to_pylist()
     photos, folders = ([Path(os.fsdecode(row[name])) for row in rows] for name in ("photo", "folder"))
     indices = {photo: row["index"] for photo, row in zip(photos, rows, strict=True)}
     with closing(analyze_all(photos, folders, pdf=pdf, exports=exports, jobs=1, analyse=analyse, threads=1)) as results:
         for result in results:
             yield {"index": [indices[result.photo]], "record": [result.analysis.to_json()]}
+
+
+def _own_networks() -> str:
+    """The folder of networks that this process looks into first, for others to look into; empty if there is none."""
+    said = os.environ.get(FOLDER_VARIABLE)
+    return str(Path(said).resolve()) if said else ""
 
 
 def _reach(address: str) -> None:

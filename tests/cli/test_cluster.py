@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from melascope import batch, cluster
 from melascope.batch import analyze_all
 from melascope.cli.app import app
+from melascope.networks import FOLDER_VARIABLE
 from tests.report.synthetic import analyse_drawn
 
 ROOT = Path(__file__).parents[2]
@@ -130,14 +131,19 @@ def test_the_command_hands_everything_on_and_only_what_is_left(tmp_path: Path, m
     assert [cells["folder"] for cells in rows(out)] == ["a", "b"]
 
 
-def test_a_block_is_done_as_one_machine_does_it_and_outlives_a_process_that_dies(tmp_path: Path) -> None:
+def test_a_block_is_done_as_one_machine_does_it_and_outlives_a_process_that_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    assert cluster._own_networks() == str(tmp_path)
     photo = put(tmp_path / "d.jpg", "die")
 
     class Block:
         def to_pylist(self) -> list[dict[str, Any]]:
             return [{"index": 7, "photo": os.fsencode(photo), "folder": os.fsencode(tmp_path / "out")}]
 
-    [answer] = cluster._block(Block(), pdf=False, exports=None, analyse=analyse_drawn)
+    [answer] = cluster._block(Block(), pdf=False, exports=None, analyse=analyse_drawn, networks="")
+    assert os.environ[FOLDER_VARIABLE] == "", "networks are those that were asked for, not the machine's own"
     assert answer["index"] == [7]
     assert "ended with code 9" in answer["record"][0]
 

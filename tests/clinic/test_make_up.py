@@ -84,10 +84,16 @@ def test_signatures_hold_until_make_up_is_noted_otherwise(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
-    [("off", "", True), ("worn", "off", False), ("", "worn", False), ("worn", "worn", False)],
+    ("first", "second", "days"),
+    [
+        ("off", "", ""),
+        ("worn", "off", "2026-05-05"),
+        ("", "worn", "2026-07-05"),
+        ("worn", "worn", "2026-05-05, 2026-07-05"),
+    ],
 )
-def test_no_change_is_told_where_make_up_was_worn(house: House, first: str, second: str, told: bool) -> None:
+def test_no_change_is_told_where_make_up_was_worn(house: House, first: str, second: str, days: str) -> None:
+    told = not days
     before = visited(house, "2026-05-05", 4, first)
     after = visited(house, "2026-07-05", 240, second)
     with house.clinic.database.reading() as db:
@@ -96,8 +102,7 @@ def test_no_change_is_told_where_make_up_was_worn(house: House, first: str, seco
         change = found.since_last
         assert change is not None and abs(change.difference) > change.detectable, "or the test would show nothing"
         assert change.real is told
-        worn = [point.visit.make_up is MakeUp.WORN for point in (change.before, change.after)]
-        assert len(change.made_up) == sum(worn)
+        assert ", ".join(point.visit.day.isoformat() for point in change.made_up) == days
         rows = [visit.photos[0] for visit in patient.visits if visit.id in (before, after)]
         lesions = between(rows[0], rows[1])
         assert lesions is not None and lesions.made_up is not told
@@ -105,8 +110,9 @@ def test_no_change_is_told_where_make_up_was_worn(house: House, first: str, seco
     person, sentence = house.person(CLINICIAN), texts("en")
     for address in (f"/patients/{house.patient}", f"/patients/{house.patient}/compare?before={before}&after={after}"):
         page = html.unescape(person.get(address).text)
-        days = ", ".join(day for day, word in (("2026-05-05", first), ("2026-07-05", second)) if word == "worn")
-        assert (sentence("course.made_up", days=days) in page) is not told
+        assert ("Make-up was worn (" in page) is not told
+        assert told or sentence("course.made_up", days=days) in page
+        assert (f"{change.difference:+.1f}</strong>" in page) is (told or "/compare" in address), "in the table alone"
         assert (sentence("between.made_up") in page) is not told
 
 

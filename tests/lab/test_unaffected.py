@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from melascope.data import DataSet
 from melascope.data.check import check
+from melascope.lab.skin.__main__ import app
 from melascope.lab.skin.faces import is_held_out
 from melascope.lab.skin.unaffected import write_unaffected
 
@@ -74,3 +76,34 @@ def test_a_folder_without_photographs_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no photograph that can be read"):
         write_unaffected(tmp_path / "empty", tmp_path / "out")
+
+
+def test_the_same_again_mends_what_was_cut_short(folder: Path, tmp_path: Path) -> None:
+    write_unaffected(folder, tmp_path / "out")
+    cut = tmp_path / "out" / "photos" / "other_4.png"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-9])
+    write_unaffected(folder, tmp_path / "out")
+    assert cut.read_bytes() == whole
+    assert {path.stem for path in cut.parent.iterdir()} == set(NAMES)
+
+
+@pytest.mark.parametrize("names", [("a/faces/x.jpg", "b/faces/x.jpg"), ("a/faces/x.jpg", "a/faces/x.png")])
+def test_photographs_that_would_count_as_one_are_not_labelled(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    folders = sorted({str((tmp_path / name).parent) for name in names})
+    words = ["label", folders[0], "--landmarker", "none", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words + [word for folder in folders[1:] for word in ("--unpainted", folder)])
+    assert done.exit_code == 2 and "would count as one" in " ".join(done.output.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "faces").mkdir()
+    words = ["label", str(tmp_path / "faces"), "--skin", str(tmp_path / "none"), "--landmarker", "none"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "is no folder" in " ".join(done.output.replace("│", " ").split())
+    with pytest.raises(ValueError, match="is no folder"):
+        write_unaffected(tmp_path / "none", tmp_path / "out")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from melascope import networks
-from melascope.networks import THREADS_VARIABLE, Network, NetworkError, load
+from melascope.networks import FOLDER_VARIABLE, THREADS_VARIABLE, Network, NetworkError, load
 from melascope.vocabulary import Lesion, Region
 
 SHIPPED = Path(str(files("melascope.networks")))
@@ -60,6 +60,26 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 def test_an_unknown_network_is_refused() -> None:
     with pytest.raises(NetworkError, match="'hair'"):
         load("hair")
+
+
+def test_a_folder_of_ones_own_goes_before_the_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    monkeypatch.setenv(FOLDER_VARIABLE, str(own))
+    with pytest.raises(NetworkError, match=rf"^{FOLDER_VARIABLE} = '.*own': is no folder; unset it"):
+        Network("skin")
+    assert networks.folder_to_write() == own and own.is_dir()
+    assert Network("skin").sha256 == hashlib.sha256((SHIPPED / "skin.onnx").read_bytes()).hexdigest()
+    card = json.loads((SHIPPED / "skin.json").read_text(encoding="utf-8"))
+    (own / "skin.onnx").write_bytes((SHIPPED / "skin.onnx").read_bytes())
+    with pytest.raises(NetworkError, match=r"skin\.json"):  # half a network is not mended with the other half
+        Network("skin")
+    (own / "skin.json").write_text(json.dumps({**card, "name": "one of our own"}), encoding="utf-8")
+    assert Network("skin").card["name"] == "one of our own"
+    assert Network("naming").card["name"] == "naming", "what it lacks is the installation's"
+    (own / "fifth.json").write_text("{}", encoding="utf-8")
+    assert networks.ships("fifth") and networks.folder_of("fifth") == own
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    assert not networks.ships("fifth") and networks.folder_to_write() == SHIPPED
 
 
 @pytest.mark.parametrize("text", ["abc", "-1", "1.5", "", " 2 3"])

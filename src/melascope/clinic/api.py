@@ -133,7 +133,8 @@ class BetweenOut(BaseModel):
     after: str | None = Field(description="The later visit.")
     change: dict[str, Any] | None = Field(
         description="`counts` by state (new, grown, shrunk, gone, same, unsure), and `lesions` with their state, areas "
-        "in square millimetres and the factor between areas that re-photographing explains."
+        "in square millimetres and the factor between areas that re-photographing explains; `comparable`: the limits "
+        "are those of the networks that measured; `made_up`: make-up was worn at one of the visits, as noted."
     )
 
 

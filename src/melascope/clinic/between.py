@@ -150,7 +150,7 @@ class Between:
     comparable: bool
     """Both were measured by the network whose steadiness is known."""
     made_up: bool = False
-    """At one of the visits make-up was worn, as somebody noted: what it hides looks gone."""
+    """At one of the visits make-up was worn, as somebody noted: what it hides looks gone, and new once it is off."""
 
     @property
     def counts(self) -> dict[Fate, int]:

@@ -71,7 +71,8 @@ class Change:
     @property
     def apart(self) -> bool:
         """The two instruments tell changes that differ by more than the limit of the measured one."""
-        return self.comparable and self.read is not None and abs(self.difference - self.read) > self.detectable
+        known = self.comparable and not self.made_up
+        return known and self.read is not None and abs(self.difference - self.read) > self.detectable
 
     @property
     def known_reading(self) -> bool:

@@ -1,4 +1,4 @@
-"""Visits: opening one, changing its day and note, signing it."""
+"""Visits: opening one, changing its day, note and make-up, signing it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_visit(db: Session, actor: Actor, patient_id: str, form: Mapping[str, str
 
 
 def change_visit(db: Session, actor: Actor, visit_id: str, version: int, form: Mapping[str, str]) -> Visit:
-    """Change day, note and make-up; what the form does not have stays.
+    """Change day, note and make-up, which stays as it is where the form has none.
 
     Raises:
         Conflict: Somebody changed the visit since `version`.

@@ -6,23 +6,19 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ShipError", "coarse_pictures", "halved", "networks_folder", "read_table", "run_onnx", "write_network"]
+from melascope import networks
+
+__all__ = ["ShipError", "coarse_pictures", "halved", "read_table", "run_onnx", "write_network"]
 
 
 class ShipError(ValueError):
     """A run that cannot ship; says why, and what to do."""
-
-
-def networks_folder() -> Path:
-    """Where the networks of this installation lie."""
-    return Path(str(files("melascope.networks")))
 
 
 def read_table(run: Path, name: str, command: str) -> dict[str, Any]:
@@ -99,7 +95,7 @@ def write_network(name: str, content: bytes, card: Mapping[str, Any], to: Path |
     Raises:
         OSError: The folder cannot be written to.
     """
-    folder = networks_folder() if to is None else Path(to)
+    folder = networks.folder_to_write() if to is None else Path(to)
     folder.mkdir(parents=True, exist_ok=True)
     model, written = folder / f"{name}.onnx", folder / f"{name}.json"
     _write(model, content)

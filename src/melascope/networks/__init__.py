@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +17,24 @@ from numpy.typing import NDArray
 
 from melascope.cores import cores
 
-__all__ = ["THREADS_VARIABLE", "Network", "NetworkError", "check_learnt_from", "load", "ships"]
+__all__ = [
+    "FOLDER_VARIABLE",
+    "THREADS_VARIABLE",
+    "Network",
+    "NetworkError",
+    "check_learnt_from",
+    "folder_of",
+    "folder_to_write",
+    "load",
+    "ships",
+]
 
 THREADS_VARIABLE: Final = "MELASCOPE_THREADS"
 """Environment variable with the threads that one network may use; 0 or unset: one per core."""
+
+
+FOLDER_VARIABLE: Final = "MELASCOPE_NETWORKS"
+"""Environment variable with a folder whose networks take the places of the installed ones of the same names."""
 
 
 class NetworkError(RuntimeError):
@@ -33,17 +48,17 @@ class Network:
     thread, and a batch takes memory. A picture alone gets all threads.
 
     Args:
-        name: File name without suffix in `melascope/networks`.
+        name: File name without suffix, in the folder that the environment says or in `melascope/networks`.
 
     Raises:
         NetworkError: The file or its card is missing, or the file's SHA-256 is not the card's.
     """
 
     def __init__(self, name: str) -> None:
-        folder = files("melascope.networks")
+        folder = folder_of(name)
         try:
-            model = folder.joinpath(f"{name}.onnx").read_bytes()
-            self.card: dict[str, Any] = json.loads(folder.joinpath(f"{name}.json").read_text(encoding="utf-8"))
+            model = (folder / f"{name}.onnx").read_bytes()
+            self.card: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             promised = str(self.card["sha256"])
         except (FileNotFoundError, ValueError, KeyError) as error:
             raise NetworkError(f"network {name!r}: {error}; install melascope again") from error
@@ -106,10 +121,34 @@ def _threads() -> int:
     return int(text) or cores()
 
 
+def folder_to_write() -> Path:
+    """Where networks and cards are written: the folder that the environment says, made if need be, or the package."""
+    said = os.environ.get(FOLDER_VARIABLE)
+    if not said:
+        return Path(str(files("melascope.networks")))
+    Path(said).mkdir(parents=True, exist_ok=True)
+    return Path(said)
+
+
+def folder_of(name: str) -> Path:
+    """The folder that the environment says, if it has a network of that name, whole or not; else the package.
+
+    Raises:
+        NetworkError: There is no such folder.
+    """
+    said = os.environ.get(FOLDER_VARIABLE)
+    if said and not Path(said).is_dir():
+        raise NetworkError(f"{FOLDER_VARIABLE} = {said!r}: is no folder; unset it, or name a folder of networks")
+    return Path(said) if said and _has(Path(said), name) else Path(str(files("melascope.networks")))
+
+
+def _has(folder: Path, name: str) -> bool:
+    return any((folder / f"{name}.{suffix}").is_file() for suffix in ("onnx", "json"))
+
+
 def ships(name: str) -> bool:
-    """Whether this installation has a network of that name, whole or not."""
-    folder = files("melascope.networks")
-    return any(folder.joinpath(f"{name}.{suffix}").is_file() for suffix in ("onnx", "json"))
+    """Whether there is a network of that name, whole or not."""
+    return _has(folder_of(name), name)
 
 
 @cache

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from melascope import networks
 from melascope.lab.detect.blocks import C3, Conv, Sppf
 from melascope.lab.detect.decoding import Decoding
 from melascope.lab.detect.yolov4 import yolov4_head
-from melascope.lab.shipping import networks_folder
 from melascope.lab.skin.network import MAPS, SkinNetwork, folded, load_shipped
 
 __all__ = ["WIDTHS", "SkinPyramid", "SkinYolo"]
@@ -37,7 +37,7 @@ class SkinPyramid(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.skin = SkinNetwork()
-        load_shipped(self.skin, networks_folder() / "skin.onnx")
+        load_shipped(self.skin, networks.folder_of("skin") / "skin.onnx")
         self.skin.requires_grad_(False)
         self._folded: list[SkinNetwork] = []
         a, b, c = WIDTHS

@@ -27,9 +27,10 @@ def label(
 
     faces = [path for folder in photos for path in _images(folder)]
     people = [path for folder in unpainted or [] for path in _images(folder)]
+    close_ups = [path for folder in skin or [] for path in _images(folder)]
+    _check_names([*faces, *people])
     labelled = chain(label_photos(faces, landmarker, paintable=True), label_photos(people, landmarker, paintable=False))
     print(f"{write_labelled(labelled, out / 'faces')} of {len(faces) + len(people)} faces labelled")
-    close_ups = [path for folder in skin or [] for path in _images(folder)]
     if close_ups:
         print(f"{write_labelled(label_skin(close_ups), out / 'skin')} close-ups labelled")
 
@@ -220,7 +221,18 @@ def evaluate(
 
 def _images(folder: Path) -> list[Path]:
     suffixes = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder}: is no folder; name one of photographs")
+    return sorted(path for path in folder.resolve().iterdir() if path.suffix.lower() in suffixes)
+
+
+def _check_names(photos: list[Path]) -> None:
+    """Photographs are known by their folder's and their own name, which may not say two of them."""
+    known: dict[str, Path] = {}
+    for path in photos:
+        other = known.setdefault(f"{path.parent.name}-{path.stem}", path)
+        if other != path:
+            raise typer.BadParameter(f"{other} and {path} would count as one; rename one of the files or folders")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from melascope import networks
 from melascope.lab.skin.evaluate import each
 from melascope.lesions.pigment import map_pigment
 from melascope.masi import DETECTION_FLOOR, masi
@@ -88,7 +88,7 @@ def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
     found = factors(ratios)
     values = {**asdict(found), "photos": len(records), "level": LEVEL}
     if write_card:
-        path = Path(str(files("melascope.networks"))) / "skin.json"
+        path = networks.folder_to_write() / "skin.json"
         card = {**json.loads(path.read_text(encoding="utf-8")), "calibration": values}
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return json.dumps(values, indent=2)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from melascope import networks
 from melascope.cores import cores
 from melascope.lab.skin.faces import LabelledFace, read_labelled
 from melascope.lab.skin.teacher import IGNORE
@@ -157,7 +157,7 @@ def evaluate(labelled: Path, *, write_card: bool = False, page: Path | None = No
     """All figures as JSON; with `write_card`, also into the shipped card; with `page`, also as a page of the docs."""
     faces = read_labelled(labelled, held_out=True)
     figures = {"held_out_faces": len(faces), **evaluate_regions(faces), "painted pigment": evaluate_pigment(faces)}
-    path = Path(str(files("melascope.networks"))) / "skin.json"
+    path = networks.folder_to_write() / "skin.json"
     card = {**json.loads(path.read_text(encoding="utf-8")), "figures": figures}
     if write_card:
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

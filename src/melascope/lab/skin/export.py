@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
+from melascope import networks
 from melascope.lab.shipping import halved
 from melascope.lab.skin.network import CLASSES, KINDS, MAPS, SkinNetwork
 from melascope.skin.regions import SIDE as SIZE
@@ -63,7 +63,7 @@ def export(run: Path, to: Path | None = None) -> Path:
         RuntimeError: onnxruntime and torch differ by more than `MOST_GAP` (`HALVED_GAP` in half precision); what was
             in the folder stays.
     """
-    to = to or Path(str(files("melascope.networks")))
+    to = to or networks.folder_to_write()
     saved = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     network = SkinNetwork()
     network.load_state_dict(saved["average"])

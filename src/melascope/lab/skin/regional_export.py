@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from melascope import networks
 from melascope.lab.shipping import halved
 from melascope.lab.skin.calibrate import Ratio, Ratios, add, sides
 from melascope.lab.skin.export import MOST_GAP, written_whole
@@ -68,7 +68,7 @@ def export(folder: Path, runs: Sequence[Path], to: Path | None = None) -> Path:
         RuntimeError: onnxruntime and torch differ by more than `MOST_GAP`; what was in the folder stays.
         ValueError: A file holds another network, or its trainings looked at the maps of another skin network.
     """
-    to = to or Path(str(files("melascope.networks")))
+    to = to or networks.folder_to_write()
     faces = read_faces(folder)
     read = [_read_shipped(run, faces.skin) if run.suffix == ".onnx" else _read_run(run) for run in runs]
     network = Together([one for some, _ in read for one in some])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from melascope.archive import EXTENSIONS, sha256_of
+from melascope.data.layout import write_whole
 from melascope.data.manifest import write_manifest
 from melascope.data.row import Row, View
 from melascope.lab.skin.faces import is_held_out
@@ -21,7 +21,7 @@ def write_unaffected(
 ) -> int:
     """Copies the photographs of a folder into `OUT/photos`, and writes the manifest: a MASI of 0, none of the kinds.
 
-    A photograph that is there already is not copied again; one that cannot be read is left out.
+    One that cannot be read is left out. The same again changes nothing.
 
     Args:
         folder: Photographs of which you know that they show no pigment disease.
@@ -37,6 +37,8 @@ def write_unaffected(
     Raises:
         ValueError: There are none; or the name of one does not fit `person`.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: is no folder; name one of photographs")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
     if learnt:
         paths = [path for path in paths if not is_held_out(f"{folder.resolve().name}-{path.stem}")]
@@ -49,8 +51,8 @@ def write_unaffected(
         except PhotoRefused:
             continue
         copy = out / "photos" / path.name
-        if not copy.exists():
-            shutil.copyfile(path, copy)
+        if not copy.exists() or copy.stat().st_size != path.stat().st_size:
+            write_whole(copy, path.read_bytes())
         rows.append(
             Row(
                 photo_id=path.stem,
