@@ -46,11 +46,13 @@ def test_it_is_noted_when_a_visit_is_opened_and_changed_with_its_note(house: Hou
     visit = opened.headers["location"].rsplit("/", 1)[1].partition("#")[0]
     assert noted(house, visit) is MakeUp.WORN
     page = person.get(f"/visits/{visit}").text
-    assert '<option value="worn" selected>' in page
+    assert '<option value="worn" selected>' in page and texts("en")("make_up.hides") in page
     told = {"day": "2026-05-05", "note": "", "version": VERSION.findall(page)[0]}
     assert person.post(f"/visits/{visit}/edit", {**told, "make_up": "off"}).status_code == 303
     assert noted(house, visit) is MakeUp.OFF
-    version = VERSION.findall(person.get(f"/visits/{visit}").text)[0]
+    page = person.get(f"/visits/{visit}").text
+    assert texts("en")("make_up.hides") not in page
+    version = VERSION.findall(page)[0]
     assert person.post(f"/visits/{visit}/edit", {**told, "version": version}).status_code == 303
     assert noted(house, visit) is MakeUp.OFF, "a form without the field leaves it"
     late = person.post(f"/visits/{visit}/edit", {**told, "make_up": "worn"})  # of an older version
