@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +59,7 @@ _NAMES: Final = {code: kind.value for kind, code in KIND_CODES.items()}
 _EXCHANGED: Final = ((Region.RIGHT_MALAR, Region.LEFT_MALAR), (Region.LEFT_MALAR, Region.RIGHT_MALAR))
 
 Counts = NDArray[np.int64]
+Change = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,13 @@ class PhotoFigures:
         return self.view == "close-up"
 
 
-def measure(task: tuple[str, str]) -> PhotoFigures:
-    """Measures a photograph of a data set with exact masks: (folder, photo id)."""
+def measure(task: tuple[str, str], changed: Change | None = None) -> PhotoFigures:
+    """Measures a photograph of a data set with exact masks: (folder, photo id).
+
+    Args:
+        task: Which.
+        changed: What is done to its pixels (H, W, 3) before they are measured; each must stay where it is.
+    """
     folder, photo_id = task
     sample = _opened(folder)[photo_id]
     record = sample.record() or {}
@@ -160,7 +166,7 @@ def measure(task: tuple[str, str]) -> PhotoFigures:
         masi=masi(scores),
         healthy=not (record.get("lesions") or record.get("visit", {}).get("lesions")),
         look_alikes=look_alikes(record),
-        seen=_seen(Path(folder), sample, truth),
+        seen=_seen(Path(folder), sample, truth, changed),
     )
 
 
@@ -304,8 +310,12 @@ def _score(truth: Mapping[str, float]) -> RegionalScore:
     return RegionalScore(truth["area"], truth["darkness"], truth["homogeneity"])
 
 
-def _seen(folder: Path, sample: Sample, truth: Mapping[str, Mapping[str, float]]) -> Seen | None:
+def _seen(
+    folder: Path, sample: Sample, truth: Mapping[str, Mapping[str, float]], changed: Change | None
+) -> Seen | None:
     photo = read_photo(folder / sample.row.file)
+    if changed is not None:
+        photo = replace(photo, pixels=changed(photo.pixels))
     analysis = analyze(photo)
     if analysis.quality.verdict is Verdict.REFUSED:
         return None

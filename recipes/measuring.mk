@@ -11,7 +11,7 @@
 #   OUT         folder for everything; networks and cards come to lie in OUT/networks
 #   SAMPLES     views that the skin network is trained on
 #   MEMBERS     seeds of the trainings whose mean the regional network is; EPOCHS of each
-#   PERCENT     of the patients in each cohort
+#   PERCENT     of the patients in each cohort, and of the paintings of each portrait
 #
 #   OUT=runs/trial PERCENT=20 SAMPLES=6400 EPOCHS=4 MEMBERS="1 2" is a trial of the machinery
 #
@@ -48,6 +48,7 @@ DARKER := mel,ota,mel,hori,mel,caf,fre,sl
 
 # So many patients, or a share of them; a multiple of 36, by which heads are whole and are there in all tones.
 patients = --patients $(shell expr \( $(1) \* $(PERCENT) / 100 + 35 \) / 36 \* 36)
+each     = --each $(shell expr \( $(1) \* $(PERCENT) + 99 \) / 100)
 
 # What the skin network learns from, with maps.
 learn-any   = $(call patients,360) --seed 901 --per-head 4 --size 512
@@ -72,9 +73,9 @@ small-six   = $(call patients,360) --seed 931 --per-head 12 --size 320 --no-maps
 SMALL      := small-close small-six
 
 # Paintings on those portraits of whom no figure is made.
-painted-mel   = --each 12 --kinds mel --seed 33
-painted-occur = --each 4 --seed 34
-painted-pale  = --each 10 --kinds mel --seed 35 --any-density
+painted-mel   = $(call each,12) --kinds mel --seed 33
+painted-occur = $(call each,4) --seed 34
+painted-pale  = $(call each,10) --kinds mel --seed 35 --any-density
 PAINTED      := painted-mel painted-occur painted-pale
 
 .PHONY: measuring
