@@ -13,7 +13,8 @@
 #   MEMBERS     seeds of the trainings whose mean the regional network is; EPOCHS of each
 #   PERCENT     of the patients in each cohort, and of the paintings of each portrait
 #
-#   OUT=runs/trial PERCENT=20 SAMPLES=6400 EPOCHS=4 MEMBERS="1 2" is a trial of the machinery
+#   OUT=runs/trial WEIGHTS=src/melascope/networks/skin.onnx RATE=8e-4 SAMPLES=640 PERCENT=20 EPOCHS=4 MEMBERS="1 2" is a
+#   trial of the machinery (a skin network that has hardly learnt finds no face to paint on)
 #
 # No path may hold a space. Each step leaves a file in OUT/done, and OUT keeps what was said: for anything else name
 # another OUT. Renders and trainings go on from their last photograph or checkpoint. `make -n measuring ...` lists the

@@ -61,12 +61,12 @@ class Network:
             self.card: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
             promised = str(self.card["sha256"])
         except (FileNotFoundError, ValueError, KeyError) as error:
-            raise NetworkError(f"network {name!r}: {error}; install melascope again") from error
+            raise NetworkError(f"network {name!r}: {error}; {_way_out()}") from error
         self.sha256 = hashlib.sha256(model).hexdigest()
         if self.sha256 != promised:
             raise NetworkError(
                 f"network {name!r}: the file's SHA-256 is {self.sha256[:12]}..., its card says "
-                f"{promised[:12]}...; install melascope again"
+                f"{promised[:12]}...; {_way_out()}"
             )
         self._model, self._threads = model, _threads()
         self._each = _session(model, 1)
@@ -111,6 +111,12 @@ def _session(model: bytes, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _way_out() -> str:
+    if os.environ.get(FOLDER_VARIABLE):
+        return f"mend what lies in {os.environ[FOLDER_VARIABLE]}, unset {FOLDER_VARIABLE}, or install melascope again"
+    return "install melascope again"
 
 
 def _threads() -> int:
@@ -172,5 +178,5 @@ def check_learnt_from(name: str, other: str, *, anew: str) -> None:
     if wanted != installed:
         raise NetworkError(
             f"network {name!r}: it learnt from the {other} network {str(wanted)[:12]}..., and {installed[:12]}... is "
-            f"installed; install melascope again, or train it anew (`{anew}`)"
+            f"in use; {_way_out()}, or train it anew (`{anew}`)"
         )
