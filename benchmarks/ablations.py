@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from melascope import networks
-from melascope.lab.shipping import networks_folder
 from melascope.lab.skin.faces import LabelledFace, read_cohort, read_labelled
 from melascope.lab.skin.network import CLASSES, SkinNetwork, folded, load_shipped
 from melascope.lab.skin.paint import NOTHING
@@ -170,7 +169,7 @@ def main() -> None:
         trained.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
         _fill(rows, name, trained, tests_on, recipe.size)
     shipped = SkinNetwork()
-    load_shipped(shipped, networks_folder() / "skin.onnx")
+    load_shipped(shipped, networks.folder_of("skin") / "skin.onnx")
     _fill(rows, f"the network that shipped then ({networks.load('skin').sha256[:8]})", shipped, tests_on, SIZE)
     text = _page(rows, given.samples, len(virtual), len(dark), len(portraits))
     print(text)

@@ -18,7 +18,7 @@
 #
 # No path may hold a space. Each step leaves a file in OUT/done, and OUT keeps what was said: for anything else name
 # another OUT. Renders and trainings go on from their last photograph or checkpoint. `make -n measuring ...` lists the
-# commands. Each uses all cores by itself: -j has no effect.
+# commands. One step is taken after the other: -j has no effect.
 
 OUT     ?= runs/measuring
 SAMPLES ?= 300000
@@ -28,7 +28,7 @@ EPOCHS  ?= 24
 PERCENT ?= 100
 
 DONE     := $(OUT)/done
-NETWORKS := MELASCOPE_NETWORKS=$(abspath $(OUT)/networks)
+NETWORKS := MELASCOPE_NETWORKS='$(abspath $(OUT)/networks)'
 LAB      := $(NETWORKS) $(BIN)/python -m melascope.lab
 COHORT   := $(NETWORKS) $(BIN)/melascope cohort
 SAID     := $(strip $(foreach name,FACES PORTRAITS CLOSE_UPS PERSON LANDMARKER WEIGHTS SAMPLES RATE MEMBERS EPOCHS \
@@ -87,7 +87,7 @@ measuring: $(DONE)/figures ## train the networks that measure (recipes/measuring
 
 $(DONE)/said: | $(VENV)/.lab
 	@mkdir -p $(DONE) $(OUT)/networks
-	@echo '$(SAID)' > $@
+	@printf '%s\n' '$(SAID)' > $@
 
 $(patsubst %,$(DONE)/%,$(LEARN) $(NAMED) $(SMALL)): $(DONE)/%: | $(DONE)/said
 	$(COHORT) render $(OUT)/$* --photos 2 $($*)

@@ -259,10 +259,19 @@ def test_changes_that_differ_by_more_than_the_limit_are_apart(
     found = shown(house).since_first
     assert found is not None and found.apart is apart
     page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
-    assert (texts("en")("course.apart") in page) is apart
+    assert (texts("en")("course.apart") in page) is apart and "Read off the whole face: " in page
     assert texts("en")("course.chart_title_read", count=2) in page
     for other in (replace(found.after, rescored=True), replace(found.after, network="another")):
         assert not replace(found, after=other).apart  # the limit is of what the known networks measure
+    actor = house.actor("clinician of practice")
+    with house.clinic.database.writing() as db:
+        late = patient_of(db, actor, house.patient, Right.VIEW).visits[-1]
+        form = {"day": late.day.isoformat(), "note": late.note, "make_up": "worn"}
+        visits.change_visit(db, actor, late.id, late.version, form)
+    hidden = shown(house).since_first
+    assert hidden is not None and hidden.read is not None and not hidden.apart
+    page = html.unescape(house.person("clinician of practice").get(f"/patients/{house.patient}").text)
+    assert texts("en")("course.apart") not in page and "Read off the whole face: " not in page
 
 
 def test_a_patient_without_a_total_has_no_drawing(house: House) -> None:

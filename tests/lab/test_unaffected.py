@@ -100,6 +100,15 @@ def test_photographs_that_would_count_as_one_are_not_labelled(tmp_path: Path, na
     assert not (tmp_path / "out").exists()
 
 
+def test_close_ups_of_one_name_are_not_labelled(tmp_path: Path) -> None:
+    for name in ("faces", "a/x.jpg", "b/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch() if "." in name else (tmp_path / name).mkdir()
+    words = ["label", str(tmp_path / "faces"), "--landmarker", "none", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*words, "--skin", str(tmp_path / "a"), "--skin", str(tmp_path / "b")])
+    assert done.exit_code == 2 and "would count as one" in " ".join(done.output.replace("│", " ").split())
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "faces").mkdir()
     words = ["label", str(tmp_path / "faces"), "--skin", str(tmp_path / "none"), "--landmarker", "none"]

@@ -82,6 +82,6 @@ def test_a_photograph_is_measured_in_another_style_against_the_same_truth(tmp_pa
         measure(task, change) for change in (None, lambda pixels: pixels, partial(styled, style=STYLES["strong"]))
     )
     assert plain.seen and other.seen and same.seen
-    assert plain.masi == other.masi and plain.seen.pigment.true == other.seen.pigment.true
+    assert plain.seen.pigment.true == other.seen.pigment.true
     assert same.seen.masi == plain.seen.masi
     assert not np.array_equal(other.seen.pigment.histogram, plain.seen.pigment.histogram)

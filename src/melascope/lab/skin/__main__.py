@@ -28,7 +28,8 @@ def label(
     faces = [path for folder in photos for path in _images(folder)]
     people = [path for folder in unpainted or [] for path in _images(folder)]
     close_ups = [path for folder in skin or [] for path in _images(folder)]
-    _check_names([*faces, *people])
+    _check_names([(f"{path.parent.name}-{path.stem}", path) for path in (*faces, *people)])
+    _check_names([(path.stem, path) for path in close_ups])
     labelled = chain(label_photos(faces, landmarker, paintable=True), label_photos(people, landmarker, paintable=False))
     print(f"{write_labelled(labelled, out / 'faces')} of {len(faces) + len(people)} faces labelled")
     if close_ups:
@@ -226,11 +227,11 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.resolve().iterdir() if path.suffix.lower() in suffixes)
 
 
-def _check_names(photos: list[Path]) -> None:
-    """Photographs are known by their folder's and their own name, which may not say two of them."""
+def _check_names(photos: list[tuple[str, Path]]) -> None:
+    """The name by which a photograph is known may not be that of two."""
     known: dict[str, Path] = {}
-    for path in photos:
-        other = known.setdefault(f"{path.parent.name}-{path.stem}", path)
+    for name, path in photos:
+        other = known.setdefault(name, path)
         if other != path:
             raise typer.BadParameter(f"{other} and {path} would count as one; rename one of the files or folders")
 

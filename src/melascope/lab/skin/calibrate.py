@@ -88,7 +88,7 @@ def calibrate(cohorts: Sequence[Path], *, write_card: bool = False) -> str:
     found = factors(ratios)
     values = {**asdict(found), "photos": len(records), "level": LEVEL}
     if write_card:
-        path = networks.folder_to_write() / "skin.json"
+        path = networks.folder_of("skin") / "skin.json"
         card = {**json.loads(path.read_text(encoding="utf-8")), "calibration": values}
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return json.dumps(values, indent=2)

@@ -157,7 +157,7 @@ def evaluate(labelled: Path, *, write_card: bool = False, page: Path | None = No
     """All figures as JSON; with `write_card`, also into the shipped card; with `page`, also as a page of the docs."""
     faces = read_labelled(labelled, held_out=True)
     figures = {"held_out_faces": len(faces), **evaluate_regions(faces), "painted pigment": evaluate_pigment(faces)}
-    path = networks.folder_to_write() / "skin.json"
+    path = networks.folder_of("skin") / "skin.json"
     card = {**json.loads(path.read_text(encoding="utf-8")), "figures": figures}
     if write_card:
         path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
