@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks import tallies
 from benchmarks.instrument_tables import number, table
 from benchmarks.photo_figures import PhotoFigures, Seen, count_pigment, look_alikes, probability_of
-from benchmarks.rendered import each_photo
+from benchmarks.rendered import each_photo, opened
 from benchmarks.tones import made_up_face
 
 from melascope import networks
@@ -31,7 +31,7 @@ __all__ = ["look", "looks_table"]
 def look(task: tuple[str, str]) -> PhotoFigures:
     """Counts the pixels of a photograph of a virtual patient: (folder, photo id)."""
     folder, photo_id = task
-    sample = DataSet.open(Path(folder))[photo_id]
+    sample = opened(folder)[photo_id]
     record, codes, kinds = sample.record(), sample.regions(), sample.lesions()
     assert record is not None
     assert codes is not None

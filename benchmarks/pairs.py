@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from benchmarks.classical import classical_map
+from benchmarks.rendered import opened
 from numpy.typing import NDArray
 
 from melascope import analyze
 from melascope import masi as index
-from melascope.data import DataSet
 from melascope.lesions.pigment import map_pigment
 from melascope.photo.reading import read_photo
 from melascope.scoring import measure_region
@@ -56,7 +55,7 @@ class Pair:
 def compare(task: tuple[str, str]) -> Pair:
     """Analyses one photograph of a cohort."""
     folder, photo_id = task
-    sample = _opened(folder)[photo_id]
+    sample = opened(folder)[photo_id]
     record = sample.record()
     assert record is not None
     truth = record["truth"]["photo"]["all_pigment"]
@@ -114,8 +113,3 @@ def otherwise(pixels: NDArray[np.uint8]) -> tuple[float | None, float | None]:
         for pigment in (map_pigment(regions), classical_map(regions))
     )
     return counted, classical
-
-
-@cache
-def _opened(folder: str) -> DataSet:
-    return DataSet.open(folder)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
+from benchmarks.rendered import opened
 from benchmarks.visibility import detectability
 from numpy.typing import NDArray
 
 from melascope import analyze
-from melascope.data import DataSet, Sample
+from melascope.data import Sample
 from melascope.data.box import KIND_CODES
 from melascope.lesions.pigment import map_pigment
 from melascope.masi import DETECTION_FLOOR, RegionalScore, masi
@@ -149,7 +149,7 @@ def measure(task: tuple[str, str], changed: Change | None = None) -> PhotoFigure
         changed: What is done to its pixels (H, W, 3) before they are measured; each must stay where it is.
     """
     folder, photo_id = task
-    sample = _opened(folder)[photo_id]
+    sample = opened(folder)[photo_id]
     record = sample.record() or {}
     truth = true_regions_of(record)
     areas = {key: one["share"] * one["area_mm2"] for key, one in truth.items() if one["share"] > 0}
@@ -299,11 +299,6 @@ def _named(boxes: Counts, records: tuple[LesionRecord, ...]) -> dict[int, str]:
         if alike[best] > 0.3:
             names.setdefault(best + 1, str(one.kind) if one.kind else NO_NAME)
     return names
-
-
-@cache
-def _opened(folder: str) -> DataSet:
-    return DataSet.open(folder)
 
 
 def _score(truth: Mapping[str, float]) -> RegionalScore:

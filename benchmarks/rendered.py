@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ from melascope.cores import cores
 from melascope.data import DataSet
 from melascope.data.layout import MANIFEST
 
-__all__ = ["asked_for", "cohort_in", "each_photo", "made_with", "untold"]
+__all__ = ["asked_for", "cohort_in", "each_photo", "made_with", "opened", "untold"]
 
 T = TypeVar("T")
 
@@ -36,6 +37,12 @@ def cohort_in(folder: Path | None, cohort: Cohort) -> Iterator[Path]:
 
             render_cohort(cohort, place, jobs=cores(), maps=False)
         yield place
+
+
+@cache
+def opened(folder: str) -> DataSet:
+    """A data set, opened once in a process."""
+    return DataSet.open(Path(folder))
 
 
 def made_with(folder: Path) -> dict[str, Any]:

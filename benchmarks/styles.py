@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks import tallies
 from benchmarks.instrument_tables import number, table
 from benchmarks.photo_figures import PhotoFigures, measure
-from benchmarks.rendered import asked_for, each_photo, made_with
+from benchmarks.rendered import asked_for, each_photo, made_with, opened
 from benchmarks.tones import BANDS, band_of, gap, made_up_face, twins
 from numpy.typing import NDArray
 
@@ -137,25 +137,16 @@ def shading(looks: Sequence[FaceLook]) -> NDArray[np.float64]:
     return np.asarray(axis[1:] / axis[0])
 
 
-def _face_of(path: Path) -> FaceLook | None:
+def _photograph(task: tuple[str, str]) -> FaceLook | None:
     try:
-        return look_at(read_photo(path).pixels)
+        return look_at(read_photo(task[1]).pixels)
     except PhotoRefused:
         return None
 
 
-def _photograph(task: tuple[str, str]) -> FaceLook | None:
-    return _face_of(Path(task[1]))
-
-
 def _virtual(task: tuple[str, str], style: CameraParameters | None) -> FaceLook | None:
     folder, photo = task
-    return look_at(styled(read_photo(Path(folder) / _opened(folder)[photo].row.file).pixels, style))
-
-
-@cache
-def _opened(folder: str) -> DataSet:
-    return DataSet.open(Path(folder))
+    return look_at(styled(read_photo(Path(folder) / opened(folder)[photo].row.file).pixels, style))
 
 
 def _measured(task: tuple[str, str], style: CameraParameters | None) -> PhotoFigures:

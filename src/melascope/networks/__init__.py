@@ -32,7 +32,6 @@ __all__ = [
 THREADS_VARIABLE: Final = "MELASCOPE_THREADS"
 """Environment variable with the threads that one network may use; 0 or unset: one per core."""
 
-
 FOLDER_VARIABLE: Final = "MELASCOPE_NETWORKS"
 """Environment variable with a folder whose networks take the places of the installed ones of the same names."""
 
